@@ -1,0 +1,47 @@
+# `make demo` and `make test` need Python 3.11+ and nothing else. PYTHON=python3.12 chooses another.
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= auto
+
+.PHONY: demo test check soak bench format clean
+
+demo: .venv/installed
+	$(BIN)/filmless demo
+
+test: .venv/installed-test
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not soak"
+
+check: .venv/installed-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/installed-check
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+soak: .venv/installed-test
+	$(BIN)/python -m pytest -m soak
+
+bench: .venv/installed-test
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf .venv filmless-demo build dist
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Filmless needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12 " if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+.venv/installed-test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@ .venv/installed
+
+.venv/installed-check: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,check]'
+	touch $@ .venv/installed .venv/installed-test

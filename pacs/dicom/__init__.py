@@ -1,0 +1,1 @@
+"""Rules of the Standard, pure: no I/O beyond a buffer."""

@@ -1,0 +1,53 @@
+"""What the archive refuses or cannot do. Knows neither HTTP nor DIMSE.
+
+``pacs/dimse/statuses.py`` and ``viewer_api/problems.py`` translate this tree, each once. A message may name
+UIDs, tags and AE titles, and never a patient.
+"""
+
+
+class ArchiveError(Exception):
+    """Base of every error that the archive raises on purpose."""
+
+
+class SettingsError(ArchiveError):
+    """The settings are not usable; the message tells an IT person what to change."""
+
+
+class InvalidRequest(ArchiveError):
+    """The request itself is wrong: an unknown key, a malformed value."""
+
+
+class UnreadableInstance(ArchiveError):
+    """The data set cannot be understood: not DICOM, cut short, or without the attributes that name it."""
+
+
+class InvalidUid(UnreadableInstance):
+    """A UID breaks the rules of PS3.5 9.1."""
+
+
+class SopClassMismatch(ArchiveError):
+    """The data set names another SOP Class or SOP Instance than the message that carried it."""
+
+
+class UnsupportedSopClass(ArchiveError):
+    """The SOP Class is not one that this archive accepts."""
+
+
+class UnsupportedTransferSyntax(ArchiveError):
+    """The transfer syntax is not one that this archive accepts, or cannot be produced."""
+
+
+class NotFound(ArchiveError):
+    """No such study, series, instance or frame."""
+
+
+class PixelsUnavailable(ArchiveError):
+    """The instance has no pixels, or none that this version can turn into an image."""
+
+
+class UndecodablePixels(PixelsUnavailable):
+    """The pixel data is damaged, contradicts its description, or is larger than what is allowed."""
+
+
+class IndexUnavailable(ArchiveError):
+    """The database is away, locked or full. The same request may succeed later."""

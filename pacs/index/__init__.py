@@ -1,0 +1,1 @@
+"""The index: what is kept where. The only importer of SQLAlchemy."""

@@ -1,0 +1,112 @@
+"""What goes into the index and what comes out of it, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pacs.dicom.attributes import Attribute, Level, SequenceKey
+
+
+@dataclass(frozen=True, slots=True)
+class ProcedureCode:
+    """A national procedure code on a study, with how it came there (``sequence`` or ``rule``)."""
+
+    value: str
+    scheme: str
+    meaning: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAttributes:
+    """One item of the Request Attributes Sequence (PS3.3 Table 10-9)."""
+
+    requested_procedure_id: str | None
+    scheduled_procedure_step_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLocation:
+    """Where an object lies and where in it the parts are; offsets count from the object's first byte."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+    dataset_offset: int
+    pixel_data_offset: int | None  # of the value, not of the element's header
+    pixel_data_size_bytes: int | None  # None: encapsulated (undefined length), or no pixel data
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRecord:
+    """One instance as ingest hands it to the writer.
+
+    The three mappings hold the values by column name of :mod:`pacs.dicom.attributes`, absent where the data
+    set has none: text in NFC, integers as ``int``.
+    """
+
+    study: Mapping[str, str | int | None]
+    series: Mapping[str, str | int | None]
+    instance: Mapping[str, str | int | None]
+    transfer_syntax_uid: str
+    location: ObjectLocation
+    procedure_codes: Sequence[ProcedureCode] = ()
+    request_attributes: Sequence[RequestAttributes] = ()
+    calling_ae_title: str | None = None
+    received_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """One instance as readers need it: names, description and place."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    instance_number: int | None
+    number_of_frames: int
+    location: ObjectLocation
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search (QIDO-RS, later C-FIND): answers of ``level`` that match every key.
+
+    ``keys`` pairs an attribute with the value as the client wrote it; an empty value matches everything.
+    ``text`` is the worklist's search box: every word must match the name, the patient ID, the accession
+    number, or a procedure code.
+    """
+
+    level: Level
+    keys: Sequence[tuple[Attribute | SequenceKey, str]] = ()
+    study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+    text: str | None = None
+    limit: int = 100
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One answer: the values by keyword, of the query's level and of the levels above it.
+
+    Multi-valued attributes are lists. ``procedure_codes`` belong to the study, ``request_attributes`` to
+    the series.
+    """
+
+    values: Mapping[str, str | int | list[str] | None]
+    procedure_codes: Sequence[ProcedureCode] = field(default_factory=tuple)
+    request_attributes: Sequence[RequestAttributes] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A page of answers; ``truncated`` when there are more behind it."""
+
+    matches: Sequence[Match]
+    truncated: bool
