@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-# Latin letters whose stroke is part of the letter: NFD leaves them whole. The first three look alike in capitals
-# and stand for one another in Vietnamese data: U+0111, U+00F0 (of Latin-1 fonts), U+0256.
+# Latin letters whose stroke is part of the letter: NFD leaves them whole. The capitals of the first three
+# look alike and stand for one another in Vietnamese data: U+0111, U+00F0 (of Latin-1 fonts), U+0256.
 _STROKED_LETTERS = str.maketrans({"đ": "d", "ð": "d", "ɖ": "d", "ø": "o", "ł": "l", "ı": "i"})
 
 # Characters below this (Latin, Vietnamese, Greek, Cyrillic, marks) are worth remembering. A table of all that
