@@ -33,6 +33,10 @@ class UnsupportedSopClass(ArchiveError):
     """The SOP Class is not one that this archive accepts."""
 
 
+class ObjectTooLarge(ArchiveError):
+    """The object is larger than what this archive takes in."""
+
+
 class UnsupportedTransferSyntax(ArchiveError):
     """The transfer syntax is not one that this archive accepts, or cannot be produced."""
 

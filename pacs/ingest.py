@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 
 from pacs.archive import Archive
-from storage.store import Buffer
+from pacs.codes.tagging import DatasetCode
+from pacs.dicom.instance import InstanceAttributes, read_instance
+from pacs.dicom.part10 import encode_file_meta, split_part10
+from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax
+from pacs.dicom.uids import parse_uid
+from pacs.errors import ObjectTooLarge, SopClassMismatch, UnsupportedTransferSyntax
+from pacs.index.records import InstanceRecord, ObjectLocation, ProcedureCode, RequestAttributes
+from pacs.index.writer import WriteOutcome
+from storage.store import Buffer, StagedObject
 
 
 class Disposition(Enum):
@@ -16,6 +26,13 @@ class Disposition(Enum):
     STORED = "stored"
     ALREADY_STORED = "already stored"  # the same bytes again: nothing changed
     CONFLICT = "conflict"  # other bytes under a known SOP Instance UID: kept beside the first
+
+
+_DISPOSITIONS = {
+    WriteOutcome.ADDED: Disposition.STORED,
+    WriteOutcome.ALREADY_THERE: Disposition.ALREADY_STORED,
+    WriteOutcome.CONFLICT: Disposition.CONFLICT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +49,13 @@ class IncomingInstance:
 
     ``chunks`` are the bytes of the encoded data set, without preamble and file meta information, exactly as
     they arrive; a chunk may be a view of a buffer that the sender's side uses again. The two UIDs are what
-    the carrying message claims (C-STORE command, file meta information), None where it does not say.
+    the carrying message claims (C-STORE command, File Meta Information); they are checked against the data.
     """
 
     transfer_syntax_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
     chunks: Iterable[Buffer]
-    sop_class_uid: str | None = None
-    sop_instance_uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +69,18 @@ class StoreOutcome:
     series_instance_uid: str
 
 
+def open_part10(chunks: Iterable[Buffer]) -> IncomingInstance:
+    """Take a DICOM file, piece by piece, as an instance on its way in.
+
+    Raises
+    ------
+    pacs.errors.UnreadableInstance
+        It has no usable File Meta Information.
+    """
+    meta, dataset = split_part10(chunks)
+    return IncomingInstance(meta.transfer_syntax_uid, meta.sop_class_uid, meta.sop_instance_uid, dataset)
+
+
 def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin) -> StoreOutcome:
     """Keep an instance: object durable first, index committed second, and only then return.
 
@@ -61,9 +90,114 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
         The data set cannot be understood; nothing was kept. (InvalidUid where a UID is the reason.)
     pacs.errors.SopClassMismatch
         The data set names another SOP Class or Instance than the message.
-    pacs.errors.UnsupportedTransferSyntax, pacs.errors.UnsupportedSopClass
+    pacs.errors.UnsupportedTransferSyntax, pacs.errors.ObjectTooLarge
         Not accepted here.
     pacs.errors.IndexUnavailable, storage.errors.StoreFull, storage.errors.StoreUnavailable
-        Not kept; the same request may succeed later.
+        Not acknowledged, and not visible; the same request may succeed later. (An object that became durable
+        before the index failed is found by the sweep.)
     """
-    raise NotImplementedError
+    syntax = TRANSFER_SYNTAXES.get(incoming.transfer_syntax_uid)
+    if syntax is None:
+        raise UnsupportedTransferSyntax("the transfer syntax is not one of the Standard")
+    claimed = parse_uid(incoming.sop_class_uid), parse_uid(incoming.sop_instance_uid)
+    with archive.store.stage() as staged:
+        staged.write(encode_file_meta(*claimed, syntax.uid))
+        dataset_offset = staged.size_bytes
+        _receive(incoming.chunks, staged, archive.settings.max_object_size_bytes)
+        attributes = _read(archive, staged, dataset_offset, syntax)
+        _require_same(claimed, attributes)
+        sha256 = staged.sha256()
+        size_bytes = staged.size_bytes
+        key = object_key(attributes, sha256)
+        staged.commit(key)
+    location = _locate(key, size_bytes, sha256, dataset_offset, attributes)
+    outcome = archive.index.write(_record(archive, attributes, syntax, location, origin))
+    return StoreOutcome(
+        _DISPOSITIONS[outcome],
+        attributes.sop_class_uid,
+        attributes.sop_instance_uid,
+        attributes.study_instance_uid,
+        attributes.series_instance_uid,
+    )
+
+
+def object_key(attributes: InstanceAttributes, sha256: str) -> str:
+    """Build the key of an object from its validated UIDs and its digest (storage/FORMAT.md)."""
+    fan_out = hashlib.sha256(attributes.study_instance_uid.encode("ascii")).hexdigest()[:2]
+    return (
+        f"{fan_out}/{attributes.study_instance_uid}/{attributes.series_instance_uid}/"
+        f"{attributes.sop_instance_uid}.{sha256}.dcm"
+    )
+
+
+def _receive(chunks: Iterable[Buffer], staged: StagedObject, max_size_bytes: int) -> None:
+    for chunk in chunks:
+        staged.write(chunk)
+        if staged.size_bytes > max_size_bytes:
+            raise ObjectTooLarge(f"the object is larger than {max_size_bytes} bytes")
+
+
+def _read(
+    archive: Archive, staged: StagedObject, dataset_offset: int, syntax: TransferSyntax
+) -> InstanceAttributes:
+    with staged.view() as view, view[dataset_offset:] as dataset:
+        return read_instance(dataset, syntax, archive.settings.undeclared_character_set)
+
+
+def _require_same(claimed: tuple[str, str], attributes: InstanceAttributes) -> None:
+    """Refuse a data set that is not what its message claims (PS3.4 B.2.3, status A900)."""
+    found = (attributes.sop_class_uid, attributes.sop_instance_uid)
+    for name, one, other in zip(("SOP Class", "SOP Instance"), claimed, found, strict=True):
+        if one != other:
+            raise SopClassMismatch(f"the data set has another {name} UID than the message")
+
+
+def _locate(
+    key: str, size_bytes: int, sha256: str, dataset_offset: int, attributes: InstanceAttributes
+) -> ObjectLocation:
+    pixel_data = attributes.pixel_data
+    return ObjectLocation(
+        key=key,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        dataset_offset=dataset_offset,
+        pixel_data_offset=None if pixel_data is None else dataset_offset + pixel_data.offset,
+        pixel_data_size_bytes=None if pixel_data is None else pixel_data.size_bytes,
+    )
+
+
+def _record(
+    archive: Archive,
+    attributes: InstanceAttributes,
+    syntax: TransferSyntax,
+    location: ObjectLocation,
+    origin: Origin,
+) -> InstanceRecord:
+    return InstanceRecord(
+        study=attributes.study,
+        series=attributes.series,
+        instance=attributes.instance,
+        transfer_syntax_uid=syntax.uid,
+        location=location,
+        procedure_codes=_national_codes(archive, attributes),
+        request_attributes=[
+            RequestAttributes(item.requested_procedure_id, item.scheduled_procedure_step_id)
+            for item in attributes.request_items
+        ],
+        calling_ae_title=origin.calling_ae_title,
+        received_at=datetime.now(UTC),
+    )
+
+
+def _national_codes(archive: Archive, attributes: InstanceAttributes) -> list[ProcedureCode]:
+    def text(value: str | int | None) -> str | None:
+        return None if value is None else str(value)
+
+    tagged = archive.tagger.tag(
+        [DatasetCode(code.value, code.scheme, code.meaning) for code in attributes.procedure_codes],
+        modality=text(attributes.series.get("modality")),
+        station_name=text(attributes.series.get("station_name")),
+        study_description=text(attributes.study.get("study_description")),
+        series_description=text(attributes.series.get("series_description")),
+    )
+    return [ProcedureCode(code.value, code.scheme, code.meaning, code.origin) for code in tagged]

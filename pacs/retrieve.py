@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from pacs.archive import Archive
+from pacs.dicom.header import inflate, scan_header
+from pacs.dicom.part10 import encode_file_meta
+from pacs.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
+from pacs.errors import NotFound, PixelsUnavailable, UnreadableInstance
 from pacs.index.records import StoredInstance
+from pacs.pixels.description import describe_pixels
+from pacs.pixels.frames import read_encoded_frame
+
+_CACHED_DATASETS = 256
+_CACHED_SIZE_BYTES = 256 * 1024  # a header larger than this is read again each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +47,10 @@ def find_instances(
     pacs.errors.NotFound
         There is none.
     """
-    raise NotImplementedError
+    found = archive.index.find_instances(study_instance_uid, series_instance_uid, sop_instance_uid)
+    if not found:
+        raise NotFound("there is no such study, series or instance")
+    return found
 
 
 def open_instance(archive: Archive, instance: StoredInstance) -> BinaryIO:
@@ -44,17 +60,37 @@ def open_instance(archive: Archive, instance: StoredInstance) -> BinaryIO:
     ------
     storage.errors.ObjectNotFound, storage.errors.StoreUnavailable
     """
-    raise NotImplementedError
+    return archive.store.open(instance.location.key)
 
 
-def read_chunks(archive: Archive, instance: StoredInstance, chunk_size_bytes: int = 1 << 20) -> Iterator[bytes]:
+def read_chunks(
+    archive: Archive, instance: StoredInstance, chunk_size_bytes: int = 1 << 20
+) -> Iterator[bytes]:
     """Read the Part 10 object piece by piece."""
-    raise NotImplementedError
+    with open_instance(archive, instance) as stream:
+        while chunk := stream.read(chunk_size_bytes):
+            yield chunk
 
 
 def read_attributes(archive: Archive, instance: StoredInstance) -> Dataset:
-    """Read the data set up to, and without, the pixel data; cached (do not change what you get)."""
-    raise NotImplementedError
+    """Read the data set up to, and without, the pixel data; cached, so do not change what you get.
+
+    Raises
+    ------
+    pacs.errors.UnreadableInstance
+        The data set passed the scan at ingest and still cannot be read as a whole.
+    """
+    cached = _datasets.get(instance.location.sha256)
+    if cached is not None:
+        return cached
+    head = _read_head(archive, instance)
+    try:
+        dataset = dcmread(io.BytesIO(head), stop_before_pixels=True, force=True)
+    except (Exception, RecursionError) as error:  # what pydicom raises on damage is not one tree
+        raise UnreadableInstance(f"the data set cannot be read: {type(error).__name__}") from error
+    if len(head) <= _CACHED_SIZE_BYTES:
+        _datasets.put(instance.location.sha256, dataset)
+    return dataset
 
 
 def read_frame(archive: Archive, instance: StoredInstance, frame_number: int) -> EncodedFrame:
@@ -67,4 +103,67 @@ def read_frame(archive: Archive, instance: StoredInstance, frame_number: int) ->
     pacs.errors.PixelsUnavailable, pacs.errors.UndecodablePixels
         The instance has no pixel data, or it is damaged.
     """
-    raise NotImplementedError
+    attributes = read_attributes(archive, instance)
+    description = describe_pixels(attributes, instance.transfer_syntax_uid)
+    if not 1 <= frame_number <= description.number_of_frames:
+        raise NotFound(f"there is no frame {frame_number}, only 1 to {description.number_of_frames}")
+    stream, offset, size_bytes = _open_pixel_data(archive, instance)
+    with stream:
+        data = read_encoded_frame(stream, offset, size_bytes, description, frame_number - 1, attributes)
+    return EncodedFrame(data, instance.transfer_syntax_uid, frame_number)
+
+
+def _read_head(archive: Archive, instance: StoredInstance) -> bytes:
+    """Read a Part 10 stream that ends where the value of the pixel data begins; inflated if need be."""
+    location = instance.location
+    if TRANSFER_SYNTAXES[instance.transfer_syntax_uid].deflated:
+        file_meta = encode_file_meta(
+            instance.sop_class_uid, instance.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN
+        )
+        return file_meta + _inflated_dataset(archive, instance)
+    size_bytes = location.size_bytes if location.pixel_data_offset is None else location.pixel_data_offset
+    return archive.store.read_range(location.key, 0, size_bytes)
+
+
+def _inflated_dataset(archive: Archive, instance: StoredInstance) -> bytes:
+    location = instance.location
+    return inflate(archive.store.read_range(location.key, location.dataset_offset, location.size_bytes))
+
+
+def _open_pixel_data(archive: Archive, instance: StoredInstance) -> tuple[BinaryIO, int, int | None]:
+    """Open a stream in which the pixel data lies; return it with offset and size of the value."""
+    location = instance.location
+    syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
+    if syntax.deflated:
+        dataset = _inflated_dataset(archive, instance)
+        pixel_data = scan_header(dataset, syntax, frozenset(), frozenset()).pixel_data
+        if pixel_data is not None:
+            return io.BytesIO(dataset), pixel_data.offset, pixel_data.size_bytes
+    elif location.pixel_data_offset is not None:
+        return open_instance(archive, instance), location.pixel_data_offset, location.pixel_data_size_bytes
+    raise PixelsUnavailable("the instance has no pixel data")
+
+
+class _DatasetCache:
+    """The last data sets, by the digest of their object: what has this digest never changes."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._datasets: OrderedDict[str, Dataset] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, sha256: str) -> Dataset | None:
+        with self._lock:
+            dataset = self._datasets.get(sha256)
+            if dataset is not None:
+                self._datasets.move_to_end(sha256)
+            return dataset
+
+    def put(self, sha256: str, dataset: Dataset) -> None:
+        with self._lock:
+            self._datasets[sha256] = dataset
+            if len(self._datasets) > self._capacity:
+                self._datasets.popitem(last=False)
+
+
+_datasets = _DatasetCache(_CACHED_DATASETS)

@@ -5,15 +5,21 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from pacs.codes.rules import CodeRule
 from pacs.errors import SettingsError
@@ -21,6 +27,7 @@ from pacs.errors import SettingsError
 PREFIX = "FILMLESS_"
 TOML_FILE = "filmless.toml"
 ENV_FILE = ".env"
+_NOT_SETTINGS = frozenset({"FILMLESS_REQUIRE_ALL"})  # of the test suite
 
 
 class AuthMode(StrEnum):
@@ -33,17 +40,22 @@ class Settings(BaseSettings):
     """Everything that can be set. The description of a field is its documentation."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=ENV_FILE, env_file_encoding="utf-8", toml_file=TOML_FILE,
-        extra="ignore", frozen=True,
-    )  # fmt: skip
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8",
+        toml_file=TOML_FILE,
+        extra="ignore",
+        frozen=True,
+    )
 
     data_dir: Path = Field(
         default=Path("filmless-data"),
-        description="Folder of the embedded database and object store. Relative to the folder of the command.",
+        description="Folder of the embedded database and object store.",
     )
     database_url: str | None = Field(
         default=None,
-        description="Index database, e.g. postgresql://user:password@host/filmless. Default: SQLite in DATA_DIR.",
+        description="Index database, e.g. postgresql://user:password@host/filmless. "
+        "Default: SQLite in DATA_DIR.",
     )
     store_url: str | None = Field(
         default=None,
@@ -59,8 +71,8 @@ class Settings(BaseSettings):
     http_processes: int = Field(default=1, ge=1, le=64, description="Web processes sharing the port.")
     public_url: str | None = Field(
         default=None,
-        description="Address that browsers and other hospitals use, e.g. https://pacs.example.vn, for links in "
-        "answers. Default: http://HTTP_HOST:HTTP_PORT.",
+        description="Address that browsers and other hospitals use, e.g. https://pacs.example.vn, "
+        "for links in answers. Default: http://HTTP_HOST:HTTP_PORT.",
     )
     auth: AuthMode = Field(
         default=AuthMode.OFF,
@@ -68,16 +80,16 @@ class Settings(BaseSettings):
     )
     lan_open: bool = Field(
         default=False,
-        description="Let any device that reaches the DICOM port store, when DICOM_HOST is not loopback. The DICOM "
-        "door only takes in; nothing can be read through it.",
+        description="Let any device that reaches the DICOM port store, when DICOM_HOST is not loopback. "
+        "The DICOM door only takes in; nothing can be read through it.",
     )
     accept_unknown_sop_classes: bool = Field(
         default=True, description="Also store SOP classes that this version does not know."
     )
     undeclared_character_set: str = Field(
         default="windows-1258",
-        description="How to read names with bytes above 127 from devices that declare no character set and do not "
-        "send UTF-8: a Python codec name.",
+        description="How to read names with bytes above 127 from devices that declare no character set "
+        "and do not send UTF-8: a Python codec name.",
     )
     max_object_size_bytes: int = Field(
         default=16 * 1024**3, ge=1024**2, description="Largest object that is taken in."
@@ -90,15 +102,20 @@ class Settings(BaseSettings):
     )
     code_rules: tuple[CodeRule, ...] = Field(
         default=(),
-        description="Site rules that give a study a national code: a list of {code, modality, station, description}, "
-        "as [[code_rules]] tables in filmless.toml.",
+        description="Site rules that give a study a national code: a list of {code, modality, station, "
+        "description}, as [[code_rules]] tables in filmless.toml.",
     )
 
     @field_validator("ae_title")
     @classmethod
     def _valid_ae_title(cls, value: str) -> str:
         """PS3.5 6.2, VR AE: 1 to 16 characters of the default repertoire, no backslash or control."""
-        if not 1 <= len(value.strip()) <= 16 or not value.isascii() or not value.isprintable() or "\\" in value:
+        if (
+            not 1 <= len(value.strip()) <= 16
+            or not value.isascii()
+            or not value.isprintable()
+            or "\\" in value
+        ):
             raise ValueError("an AE title has 1 to 16 plain characters and no backslash (PS3.5 6.2)")
         return value.strip()
 
@@ -115,15 +132,31 @@ class Settings(BaseSettings):
     def _no_open_door(self) -> Settings:
         if self.auth is AuthMode.OFF and not is_loopback(self.http_host):
             raise ValueError(
-                f"HTTP_HOST={self.http_host} can be reached by others, and AUTH=off would show them every patient. "
-                "Keep HTTP_HOST=127.0.0.1 (this version has no logins yet)"
+                f"HTTP_HOST={self.http_host} can be reached by others, and AUTH=off would show them every "
+                "patient. Keep HTTP_HOST=127.0.0.1 (this version has no logins yet)"
             )
         if self.auth is AuthMode.OFF and not is_loopback(self.dicom_host) and not self.lan_open:
             raise ValueError(
-                f"DICOM_HOST={self.dicom_host} can be reached by others, and with AUTH=off any device could store. "
-                "Keep DICOM_HOST=127.0.0.1, or set LAN_OPEN=true if your network is closed to strangers"
+                f"DICOM_HOST={self.dicom_host} can be reached by others, and with AUTH=off any device could "
+                "store. Keep DICOM_HOST=127.0.0.1, or set LAN_OPEN=true if your network is closed"
             )
         return self
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database URL, with the embedded default filled in."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'index.sqlite'}"
+
+    @property
+    def resolved_store_url(self) -> str:
+        """The object store URL, with the embedded default filled in."""
+        return self.store_url or (self.data_dir.resolve() / "objects").as_uri()
+
+    @property
+    def resolved_public_url(self) -> str:
+        """The address of the web server as others see it, without a slash at the end."""
+        host = f"[{self.http_host}]" if ":" in self.http_host else self.http_host
+        return (self.public_url or f"http://{host}:{self.http_port}").rstrip("/")
 
     @classmethod
     def settings_customise_sources(
@@ -134,7 +167,102 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take the command line first, then the environment, ``.env`` and ``filmless.toml``."""
-        from pydantic_settings import TomlConfigSettingsSource  # noqa: PLC0415
+        """Take the environment before ``.env`` before ``filmless.toml``."""
+        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
 
-        return (init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls))
+
+@dataclass(frozen=True, slots=True)
+class SettingReport:
+    """One setting as ``filmless settings`` shows it: secrets are masked already."""
+
+    variable: str
+    value: str
+    source: str
+    description: str
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address to listen on can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment and from the files of the current folder.
+
+    Raises
+    ------
+    SettingsError
+        A name is unknown (the nearest known one is told) or a value is wrong.
+    """
+    for source, names in _names_by_source().items():
+        for name in names - KNOWN_VARIABLES:
+            raise SettingsError(_unknown(name, source))
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(one) for one in error.errors(include_input=False))) from error
+
+
+def report_settings(settings: Settings) -> list[SettingReport]:
+    """List every setting with its value in force and where it comes from."""
+    by_source = _names_by_source()
+    reports = []
+    for name, field in Settings.model_fields.items():
+        variable = PREFIX + name.upper()
+        source = next((source for source, names in by_source.items() if variable in names), "default")
+        value = _IN_FORCE.get(name, name)
+        shown = mask_password(str(getattr(settings, value)))
+        reports.append(SettingReport(variable, shown, source, field.description or ""))
+    return reports
+
+
+def mask_password(url: str) -> str:
+    """Hide the password of a URL."""
+    return re.sub(r"(?<=://)([^/@:]*):[^@]*@", r"\1:***@", url)
+
+
+_IN_FORCE = {
+    "database_url": "resolved_database_url",
+    "store_url": "resolved_store_url",
+    "public_url": "resolved_public_url",
+}
+KNOWN_VARIABLES = frozenset(PREFIX + name.upper() for name in Settings.model_fields)
+
+
+def _names_by_source() -> dict[str, set[str]]:
+    """Names that each source sets, as variables; the sources in order of precedence."""
+    return {
+        "environment": {name.upper() for name in os.environ if _is_ours(name)},
+        ENV_FILE: {name.upper() for name in dotenv_values(ENV_FILE, encoding="utf-8") if _is_ours(name)},
+        TOML_FILE: {PREFIX + name.upper() for name in _read_toml()},
+    }
+
+
+def _is_ours(name: str) -> bool:
+    return name.upper().startswith(PREFIX) and name.upper() not in _NOT_SETTINGS
+
+
+def _read_toml() -> dict[str, object]:
+    path = Path(TOML_FILE)
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{TOML_FILE} cannot be read: {error}") from error
+
+
+def _unknown(variable: str, source: str) -> str:
+    nearest = difflib.get_close_matches(variable, sorted(KNOWN_VARIABLES), n=1, cutoff=0.0)[0]
+    name = variable.removeprefix(PREFIX).lower() if source == TOML_FILE else variable
+    meant = nearest.removeprefix(PREFIX).lower() if source == TOML_FILE else nearest
+    return f"{name} (in {source}) is not a setting; did you mean {meant}? 'filmless settings' lists them all"
+
+
+def _explain(error: ErrorDetails) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    variable = PREFIX + name.upper() if name else "settings"
+    return f"{variable}: {error['msg'].removeprefix('Value error, ')}"

@@ -9,7 +9,7 @@ from pacs.errors import InvalidRequest
 
 
 class Level(IntEnum):
-    """The levels of the Study Root information model (PS3.4 C.6.2.1), patient attributes held by the study."""
+    """The levels of the Study Root information model (PS3.4 C.6.2.1); the study holds its patient."""
 
     STUDY = 1
     SERIES = 2
@@ -20,7 +20,8 @@ class Matching(Enum):
     """How a key matches (PS3.4 C.2.2.2)."""
 
     TEXT = "wildcard"  # C.2.2.2.4, or single value
-    PERSON_NAME = "name"  # as TEXT, blind to case and diacritics
+    FOLDED_TEXT = "folded wildcard"  # as TEXT, blind to case and diacritics
+    PERSON_NAME = "name"  # as FOLDED_TEXT, in any of the component groups
     UID = "uid list"  # C.2.2.2.2
     CODE_STRING = "code string"  # TEXT with a list of alternatives, as clients send it
     DATE = "date"  # range, C.2.2.2.5
@@ -71,7 +72,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _study("ModalitiesInStudy", 0x00080061, "CS", Matching.CODE_STRING, "modalities_in_study", derived=True),
     _study("ReferringPhysicianName", 0x00080090, "PN", Matching.PERSON_NAME, "referring_physician_name"),
     _study("InstitutionName", 0x00080080, "LO", Matching.TEXT, "institution_name", default=False),
-    _study("StudyDescription", 0x00081030, "LO", Matching.TEXT, "study_description"),
+    _study("StudyDescription", 0x00081030, "LO", Matching.FOLDED_TEXT, "study_description"),
     _study("PatientName", 0x00100010, "PN", Matching.PERSON_NAME, "patient_name"),
     _study("PatientID", 0x00100020, "LO", Matching.TEXT, "patient_id"),
     _study("IssuerOfPatientID", 0x00100021, "LO", Matching.TEXT, "issuer_of_patient_id", default=False),
@@ -89,17 +90,15 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _series("SeriesTime", 0x00080031, "TM", Matching.TIME, "series_time", default=False),
     _series("Modality", 0x00080060, "CS", Matching.CODE_STRING, "modality"),
     _series("StationName", 0x00081010, "SH", Matching.TEXT, "station_name", default=False),
-    _series("SeriesDescription", 0x0008103E, "LO", Matching.TEXT, "series_description"),
+    _series("SeriesDescription", 0x0008103E, "LO", Matching.FOLDED_TEXT, "series_description"),
     _series("BodyPartExamined", 0x00180015, "CS", Matching.CODE_STRING, "body_part_examined", default=False),
     _series("SeriesInstanceUID", 0x0020000E, "UI", Matching.UID, "series_instance_uid"),
     _series("SeriesNumber", 0x00200011, "IS", Matching.INTEGER, "series_number"),
+    _series("PerformedProcedureStepStartDate", 0x00400244, "DA", Matching.DATE, "performed_start_date"),
+    _series("PerformedProcedureStepStartTime", 0x00400245, "TM", Matching.TIME, "performed_start_time"),
     _series(
-        "PerformedProcedureStepStartDate", 0x00400244, "DA", Matching.DATE, "performed_procedure_step_start_date"
+        "NumberOfSeriesRelatedInstances", 0x00201209, "IS", Matching.NONE, "number_of_instances", derived=True
     ),
-    _series(
-        "PerformedProcedureStepStartTime", 0x00400245, "TM", Matching.TIME, "performed_procedure_step_start_time"
-    ),
-    _series("NumberOfSeriesRelatedInstances", 0x00201209, "IS", Matching.NONE, "number_of_instances", derived=True),
     _instance("SOPClassUID", 0x00080016, "UI", Matching.UID, "sop_class_uid"),
     _instance("SOPInstanceUID", 0x00080018, "UI", Matching.UID, "sop_instance_uid"),
     _instance(
@@ -138,7 +137,9 @@ SEQUENCE_KEYS: tuple[SequenceKey, ...] = (
     SequenceKey(
         "RequestAttributesSequence", 0x00400275, "ScheduledProcedureStepID", 0x00400009, "SH", Level.SERIES
     ),
-    SequenceKey("RequestAttributesSequence", 0x00400275, "RequestedProcedureID", 0x00401001, "SH", Level.SERIES),
+    SequenceKey(
+        "RequestAttributesSequence", 0x00400275, "RequestedProcedureID", 0x00401001, "SH", Level.SERIES
+    ),
 )  # fmt: skip
 
 

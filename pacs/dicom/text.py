@@ -1,0 +1,62 @@
+"""Text values: from a device's character set to Unicode NFC."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeAlias
+
+from pydicom.charset import convert_encodings, decode_bytes
+
+TextDecoder: TypeAlias = Callable[[bytes], str]
+
+MAX_TEXT_LENGTH = 1024
+_DELIMITERS = {0x0D, 0x0A, 0x09, 0x0C, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3: behind them G0 is back
+_ESCAPE_SEQUENCE = re.compile(r"\x1b[\x20-\x2f]+[\x30-\x7e]")  # ISO 2022; pydicom leaves some of them in
+_UNDECLARED = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6", "ISO-IR 6"})
+
+
+@lru_cache(maxsize=256)
+def text_decoder(specific_character_set: bytes, undeclared_character_set: str) -> TextDecoder:
+    """Return a function that decodes text values to NFC, without padding, NUL and excess of 1,024 characters.
+
+    Bytes that the character set does not have become U+FFFD; the object itself keeps them.
+
+    Parameters
+    ----------
+    specific_character_set
+        The value of (0008,0005) as it stands in the data set, empty where it is missing.
+    undeclared_character_set
+        A Python codec, for bytes above 127 that are not UTF-8 where no character set is declared.
+
+    References
+    ----------
+    PS3.3 C.12.1.1.2, PS3.5 6.1
+    """
+    declared = specific_character_set.decode("ascii", "replace").strip("\0 ")
+    terms = [term.strip() for term in declared.split("\\")]
+    if set(terms) <= _UNDECLARED:
+        return lambda value: _clean(_decode_undeclared(value, undeclared_character_set))
+    encodings = convert_encodings(terms)
+    if len(encodings) == 1:
+        encoding = encodings[0]
+        return lambda value: _clean(value.decode(encoding, "replace"))
+    return lambda value: _clean(decode_bytes(value, encodings, _DELIMITERS))
+
+
+def _decode_undeclared(value: bytes, undeclared_character_set: str) -> str:
+    if value.isascii():
+        return value.decode("ascii")
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode(undeclared_character_set, "replace")
+
+
+def _clean(text: str) -> str:
+    if "\x1b" in text:
+        text = _ESCAPE_SEQUENCE.sub("", text)
+    text = text[: 2 * MAX_TEXT_LENGTH].replace("\0", "").strip()
+    return unicodedata.normalize("NFC", text)[:MAX_TEXT_LENGTH]

@@ -1,0 +1,122 @@
+"""Connections: the same Core code on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from pacs.errors import IndexUnavailable, SettingsError
+
+BUSY_TIMEOUT_S = 10
+STATEMENT_TIMEOUT_S = 30
+_WRITES = "filmless_writes"
+
+
+def create_index_engine(database_url: str) -> Engine:
+    """Create the engine for a database URL; nothing is connected yet.
+
+    Raises
+    ------
+    SettingsError
+        The URL is malformed, or of another database than SQLite and PostgreSQL.
+    """
+    try:
+        url = make_url(database_url)
+    except ArgumentError as error:
+        raise SettingsError("DATABASE_URL is not a database URL") from error
+    # Errors go to logs, and a statement's parameters hold names: hide_parameters keeps them out.
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(
+            url, module=_sqlite_module(), hide_parameters=True, pool_size=16, max_overflow=32
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if url.get_backend_name() == "postgresql":
+        return create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_size=16,
+            max_overflow=32,
+            connect_args={
+                "connect_timeout": BUSY_TIMEOUT_S,
+                "options": "-c synchronous_commit=on -c timezone=UTC "
+                f"-c statement_timeout={STATEMENT_TIMEOUT_S}s",
+            },
+        )
+    raise SettingsError("DATABASE_URL names a database that is neither SQLite nor PostgreSQL")
+
+
+def _sqlite_module() -> ModuleType:
+    """Choose a SQLite: versions 3.7.0 to 3.51.2 can corrupt a WAL database that several processes write."""
+    if sys.platform == "linux":
+        from pysqlite3 import dbapi2  # noqa: PLC0415
+
+        return dbapi2  # type: ignore[no-any-return]
+    import sqlite3  # noqa: PLC0415
+
+    return sqlite3
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = (
+        None  # transactions begin where SQLAlchemy says so, not where the driver guesses
+    )
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # NORMAL loses acknowledged commits on a power cut
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA case_sensitive_like = ON")  # as PostgreSQL has it
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the write lock at once: a read that turns into a write may fail instead of waiting."""
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Give a connection with one snapshot for several reads.
+
+    Raises
+    ------
+    IndexUnavailable
+    """
+    with _translated(), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Give a connection in a transaction that is durable when the block ends, or rolled back.
+
+    Raises
+    ------
+    IndexUnavailable
+    """
+    with (
+        _translated(),
+        engine.connect().execution_options(**{_WRITES: True}) as connection,
+        connection.begin(),
+    ):
+        yield connection
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise IndexUnavailable(f"the database refused or failed: {type(error.orig).__name__}") from error
+    except SQLAlchemyError as error:
+        raise IndexUnavailable(f"the database cannot be used: {type(error).__name__}") from error

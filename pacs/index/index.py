@@ -1,0 +1,74 @@
+"""The index as the rest of the archive sees it: plain data in, plain data out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from sqlalchemy import Engine, text
+
+from pacs.index import queries, schema, writer
+from pacs.index.engine import create_index_engine, reading
+from pacs.index.records import InstanceRecord, Query, SearchResult, StoredInstance
+from pacs.index.writer import WriteOutcome
+
+
+class Index:
+    """One database. Safe for use by several threads; each process opens its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        # SQLite has one writer. Waiting for it here is fair and wakes at once; its own busy handler polls.
+        self._write_lock = threading.Lock() if engine.dialect.name == "sqlite" else None
+
+    def write(self, record: InstanceRecord) -> WriteOutcome:
+        """Index one instance; committed and durable when this returns. Raises IndexUnavailable."""
+        if self._write_lock is None:
+            return writer.write_instance(self._engine, record)
+        with self._write_lock:
+            return writer.write_instance(self._engine, record)
+
+    def search(self, query: Query) -> SearchResult:
+        """Find what matches, newest study first. Raises InvalidRequest, IndexUnavailable."""
+        return queries.search(self._engine, query)
+
+    def find_instances(
+        self,
+        study_instance_uid: str,
+        series_instance_uid: str | None = None,
+        sop_instance_uid: str | None = None,
+    ) -> list[StoredInstance]:
+        """List the instances of a study, a series, or one; empty if none. Raises IndexUnavailable."""
+        return queries.find_instances(self._engine, study_instance_uid, series_instance_uid, sop_instance_uid)
+
+    def known_object_keys(self, keys: Sequence[str]) -> set[str]:
+        """Return those of ``keys`` that the index refers to. Raises IndexUnavailable."""
+        return queries.known_object_keys(self._engine, keys)
+
+    def migrate(self) -> tuple[str | None, str]:
+        """Apply migrations; return the schema versions before and after. Raises IndexUnavailable."""
+        return schema.migrate(self._engine)
+
+    def require_newest_schema(self) -> None:
+        """Check that migrations are applied. Raises IndexUnavailable."""
+        schema.require_newest(self._engine)
+
+    def check(self) -> None:
+        """Prove that the database answers. Raises IndexUnavailable."""
+        with reading(self._engine) as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Release connections."""
+        self._engine.dispose()
+
+
+def open_index(database_url: str) -> Index:
+    """Open the index at a database URL; nothing is connected yet.
+
+    Raises
+    ------
+    pacs.errors.SettingsError
+        The URL is malformed, or of another database than SQLite and PostgreSQL.
+    """
+    return Index(create_index_engine(database_url))

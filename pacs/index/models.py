@@ -1,0 +1,152 @@
+"""The tables of the index. SQLAlchemy Core only: one row class would cost more than the row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from pacs.dicom.attributes import ATTRIBUTES, Level, Matching
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+FOLDED_SUFFIX = "_folded"
+_BIG_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts by itself only an INTEGER key
+
+
+def _key() -> Column[int]:
+    return Column("id", _BIG_ID, Identity(), primary_key=True)
+
+
+def _reference(name: str, target: str) -> Column[int]:
+    return Column(name, _BIG_ID, ForeignKey(f"{target}.id", ondelete="CASCADE"), nullable=False)
+
+
+def _attribute_columns(level: Level) -> list[Column[Any]]:
+    """Columns of the attributes read from data sets, and the folded twins of what people search by."""
+    columns: list[Column[Any]] = []
+    for attribute in ATTRIBUTES:
+        if attribute.level is level and not attribute.derived:
+            kind: type[Integer | Text] = Integer if attribute.vr in ("IS", "US") else Text
+            columns.append(Column(attribute.column, kind, nullable=attribute.matching is not Matching.UID))
+            if attribute.matching in (Matching.PERSON_NAME, Matching.FOLDED_TEXT):
+                columns.append(Column(attribute.column + FOLDED_SUFFIX, Text))
+    return columns
+
+
+# One row for each (issuer, patient ID). What a study said of its patient stays with the study: two people
+# under one ID must never borrow each other's name.
+patient = Table(
+    "patient",
+    metadata,
+    _key(),
+    Column("patient_key", Text, nullable=False, unique=True),
+    Column("patient_id", Text),
+    Column("issuer_of_patient_id", Text),
+)
+
+study = Table(
+    "study",
+    metadata,
+    _key(),
+    _reference("patient_ref", "patient"),
+    *_attribute_columns(Level.STUDY),
+    Column("number_of_series", Integer, nullable=False, server_default="0"),
+    Column("number_of_instances", Integer, nullable=False, server_default="0"),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("study_instance_uid"),
+)
+Index(None, study.c.patient_ref)
+Index(None, study.c.study_date.desc(), study.c.study_time.desc(), study.c.id.desc())
+Index(None, study.c.patient_id)
+Index(None, study.c.accession_number)
+Index(None, study.c.patient_name_folded)
+
+# A Series Instance UID is unique by the Standard and repeated by devices: it counts inside its study.
+series = Table(
+    "series",
+    metadata,
+    _key(),
+    _reference("study_ref", "study"),
+    *_attribute_columns(Level.SERIES),
+    Column("number_of_instances", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("study_ref", "series_instance_uid"),
+)
+Index(None, series.c.series_instance_uid)
+Index(None, series.c.modality, series.c.study_ref)
+
+instance = Table(
+    "instance",
+    metadata,
+    _key(),
+    _reference("series_ref", "series"),
+    *_attribute_columns(Level.INSTANCE),
+    Column("transfer_syntax_uid", Text, nullable=False),
+    Column("object_key", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("dataset_offset", Integer, nullable=False),
+    Column("pixel_data_offset", BigInteger),
+    Column("pixel_data_size_bytes", BigInteger),
+    Column("calling_ae_title", Text),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("sop_instance_uid"),
+)
+Index(None, instance.c.series_ref, instance.c.instance_number)
+
+procedure_code = Table(
+    "procedure_code",
+    metadata,
+    _key(),
+    _reference("study_ref", "study"),
+    Column("value", Text, nullable=False),
+    Column("scheme", Text, nullable=False),
+    Column("meaning", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    UniqueConstraint("study_ref", "value", "scheme"),
+)
+Index(None, procedure_code.c.value)
+
+request_attributes = Table(
+    "request_attributes",
+    metadata,
+    _key(),
+    _reference("series_ref", "series"),
+    # not null, since a unique constraint sees two nulls as different
+    Column("requested_procedure_id", Text, nullable=False, server_default=""),
+    Column("scheduled_procedure_step_id", Text, nullable=False, server_default=""),
+    UniqueConstraint("series_ref", "requested_procedure_id", "scheduled_procedure_step_id"),
+)
+
+# Another content under a SOP Instance UID that is already indexed: kept, and waiting for a person.
+conflict = Table(
+    "conflict",
+    metadata,
+    _key(),
+    Column("sop_instance_uid", Text, nullable=False),
+    Column("object_key", Text, nullable=False, unique=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("calling_ae_title", Text),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+)
+Index(None, conflict.c.sop_instance_uid)

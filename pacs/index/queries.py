@@ -1,0 +1,231 @@
+"""Reading the index: searches, and where instances lie."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Row, Select, select
+
+from pacs.dicom.attributes import ATTRIBUTES, Attribute, Level
+from pacs.index.conditions import TABLES, key_condition, text_conditions
+from pacs.index.engine import reading
+from pacs.index.models import conflict, instance, procedure_code, request_attributes, series, study
+from pacs.index.records import (
+    Match,
+    ObjectLocation,
+    ProcedureCode,
+    Query,
+    RequestAttributes,
+    SearchResult,
+    StoredInstance,
+)
+
+_STUDY_KEY, _SERIES_KEY = "_study_ref", "_series_ref"
+
+
+def search(engine: Engine, query: Query) -> SearchResult:
+    """Find what matches a query, newest study first, in a stable order.
+
+    Raises
+    ------
+    pacs.errors.InvalidRequest
+        A value is not of its key's form.
+    pacs.errors.IndexUnavailable
+    """
+    statement = (
+        _select(query.level)
+        .where(*_conditions(query))
+        .order_by(*_order(query.level))
+        .limit(query.limit + 1)
+        .offset(query.offset)
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(statement).all()
+        page = rows[: query.limit]
+        study_refs = {row._mapping[_STUDY_KEY] for row in page}
+        modalities = _modalities(connection, study_refs)
+        codes = _procedure_codes(connection, study_refs)
+        series_refs = {row._mapping[_SERIES_KEY] for row in page if query.level >= Level.SERIES}
+        requests = _request_attributes(connection, series_refs)
+    matches = [_match(row, query.level, modalities, codes, requests) for row in page]
+    return SearchResult(matches, truncated=len(rows) > query.limit)
+
+
+def find_instances(
+    engine: Engine,
+    study_instance_uid: str,
+    series_instance_uid: str | None = None,
+    sop_instance_uid: str | None = None,
+) -> list[StoredInstance]:
+    """List the instances of a study, a series, or one, by series number and instance number; empty if none.
+
+    Raises
+    ------
+    pacs.errors.IndexUnavailable
+    """
+    conditions = [study.c.study_instance_uid == study_instance_uid]
+    if series_instance_uid is not None:
+        conditions.append(series.c.series_instance_uid == series_instance_uid)
+    if sop_instance_uid is not None:
+        conditions.append(instance.c.sop_instance_uid == sop_instance_uid)
+    statement = (
+        select(instance, study.c.study_instance_uid, series.c.series_instance_uid)
+        .select_from(_joined(Level.INSTANCE))
+        .where(*conditions)
+        .order_by(
+            series.c.series_number.nulls_last(),
+            series.c.id,
+            instance.c.instance_number.nulls_last(),
+            instance.c.id,
+        )
+    )
+    with reading(engine) as connection:
+        return [_stored_instance(row) for row in connection.execute(statement)]
+
+
+def known_object_keys(engine: Engine, keys: Sequence[str]) -> set[str]:
+    """Return those of ``keys`` that an instance or a conflict refers to.
+
+    Raises
+    ------
+    pacs.errors.IndexUnavailable
+    """
+    with reading(engine) as connection:
+        return {
+            key
+            for table in (instance, conflict)
+            for key in connection.scalars(select(table.c.object_key).where(table.c.object_key.in_(keys)))
+        }
+
+
+def _attributes(level: Level) -> list[Attribute]:
+    return [
+        attribute for attribute in ATTRIBUTES if attribute.level <= level and _column(attribute) is not None
+    ]
+
+
+def _column(attribute: Attribute) -> ColumnElement[Any] | None:
+    return TABLES[attribute.level].c.get(attribute.column)
+
+
+def _select(level: Level) -> Select[Any]:
+    columns: list[ColumnElement[Any]] = [study.c.id.label(_STUDY_KEY)]
+    if level >= Level.SERIES:
+        columns.append(series.c.id.label(_SERIES_KEY))
+    for attribute in _attributes(level):
+        columns.append(TABLES[attribute.level].c[attribute.column].label(attribute.keyword))
+    return select(*columns).select_from(_joined(level))
+
+
+def _joined(level: Level) -> FromClause:
+    joined: FromClause = study
+    if level >= Level.SERIES:
+        joined = joined.join(series, series.c.study_ref == study.c.id)
+    if level >= Level.INSTANCE:
+        joined = joined.join(instance, instance.c.series_ref == series.c.id)
+    return joined
+
+
+def _conditions(query: Query) -> list[ColumnElement[bool]]:
+    found = [key_condition(key, value) for key, value in query.keys]
+    conditions = [condition for condition in found if condition is not None]
+    if query.study_instance_uid is not None:
+        conditions.append(study.c.study_instance_uid == query.study_instance_uid)
+    if query.series_instance_uid is not None:
+        conditions.append(series.c.series_instance_uid == query.series_instance_uid)
+    return conditions + (text_conditions(query.text) if query.text else [])
+
+
+def _order(level: Level) -> Iterable[ColumnElement[Any]]:
+    yield study.c.study_date.desc().nulls_last()
+    yield study.c.study_time.desc().nulls_last()
+    yield study.c.id.desc()
+    if level >= Level.SERIES:
+        yield series.c.series_number.nulls_last()
+        yield series.c.id
+    if level >= Level.INSTANCE:
+        yield instance.c.instance_number.nulls_last()
+        yield instance.c.id
+
+
+def _modalities(connection: Connection, study_refs: set[int]) -> Mapping[int, list[str]]:
+    rows = connection.execute(
+        select(series.c.study_ref, series.c.modality)
+        .where(series.c.study_ref.in_(study_refs), series.c.modality.is_not(None))
+        .distinct()
+        .order_by(series.c.modality)
+    )
+    found = defaultdict(list)
+    for row in rows:
+        found[row.study_ref].append(row.modality)
+    return found
+
+
+def _procedure_codes(connection: Connection, study_refs: set[int]) -> Mapping[int, list[ProcedureCode]]:
+    rows = connection.execute(
+        select(procedure_code).where(procedure_code.c.study_ref.in_(study_refs)).order_by(procedure_code.c.id)
+    )
+    found = defaultdict(list)
+    for row in rows:
+        found[row.study_ref].append(ProcedureCode(row.value, row.scheme, row.meaning, row.origin))
+    return found
+
+
+def _request_attributes(
+    connection: Connection, series_refs: set[int]
+) -> Mapping[int, list[RequestAttributes]]:
+    rows = connection.execute(
+        select(request_attributes)
+        .where(request_attributes.c.series_ref.in_(series_refs))
+        .order_by(request_attributes.c.id)
+    )
+    found = defaultdict(list)
+    for row in rows:
+        found[row.series_ref].append(
+            RequestAttributes(row.requested_procedure_id or None, row.scheduled_procedure_step_id or None)
+        )
+    return found
+
+
+def _match(
+    row: Row[Any],
+    level: Level,
+    modalities: Mapping[int, list[str]],
+    codes: Mapping[int, list[ProcedureCode]],
+    requests: Mapping[int, list[RequestAttributes]],
+) -> Match:
+    study_ref, series_ref = row._mapping[_STUDY_KEY], row._mapping.get(_SERIES_KEY)
+    values = {attribute.keyword: row._mapping[attribute.keyword] for attribute in _attributes(level)}
+    values["ModalitiesInStudy"] = modalities.get(study_ref, [])
+    return Match(
+        values, codes.get(study_ref, ()), requests.get(series_ref, ()) if series_ref is not None else ()
+    )
+
+
+def _stored_instance(row: Row[Any]) -> StoredInstance:
+    return StoredInstance(
+        study_instance_uid=row.study_instance_uid,
+        series_instance_uid=row.series_instance_uid,
+        sop_instance_uid=row.sop_instance_uid,
+        sop_class_uid=row.sop_class_uid,
+        transfer_syntax_uid=row.transfer_syntax_uid,
+        instance_number=row.instance_number,
+        number_of_frames=max(row.number_of_frames or 1, 1),
+        location=ObjectLocation(
+            key=row.object_key,
+            size_bytes=row.size_bytes,
+            sha256=row.sha256,
+            dataset_offset=row.dataset_offset,
+            pixel_data_offset=row.pixel_data_offset,
+            pixel_data_size_bytes=row.pixel_data_size_bytes,
+        ),
+        received_at=_utc(row.received_at),
+    )
+
+
+def _utc(moment: datetime) -> datetime:
+    """SQLite gives times back without their zone, which is always UTC here."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

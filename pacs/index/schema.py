@@ -1,0 +1,75 @@
+"""The schema's version: Alembic migrations, applied by ``filmless migrate`` and ``filmless up``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+from pacs.errors import IndexUnavailable
+from pacs.index.engine import reading, writing
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def newest_version() -> str:
+    """Return the schema version of this software."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None  # noqa: S101 - the package ships migrations
+    return head
+
+
+def current_version(engine: Engine) -> str | None:
+    """Return the schema version of the database, None if it has none.
+
+    Raises
+    ------
+    IndexUnavailable
+    """
+    with reading(engine) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def migrate(engine: Engine) -> tuple[str | None, str]:
+    """Bring the database to this software's schema, in one transaction; return the versions before and after.
+
+    Raises
+    ------
+    IndexUnavailable
+        The database does not answer, or is of a newer version than this software.
+    """
+    before = current_version(engine)
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if before is not None and before not in known:
+        raise IndexUnavailable(f"the database has schema {before}, which is newer than this software")
+    with writing(engine) as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return before, newest_version()
+
+
+def require_newest(engine: Engine) -> None:
+    """Check that the database has this software's schema.
+
+    Raises
+    ------
+    IndexUnavailable
+        It has another, or none.
+    """
+    current, newest = current_version(engine), newest_version()
+    if current != newest:
+        raise IndexUnavailable(
+            f"the database has schema {current or 'none'} and this software needs {newest}: "
+            "run 'filmless migrate'"
+        )
