@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,13 +10,16 @@ from enum import Enum
 from pacs.archive import Archive
 from pacs.codes.tagging import DatasetCode
 from pacs.dicom.instance import InstanceAttributes, read_instance
+from pacs.dicom.object_keys import ObjectName
 from pacs.dicom.part10 import encode_file_meta, split_part10
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax
 from pacs.dicom.uids import parse_uid
-from pacs.errors import ObjectTooLarge, SopClassMismatch, UnsupportedTransferSyntax
+from pacs.errors import ObjectTooLarge, SopClassMismatch, UnreadableInstance, UnsupportedTransferSyntax
 from pacs.index.records import InstanceRecord, ObjectLocation, ProcedureCode, RequestAttributes
 from pacs.index.writer import WriteOutcome
 from storage.store import Buffer, StagedObject
+
+_COPY_SIZE_BYTES = 1 << 20
 
 
 class Disposition(Enum):
@@ -96,9 +98,7 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
         Not acknowledged, and not visible; the same request may succeed later. (An object that became durable
         before the index failed is found by the sweep.)
     """
-    syntax = TRANSFER_SYNTAXES.get(incoming.transfer_syntax_uid)
-    if syntax is None:
-        raise UnsupportedTransferSyntax("the transfer syntax is not one of the Standard")
+    syntax = _known_syntax(incoming.transfer_syntax_uid)
     claimed = parse_uid(incoming.sop_class_uid), parse_uid(incoming.sop_instance_uid)
     with archive.store.stage() as staged:
         staged.write(encode_file_meta(*claimed, syntax.uid))
@@ -108,25 +108,49 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
         _require_same(claimed, attributes)
         sha256 = staged.sha256()
         size_bytes = staged.size_bytes
-        key = object_key(attributes, sha256)
+        key = _name(attributes, sha256).key()
         staged.commit(key)
     location = _locate(key, size_bytes, sha256, dataset_offset, attributes)
-    outcome = archive.index.write(_record(archive, attributes, syntax, location, origin))
-    return StoreOutcome(
-        _DISPOSITIONS[outcome],
-        attributes.sop_class_uid,
-        attributes.sop_instance_uid,
-        attributes.study_instance_uid,
-        attributes.series_instance_uid,
-    )
+    return _index(archive, attributes, syntax, location, origin)
 
 
-def object_key(attributes: InstanceAttributes, sha256: str) -> str:
-    """Build the key of an object from its validated UIDs and its digest (storage/FORMAT.md)."""
-    fan_out = hashlib.sha256(attributes.study_instance_uid.encode("ascii")).hexdigest()[:2]
-    return (
-        f"{fan_out}/{attributes.study_instance_uid}/{attributes.series_instance_uid}/"
-        f"{attributes.sop_instance_uid}.{sha256}.dcm"
+def adopt_object(archive: Archive, key: str) -> StoreOutcome:
+    """Index an object that is in the store and not in the index, as a crash between the two leaves it.
+
+    The object is read whole: one whose digest is not that of its key is never indexed.
+
+    Raises
+    ------
+    pacs.errors.UnreadableInstance
+        The object is damaged, or its key is not the one that its content has.
+    pacs.errors.IndexUnavailable, storage.errors.StoreError
+    """
+    with archive.store.stage() as copy, archive.store.open(key) as stored:
+        while piece := stored.read(_COPY_SIZE_BYTES):
+            copy.write(piece)
+        sha256 = copy.sha256()
+        with copy.view() as view:
+            meta, dataset = split_part10([view])
+            size_bytes = copy.size_bytes
+            dataset_offset = size_bytes - sum(len(piece) for piece in dataset)
+        syntax = _known_syntax(meta.transfer_syntax_uid)
+        attributes = _read(archive, copy, dataset_offset, syntax)
+    if _name(attributes, sha256).key() != key:
+        raise UnreadableInstance("the object is damaged: its content does not belong to its key")
+    location = _locate(key, size_bytes, sha256, dataset_offset, attributes)
+    return _index(archive, attributes, syntax, location, Origin("sweep"))
+
+
+def _known_syntax(transfer_syntax_uid: str) -> TransferSyntax:
+    syntax = TRANSFER_SYNTAXES.get(transfer_syntax_uid)
+    if syntax is None:
+        raise UnsupportedTransferSyntax("the transfer syntax is not one of the Standard")
+    return syntax
+
+
+def _name(attributes: InstanceAttributes, sha256: str) -> ObjectName:
+    return ObjectName(
+        attributes.study_instance_uid, attributes.series_instance_uid, attributes.sop_instance_uid, sha256
     )
 
 
@@ -166,14 +190,14 @@ def _locate(
     )
 
 
-def _record(
+def _index(
     archive: Archive,
     attributes: InstanceAttributes,
     syntax: TransferSyntax,
     location: ObjectLocation,
     origin: Origin,
-) -> InstanceRecord:
-    return InstanceRecord(
+) -> StoreOutcome:
+    record = InstanceRecord(
         study=attributes.study,
         series=attributes.series,
         instance=attributes.instance,
@@ -186,6 +210,13 @@ def _record(
         ],
         calling_ae_title=origin.calling_ae_title,
         received_at=datetime.now(UTC),
+    )
+    return StoreOutcome(
+        _DISPOSITIONS[archive.index.write(record)],
+        attributes.sop_class_uid,
+        attributes.sop_instance_uid,
+        attributes.study_instance_uid,
+        attributes.series_instance_uid,
     )
 
 

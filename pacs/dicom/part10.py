@@ -73,7 +73,8 @@ def split_part10(chunks: Iterable[Buffer]) -> tuple[FileMeta, Iterator[Buffer]]:
     Raises
     ------
     UnreadableInstance
-        No prefix, no transfer syntax or SOP UIDs, or a File Meta Information that is cut short or larger than 64 KiB.
+        No prefix, no transfer syntax or SOP UIDs, or a File Meta Information that is cut short or larger
+        than 64 KiB.
 
     References
     ----------

@@ -41,9 +41,9 @@ class Index:
         """List the instances of a study, a series, or one; empty if none. Raises IndexUnavailable."""
         return queries.find_instances(self._engine, study_instance_uid, series_instance_uid, sop_instance_uid)
 
-    def known_object_keys(self, keys: Sequence[str]) -> set[str]:
-        """Return those of ``keys`` that the index refers to. Raises IndexUnavailable."""
-        return queries.known_object_keys(self._engine, keys)
+    def known_object_keys(self, sop_instance_uids: Sequence[str]) -> set[str]:
+        """Return the keys of all objects known of these instances. Raises IndexUnavailable."""
+        return queries.known_object_keys(self._engine, sop_instance_uids)
 
     def migrate(self) -> tuple[str | None, str]:
         """Apply migrations; return the schema versions before and after. Raises IndexUnavailable."""

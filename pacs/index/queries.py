@@ -86,8 +86,8 @@ def find_instances(
         return [_stored_instance(row) for row in connection.execute(statement)]
 
 
-def known_object_keys(engine: Engine, keys: Sequence[str]) -> set[str]:
-    """Return those of ``keys`` that an instance or a conflict refers to.
+def known_object_keys(engine: Engine, sop_instance_uids: Sequence[str]) -> set[str]:
+    """Return the keys of all objects, conflicts among them, that the index has of these SOP Instance UIDs.
 
     Raises
     ------
@@ -97,7 +97,9 @@ def known_object_keys(engine: Engine, keys: Sequence[str]) -> set[str]:
         return {
             key
             for table in (instance, conflict)
-            for key in connection.scalars(select(table.c.object_key).where(table.c.object_key.in_(keys)))
+            for key in connection.scalars(
+                select(table.c.object_key).where(table.c.sop_instance_uid.in_(sop_instance_uids))
+            )
         }
 
 

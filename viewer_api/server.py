@@ -1,0 +1,60 @@
+"""Running the HTTP door: one uvicorn server in this process, on a port that others may share."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from pacs.archive import Archive
+from viewer_api.app import create_app
+
+_GRACE_S = 8
+_MAX_HEADERS_SIZE_BYTES = 32 * 1024
+_BACKLOG = 1024
+
+
+def serve(archive: Archive, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; requests in flight have eight seconds to finish.
+
+    Parameters
+    ----------
+    ready
+        Called once, when connections are accepted.
+    """
+    settings = archive.settings
+    config = uvicorn.Config(
+        create_app(archive),
+        log_config=None,
+        access_log=False,  # a query string holds what people search for: names
+        server_header=False,
+        proxy_headers=False,  # links come from PUBLIC_URL, never from a header
+        timeout_graceful_shutdown=_GRACE_S,
+        h11_max_incomplete_event_size=_MAX_HEADERS_SIZE_BYTES,
+        lifespan="on",
+    )
+    listening = _listen(settings.http_host, settings.http_port)
+    _Server(config, ready).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "SO_REUSEPORT"):
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listening.bind((host, port))
+    listening.listen(_BACKLOG)
+    return listening
+
+
+class _Server(uvicorn.Server):
+    """Tells when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
