@@ -84,12 +84,13 @@ def listen(supervisor_fd: SupervisorFd = None) -> None:
 
     Several may run at a time, also under 'up' (DICOM_PROCESSES); they share the port.
     """
-    from pacs.dimse.listener import Listener
+    from pacs.dimse.listener import open_listener
 
     with _process(supervisor_fd) as (archive, ready):
-        listener = Listener(archive)
+        listener = open_listener(archive)
         with _stopped_by_signals(listener.stop):
-            listener.serve_forever(ready)
+            ready()
+            listener.serve_forever()
 
 
 @app.command()

@@ -1,0 +1,228 @@
+"""One association from its A-ASSOCIATE-RQ to its end: negotiation, then operations one after the other.
+
+Which operations there are is not known here: they are registered by command field and abstract syntax.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from pacs.dimse.command import NO_DATA_SET, RESPONSE, CommandField, Element, encode_command_set
+from pacs.dimse.contexts import negotiate
+from pacs.dimse.endings import (
+    LOCAL_LIMIT_EXCEEDED,
+    UNKNOWN_CALLED_AE_TITLE,
+    UNSUPPORTED_APPLICATION_CONTEXT,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    AssociationAborted,
+    AssociationEnded,
+    AssociationRejected,
+    PeerAborted,
+    invalid_message,
+)
+from pacs.dimse.message import Message, receive_message
+from pacs.dimse.pdu import (
+    AssociateRequest,
+    ContextResult,
+    NegotiatedContext,
+    encode_associate_accept,
+    encode_command_data,
+)
+from pacs.dimse.statuses import Status, StatusCode, code_location, error_comment, status_of
+from pacs.dimse.upper_layer import MAX_PDU_LENGTH, Limits, UpperLayer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A DIMSE operation that this application entity performs for others.
+
+    ``perform`` answers with `Association.respond`, or raises an error of the archive, which is translated.
+    """
+
+    name: str  # "C-STORE"
+    command_field: int
+    transfer_syntaxes: Collection[str]
+    supports: Callable[[str], bool]  # an abstract syntax
+    perform: Callable[[Association, Message], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationEntity:
+    """What a peer meets behind the port."""
+
+    ae_title: str
+    operations: Sequence[Operation]
+    limits: Limits = field(default_factory=Limits)
+    max_dataset_bytes: int = 32 * 1024**3
+
+    def supported_transfer_syntaxes(self, abstract_syntax: str) -> frozenset[str]:
+        """Transfer syntaxes that some operation takes for an abstract syntax; none if it is not supported."""
+        supporting = [o.transfer_syntaxes for o in self.operations if o.supports(abstract_syntax)]
+        return frozenset().union(*supporting)
+
+    def find_operation(self, command_field: int, abstract_syntax: str) -> Operation | None:
+        """Find who performs a command in a presentation context."""
+        for operation in self.operations:
+            if operation.command_field == command_field and operation.supports(abstract_syntax):
+                return operation
+        return None
+
+
+class Association:
+    """One association, served by the thread that calls `serve`."""
+
+    def __init__(
+        self, connection: socket.socket, entity: ApplicationEntity, admit: Callable[[Association], bool]
+    ) -> None:
+        self._upper_layer = UpperLayer(connection, entity.limits)
+        self._entity = entity
+        self._admit = admit
+        self._contexts: dict[int, NegotiatedContext] = {}
+        self._maximum_length = 0
+        self._tally: Counter[str] = Counter()
+        self.calling_ae_title = ""
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for a message of which nothing has come yet."""
+        return self._upper_layer.idle
+
+    def interrupt(self) -> None:
+        """Have it aborted as soon as it waits for the peer. Called from any thread."""
+        self._upper_layer.interrupt()
+
+    def serve(self) -> None:
+        """Negotiate, then do as asked until the peer releases, aborts, vanishes or breaks a rule."""
+        begin = monotonic()
+        try:
+            self._establish(self._upper_layer.receive_associate_request())
+            self._perform_operations()
+            self._upper_layer.confirm_release()
+            self._log_end("released", begin)
+        except AssociationRejected as rejection:
+            self._upper_layer.reject(rejection.cause)
+        except AssociationAborted as abort:
+            self._upper_layer.abort(abort)
+            self._log_end(f"aborted: {abort}", begin)
+        except PeerAborted:
+            self._log_end("aborted by the peer", begin)
+        except AssociationEnded as ending:
+            self._log_end(f"lost: {ending}", begin)
+        except Exception as error:  # a thread that dies silently would leave the peer waiting
+            logger.error("association with %s failed: %s", self.calling_ae_title, code_location(error))
+            self._upper_layer.abort(AssociationAborted("internal error"))
+        finally:
+            self._upper_layer.close()
+
+    def _establish(self, request: AssociateRequest) -> None:
+        self._judge(request)
+        answers = negotiate(request.contexts, self._entity.supported_transfer_syntaxes)
+        self.calling_ae_title = request.calling_ae_title
+        self._maximum_length = min(request.maximum_length, MAX_PDU_LENGTH)
+        self._contexts = {a.context_id: a for a in answers if a.result == ContextResult.ACCEPTANCE}
+        self._upper_layer.accept(encode_associate_accept(request, answers, MAX_PDU_LENGTH))
+        logger.debug(
+            "association with %s (%s): %d of %d presentation contexts accepted",
+            request.calling_ae_title, request.implementation_version_name, len(self._contexts), len(answers),
+        )  # fmt: skip
+
+    def _judge(self, request: AssociateRequest) -> None:
+        """Accept or reject as a whole (PS3.8 Table 9-21). Any caller is welcome, if it knows our name."""
+        causes = (
+            (request.protocol_version & 1, UNSUPPORTED_PROTOCOL_VERSION),
+            (request.speaks_dicom, UNSUPPORTED_APPLICATION_CONTEXT),
+            (request.called_ae_title == self._entity.ae_title, UNKNOWN_CALLED_AE_TITLE),
+        )
+        cause = next((cause for fulfilled, cause in causes if not fulfilled), None)
+        if cause is None and not self._admit(self):
+            cause = LOCAL_LIMIT_EXCEEDED
+        if cause is not None:
+            logger.warning(
+                "association rejected: %s; called AE title %r, calling AE title %r",
+                cause.meaning, request.called_ae_title, request.calling_ae_title,
+            )  # fmt: skip
+            raise AssociationRejected(cause)
+
+    def _perform_operations(self) -> None:
+        while True:
+            message = receive_message(self._upper_layer, self._contexts, self._entity.max_dataset_bytes)
+            if message is None:
+                return
+            if message.command_field == CommandField.C_CANCEL_RQ:
+                continue  # it crossed our last response, and is not answered (PS3.7 9.3.2.3)
+            if message.command_field & RESPONSE or message.command.number(Element.MESSAGE_ID) is None:
+                raise invalid_message("a message is no request that could be answered")
+            self._perform(message)
+            message.dataset.drain()
+
+    def _perform(self, message: Message) -> None:
+        operation = self._entity.find_operation(message.command_field, message.context.abstract_syntax)
+        if operation is None:
+            self.respond(message, Status(StatusCode.UNRECOGNIZED_OPERATION, "not performed in this context"))
+            return
+        try:
+            operation.perform(self, message)
+            self._tally[f"{operation.name} done"] += 1
+        except AssociationEnded:
+            raise
+        except Exception as error:
+            self._tally[f"{operation.name} failed"] += 1
+            self.respond(message, self._failure(operation, error))
+
+    def _failure(self, operation: Operation, error: Exception) -> Status:
+        status = status_of(error)
+        if status is None:
+            logger.error("%s from %s failed: %s", operation.name, self.calling_ae_title, code_location(error))
+            status = Status(StatusCode.PROCESSING_FAILURE, "internal error")
+        else:
+            logger.warning(
+                "%s from %s refused with %04X: %s",
+                operation.name, self.calling_ae_title, status.code, error_comment(str(error)),
+            )  # fmt: skip
+        return status
+
+    def respond(self, message: Message, status: Status) -> None:
+        """Answer a request, once its data set is received to its end.
+
+        Raises
+        ------
+        AssociationEnded
+            The peer is not there any more.
+
+        References
+        ----------
+        PS3.7 9.3: what a response repeats of its request; C.1 for the Error Comment
+        """
+        message.dataset.drain()
+        elements: list[tuple[Element, int | str]] = [
+            (Element.COMMAND_FIELD, message.command_field | RESPONSE),
+            (Element.MESSAGE_ID_BEING_RESPONDED_TO, message.command.required_number(Element.MESSAGE_ID)),
+            (Element.COMMAND_DATA_SET_TYPE, NO_DATA_SET),
+            (Element.STATUS, status.code),
+        ]
+        for element in (Element.AFFECTED_SOP_CLASS_UID, Element.AFFECTED_SOP_INSTANCE_UID):
+            if uid := message.command.text(element):
+                elements.append((element, uid))
+        if status.comment:
+            elements.append((Element.ERROR_COMMENT, error_comment(status.comment)))
+        command = encode_command_set(elements)
+        self._upper_layer.send(encode_command_data(message.context.context_id, command, self._maximum_length))
+
+    def _log_end(self, how: str, begin: float) -> None:
+        """Log one line; no louder than debug for what never became an association, such as a port scan."""
+        logger.log(
+            logging.INFO if self.calling_ae_title else logging.DEBUG,
+            "association with %s %s; %s, %d bytes in %.1f s",
+            self.calling_ae_title or "nobody",
+            how,
+            ", ".join(f"{count} {what}" for what, count in sorted(self._tally.items())) or "nothing done",
+            self._upper_layer.received_bytes,
+            monotonic() - begin,
+        )

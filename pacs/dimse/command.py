@@ -1,0 +1,116 @@
+"""Command sets: group 0000 in Implicit VR Little Endian (PS3.7 6.3.1, E.1)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from enum import IntEnum
+
+from pacs.dimse.endings import invalid_message
+
+MAX_COMMAND_SIZE_BYTES = 64 * 1024
+NO_DATA_SET = 0x0101
+RESPONSE = 0x8000  # the bit that makes a request's command field that of its response
+
+_ELEMENT_HEADER = struct.Struct("<HHI")
+
+
+class Element(IntEnum):
+    """Element numbers of group 0000 (PS3.7 Table E.1-1)."""
+
+    GROUP_LENGTH = 0x0000
+    AFFECTED_SOP_CLASS_UID = 0x0002
+    COMMAND_FIELD = 0x0100
+    MESSAGE_ID = 0x0110
+    MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
+    COMMAND_DATA_SET_TYPE = 0x0800
+    STATUS = 0x0900
+    ERROR_COMMENT = 0x0902
+    AFFECTED_SOP_INSTANCE_UID = 0x1000
+
+
+_UID_ELEMENTS = {Element.AFFECTED_SOP_CLASS_UID, Element.AFFECTED_SOP_INSTANCE_UID}
+
+
+class CommandField(IntEnum):
+    """The operations that are spoken here (PS3.7 Table E.1-1)."""
+
+    C_STORE_RQ = 0x0001
+    C_ECHO_RQ = 0x0030
+    C_CANCEL_RQ = 0x0FFF
+
+
+class CommandSet:
+    """A received command set: raw values by element number, decoded when asked for."""
+
+    def __init__(self, values: dict[int, bytes]) -> None:
+        self._values = values
+
+    def number(self, element: Element) -> int | None:
+        """Value of an element of VR US; None when it is absent.
+
+        Raises
+        ------
+        AssociationAborted
+            It has not two bytes.
+        """
+        value = self._values.get(element)
+        if value is None:
+            return None
+        if len(value) != 2:
+            raise invalid_message(f"(0000,{element:04X}) has not two bytes")
+        return int.from_bytes(value, "little")
+
+    def required_number(self, element: Element) -> int:
+        """Value of an element of VR US without which a message means nothing.
+
+        Raises
+        ------
+        AssociationAborted
+            It is absent, or has not two bytes.
+        """
+        value = self.number(element)
+        if value is None:
+            raise invalid_message(f"(0000,{element:04X}) is missing in a command set")
+        return value
+
+    def text(self, element: Element) -> str | None:
+        """Value of an element of text or UID without its padding; None when it is absent or empty."""
+        value = self._values.get(element, b"")
+        return value.decode("ascii", "replace").strip(" \0") or None
+
+
+def decode_command_set(data: bytes | bytearray) -> CommandSet:
+    """Decode a whole command set; its group length is not needed, for the last fragment ends it.
+
+    Raises
+    ------
+    AssociationAborted
+        An element of another group, one that is there twice, or a length that lies.
+    """
+    values: dict[int, bytes] = {}
+    offset = 0
+    while offset < len(data):
+        if offset + _ELEMENT_HEADER.size > len(data):
+            raise invalid_message("a command element is cut short")
+        group, element, length = _ELEMENT_HEADER.unpack_from(data, offset)
+        end = offset + _ELEMENT_HEADER.size + length
+        if group != 0 or element in values or end > len(data):
+            raise invalid_message("the command set is not well formed")
+        values[element] = bytes(data[end - length : end])
+        offset = end
+    return CommandSet(values)
+
+
+def encode_command_set(elements: Iterable[tuple[Element, int | str]]) -> bytes:
+    """Encode a command set with its group length: numbers as US, texts padded to an even length."""
+    body = b"".join(_encode(element, value) for element, value in sorted(elements))
+    group_length = _ELEMENT_HEADER.pack(0, Element.GROUP_LENGTH, 4) + len(body).to_bytes(4, "little")
+    return group_length + body
+
+
+def _encode(element: Element, value: int | str) -> bytes:
+    data = value.to_bytes(2, "little") if isinstance(value, int) else value.encode("ascii", "replace")
+    if len(data) % 2:
+        data += b"\0" if element in _UID_ELEMENTS else b" "
+    return _ELEMENT_HEADER.pack(0, element, len(data)) + data

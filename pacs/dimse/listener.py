@@ -1,0 +1,178 @@
+"""The DICOM door: a port, and a thread for each association behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import selectors
+import socket
+import threading
+from functools import partial
+from time import monotonic, sleep
+
+from pacs.archive import Archive
+from pacs.dimse.admission import Admission
+from pacs.dimse.association import ApplicationEntity, Association
+from pacs.dimse.c_echo import C_ECHO
+from pacs.dimse.c_store import c_store_operation
+from pacs.dimse.upper_layer import Limits
+from pacs.errors import SettingsError
+from pacs.ingest import store_instance
+
+logger = logging.getLogger(__name__)
+
+THREAD_NAME = "association"
+_BACKLOG = 512
+_BREATH_S = 0.05
+_SHORTAGE_S = 0.5
+_SETTLE_S = 1.0  # between two messages of one association there is less, when it is busy
+_FAREWELL_S = 0.5  # for the aborts at the end of the grace; the supervisor kills after 9 s
+
+
+class Listener:
+    """Hears modalities on one port until it is stopped. The port is open once the constructor returns.
+
+    Parameters
+    ----------
+    entity
+        What a peer meets behind the port.
+    host, port
+        Address to bind; port 0 takes a free one.
+    max_associations
+        Above it an A-ASSOCIATE-RQ is rejected for the time being.
+    max_unassociated
+        Connections that have not asked for an association yet; above it the oldest make room.
+    share_port
+        Several processes listen on the same port (SO_REUSEPORT), and the kernel chooses.
+    grace_s
+        How long associations in flight may go on after `stop`.
+
+    Raises
+    ------
+    SettingsError
+        The address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        entity: ApplicationEntity,
+        host: str,
+        port: int,
+        *,
+        max_associations: int = 200,
+        max_unassociated: int = 256,
+        share_port: bool = False,
+        grace_s: float = 8.0,
+    ) -> None:
+        self._entity = entity
+        self._grace_s = grace_s
+        self._admission: Admission[Association] = Admission(max_associations, max_unassociated)
+        self._socket = _bind(host, port, share_port=share_port)
+        self._wake_reader, self._wake_writer = socket.socketpair()
+
+    @property
+    def port(self) -> int:
+        """The TCP port that is open."""
+        return int(self._socket.getsockname()[1])
+
+    def serve_forever(self) -> None:
+        """Accept connections until `stop` is called, then let the associations in flight finish."""
+        logger.info("%s listens on port %d", self._entity.ae_title, self.port)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            selector.register(self._wake_reader, selectors.EVENT_READ)
+            while self._wake_reader not in [key.fileobj for key, _ in selector.select()]:
+                self._accept()
+        self._socket.close()
+        self._finish()
+        self._wake_reader.close()
+        self._wake_writer.close()
+
+    def stop(self) -> None:
+        """Have `serve_forever` finish and return. Any thread or signal handler may call it, and twice."""
+        with contextlib.suppress(OSError):
+            self._wake_writer.send(b"\0")
+
+    def _accept(self) -> None:
+        try:
+            connection, address = self._socket.accept()
+        except BlockingIOError:
+            return  # gone again, or another process was quicker
+        except OSError as error:
+            logger.error("no connection can be accepted: %s", error.strerror)
+            sleep(_SHORTAGE_S)  # of descriptors: the connection stays in the queue, select returns at once
+            return
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        association = Association(connection, self._entity, self._admission.admit)
+        for evicted in self._admission.enter(association, str(address[0])):
+            evicted.interrupt()
+        try:
+            threading.Thread(target=self._serve, args=(association,), name=THREAD_NAME, daemon=True).start()
+        except RuntimeError:  # no more threads
+            logger.error("no thread can be started for a connection")
+            self._admission.leave(association)
+            connection.close()
+
+    def _serve(self, association: Association) -> None:
+        try:
+            association.serve()
+        finally:
+            self._admission.leave(association)
+
+    def _finish(self) -> None:
+        """Let messages in flight be answered for a while; then, and where nothing is in flight, abort."""
+        begin = monotonic()
+        settle_s = min(_SETTLE_S, self._grace_s)
+        while associations := self._admission.present():
+            elapsed_s = monotonic() - begin
+            if elapsed_s > self._grace_s + _FAREWELL_S:
+                break
+            for association in associations:
+                if elapsed_s > self._grace_s or (elapsed_s > settle_s and association.idle):
+                    association.interrupt()
+            sleep(_BREATH_S)
+        if associations:
+            logger.warning("%d associations did not finish in time", len(associations))
+
+
+def _bind(host: str, port: int, *, share_port: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=share_port)
+    except OSError as error:
+        raise SettingsError(
+            f"DICOM_PORT={port} on DICOM_HOST={host} cannot be opened: {error.strerror}"
+        ) from None
+    listening.setblocking(False)
+    return listening
+
+
+def open_listener(archive: Archive) -> Listener:
+    """Open the DICOM door of an archive.
+
+    Raises
+    ------
+    SettingsError
+        The address cannot be bound.
+    """
+    settings = archive.settings
+    entity = ApplicationEntity(
+        ae_title=settings.ae_title,
+        operations=(
+            C_ECHO,
+            c_store_operation(
+                partial(store_instance, archive),
+                accept_unknown_sop_classes=settings.accept_unknown_sop_classes,
+            ),
+        ),
+        limits=Limits(network_timeout_s=settings.network_timeout_s),
+        # What is too large is refused by ingest and its rest received in vain, but not for ever.
+        max_dataset_bytes=2 * settings.max_object_size_bytes,
+    )
+    return Listener(
+        entity,
+        settings.dicom_host,
+        settings.dicom_port,
+        max_associations=settings.max_associations,
+        share_port=settings.dicom_processes > 1,
+    )

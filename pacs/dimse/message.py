@@ -1,0 +1,112 @@
+"""DIMSE messages: a command set at once, the data set behind it as it comes (PS3.7 6.3, PS3.8 Annex E)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pacs.dimse.command import MAX_COMMAND_SIZE_BYTES, NO_DATA_SET, CommandSet, Element, decode_command_set
+from pacs.dimse.endings import invalid_message, invalid_parameter
+from pacs.dimse.pdu import NegotiatedContext
+from pacs.dimse.upper_layer import Pdv
+
+
+class PdvSource(Protocol):
+    """Where fragments come from."""
+
+    def receive_pdv(self, *, begins_message: bool = False) -> Pdv | None:
+        """See `UpperLayer.receive_pdv`."""
+
+
+class DatasetChunks:
+    """The encoded data set of a message, pulled from the socket piece by piece while it is consumed.
+
+    A chunk is a view of a buffer that the next one uses again. What the consumer leaves is thrown away by
+    `drain`, so that the next message finds its place.
+    """
+
+    def __init__(self, source: PdvSource, context_id: int, max_size_bytes: int, *, present: bool) -> None:
+        self._source = source
+        self._context_id = context_id
+        self._room_bytes = max_size_bytes
+        self._complete = not present
+
+    def __iter__(self) -> Iterator[memoryview]:
+        """Iterate once; a second loop goes on where the first one stopped."""
+        while not self._complete:
+            pdv = self._source.receive_pdv()
+            if pdv is None or pdv.is_command or pdv.context_id != self._context_id:
+                raise invalid_message("a data set is followed by something else before its last fragment")
+            # Empty fragments without end are an attack too: the header of each is counted.
+            self._room_bytes -= len(pdv.data) + 6
+            if self._room_bytes < 0:
+                raise invalid_message("a data set has no end")
+            self._complete = pdv.is_last
+            yield pdv.data
+
+    def drain(self) -> None:
+        """Receive the rest and forget it."""
+        for _ in self:
+            pass
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as a handler gets it."""
+
+    context: NegotiatedContext
+    command: CommandSet
+    dataset: DatasetChunks
+    command_field: int
+
+
+def receive_message(
+    source: PdvSource, contexts: Mapping[int, NegotiatedContext], max_dataset_bytes: int
+) -> Message | None:
+    """Receive the next message up to its data set; None when the peer asks for the release instead.
+
+    Parameters
+    ----------
+    source
+        The upper layer.
+    contexts
+        The accepted presentation contexts by ID.
+    max_dataset_bytes
+        A data set longer than this ends the association, even where nobody keeps it.
+
+    Raises
+    ------
+    AssociationAborted, ConnectionLost, PeerAborted
+        The association is over.
+    """
+    pdv = source.receive_pdv(begins_message=True)
+    if pdv is None:
+        return None
+    context = contexts.get(pdv.context_id)
+    if context is None:
+        raise invalid_parameter("a fragment belongs to no accepted presentation context")
+    command = decode_command_set(_receive_command(source, pdv))
+    has_dataset = command.required_number(Element.COMMAND_DATA_SET_TYPE) != NO_DATA_SET
+    return Message(
+        context,
+        command,
+        DatasetChunks(source, context.context_id, max_dataset_bytes, present=has_dataset),
+        command.required_number(Element.COMMAND_FIELD),
+    )
+
+
+def _receive_command(source: PdvSource, first: Pdv) -> bytearray:
+    """Put the fragments of a command set together; almost always there is one."""
+    command = bytearray()
+    pdv: Pdv | None = first
+    fragments = 0
+    while pdv is not None and pdv.is_command and pdv.context_id == first.context_id:
+        command += pdv.data
+        fragments += 1
+        if max(len(command), fragments) > MAX_COMMAND_SIZE_BYTES:
+            raise invalid_message("a command set has no end")
+        if pdv.is_last:
+            return command
+        pdv = source.receive_pdv()
+    raise invalid_message("a command set is not followed by its last fragment")

@@ -1,0 +1,263 @@
+"""The protocol data units of an association acceptor, as bytes (PS3.8 9.3). No socket here.
+
+pynetdicom's classes are not used: an A-ASSOCIATE-RQ of 128 KiB full of tiny items costs them a third of a
+second of CPU before anybody knows who is calling. This parser stops at the first item that breaks a limit.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from pacs.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from pacs.dicom.uids import MAX_UID_LENGTH
+from pacs.dimse.endings import AbortReason, AbortSource, RejectCause, invalid_parameter
+
+HEADER = struct.Struct(">BxI")  # type, length of what follows
+PDV_HEADER = struct.Struct(">IBB")  # length of the rest, presentation context ID, message control header
+MAX_CONTEXTS = 128  # IDs are the odd numbers of one byte (PS3.8 Table 9-13)
+MAX_TRANSFER_SYNTAXES = 64
+MIN_MAXIMUM_LENGTH = PDV_HEADER.size + 2  # below it not one fragment fits (PS3.8 D.1)
+
+_FIXED_FIELDS = struct.Struct(">Hxx64s")  # protocol version; called, calling AE title and 32 reserved bytes
+_ITEM_HEADER = struct.Struct(">BxH")
+_APPLICATION_CONTEXT, _PROPOSED_CONTEXT, _CONTEXT_RESULT, _USER_INFORMATION = 0x10, 0x20, 0x21, 0x50
+_ABSTRACT_SYNTAX, _TRANSFER_SYNTAX = 0x30, 0x40
+_MAXIMUM_LENGTH, _IMPLEMENTATION_CLASS_UID, _IMPLEMENTATION_VERSION_NAME = 0x51, 0x52, 0x55
+_APPLICATION_CONTEXT_NAME = "1.2.840.10008.3.1.1.1"
+
+
+class PduType(IntEnum):
+    """The seven kinds (PS3.8 9.3.1)."""
+
+    ASSOCIATE_RQ = 1
+    ASSOCIATE_AC = 2
+    ASSOCIATE_RJ = 3
+    P_DATA_TF = 4
+    RELEASE_RQ = 5
+    RELEASE_RP = 6
+    ABORT = 7
+
+
+class ContextResult(IntEnum):
+    """What became of a proposed presentation context (PS3.8 Table 9-18)."""
+
+    ACCEPTANCE = 0
+    ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
+    TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedContext:
+    """A presentation context as the requestor proposes it, its transfer syntaxes in its order."""
+
+    context_id: int
+    abstract_syntax: str
+    transfer_syntaxes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NegotiatedContext:
+    """A presentation context as it was answered; the transfer syntax counts only when accepted."""
+
+    context_id: int
+    abstract_syntax: str
+    transfer_syntax_uid: str
+    result: ContextResult = ContextResult.ACCEPTANCE
+
+
+@dataclass(frozen=True, slots=True)
+class AssociateRequest:
+    """An A-ASSOCIATE-RQ. ``ae_titles`` is the field of 64 bytes that the answer has to repeat."""
+
+    protocol_version: int
+    ae_titles: bytes
+    application_context_name: str
+    contexts: tuple[ProposedContext, ...]
+    maximum_length: int  # of a P-DATA-TF towards the requestor; 0: any
+    implementation_version_name: str
+
+    @property
+    def called_ae_title(self) -> str:
+        """Whom the requestor wants, without padding."""
+        return _ae_title(self.ae_titles[:16])
+
+    @property
+    def calling_ae_title(self) -> str:
+        """Who the requestor says it is, without padding."""
+        return _ae_title(self.ae_titles[16:32])
+
+    @property
+    def speaks_dicom(self) -> bool:
+        """Whether the application context is that of DICOM (PS3.7 A.2.1)."""
+        return self.application_context_name == _APPLICATION_CONTEXT_NAME
+
+
+def parse_associate_request(body: bytes | memoryview) -> AssociateRequest:
+    """Parse what follows the header of an A-ASSOCIATE-RQ; items that we do not know are passed over.
+
+    Raises
+    ------
+    AssociationAborted
+        A length that lies, more contexts or transfer syntaxes than there can be, a UID that is too long.
+
+    References
+    ----------
+    PS3.8 9.3.2, D.1; PS3.7 D.3.3
+    """
+    if len(body) < _FIXED_FIELDS.size:
+        raise invalid_parameter("the A-ASSOCIATE-RQ is shorter than its fixed fields")
+    protocol_version, ae_titles = _FIXED_FIELDS.unpack_from(body)
+    application_context_name = ""
+    contexts: dict[int, ProposedContext] = {}
+    user: dict[int, memoryview] = {}
+    for kind, value in _items(memoryview(body)[_FIXED_FIELDS.size :]):
+        if kind == _APPLICATION_CONTEXT:
+            application_context_name = _uid(value)
+        elif kind == _PROPOSED_CONTEXT:
+            _add_context(contexts, value)
+        elif kind == _USER_INFORMATION:
+            user.update(_items(value))
+    if not contexts:
+        raise invalid_parameter("the A-ASSOCIATE-RQ proposes no presentation context")
+    return AssociateRequest(
+        protocol_version=protocol_version,
+        ae_titles=ae_titles,
+        application_context_name=application_context_name,
+        contexts=tuple(contexts.values()),
+        maximum_length=_maximum_length(user.get(_MAXIMUM_LENGTH)),
+        implementation_version_name=_text(user.get(_IMPLEMENTATION_VERSION_NAME, memoryview(b""))[:16]),
+    )
+
+
+def _items(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Walk over items, all of which begin with a type and a length (PS3.8 9.3.2)."""
+    offset = 0
+    while offset < len(data):
+        if offset + _ITEM_HEADER.size > len(data):
+            raise invalid_parameter("an item is cut short")
+        kind, length = _ITEM_HEADER.unpack_from(data, offset)
+        end = offset + _ITEM_HEADER.size + length
+        if end > len(data):
+            raise invalid_parameter(f"an item of type {kind:02X}H is longer than what holds it")
+        yield kind, data[end - length : end]
+        offset = end
+
+
+def _add_context(contexts: dict[int, ProposedContext], value: memoryview) -> None:
+    if len(value) < 4:
+        raise invalid_parameter("a presentation context item is cut short")
+    context = _proposed_context(value[0], value[4:])
+    if context.context_id % 2 == 0 or context.context_id in contexts:
+        raise invalid_parameter("presentation context IDs are odd and unique")
+    contexts[context.context_id] = context  # so there are at most 128
+
+
+def _proposed_context(context_id: int, data: memoryview) -> ProposedContext:
+    abstract_syntax = ""
+    transfer_syntaxes: list[str] = []
+    for kind, value in _items(data):
+        if kind == _ABSTRACT_SYNTAX:
+            abstract_syntax = _uid(value)
+        elif kind == _TRANSFER_SYNTAX:
+            transfer_syntaxes.append(_uid(value))
+            if len(transfer_syntaxes) > MAX_TRANSFER_SYNTAXES:
+                raise invalid_parameter("a presentation context proposes too many transfer syntaxes")
+    if not abstract_syntax or not transfer_syntaxes:
+        raise invalid_parameter("a presentation context lacks its abstract or transfer syntax")
+    return ProposedContext(context_id, abstract_syntax, tuple(transfer_syntaxes))
+
+
+def _maximum_length(value: memoryview | None) -> int:
+    if value is None:
+        return 0
+    if len(value) != 4:
+        raise invalid_parameter("the maximum length item has not four bytes")
+    maximum_length = int.from_bytes(value, "big")
+    if 0 < maximum_length < MIN_MAXIMUM_LENGTH:
+        raise invalid_parameter("no fragment fits into the maximum length")
+    return maximum_length
+
+
+def _uid(value: memoryview) -> str:
+    uid = _text(value)  # some devices pad with NUL, though PS3.8 Annex F says not to
+    if len(uid) > MAX_UID_LENGTH:
+        raise invalid_parameter("a UID is longer than 64 characters")
+    return uid
+
+
+def _ae_title(value: bytes) -> str:
+    return _text(memoryview(value))
+
+
+def _text(value: memoryview) -> str:
+    """Decode without padding; what is no printable ASCII becomes ``?``, so that it cannot forge a log."""
+    text = value.tobytes().strip(b" \0").decode("ascii", "replace")
+    return "".join(character if " " <= character <= "~" else "?" for character in text)
+
+
+def encode_associate_accept(
+    request: AssociateRequest, contexts: Sequence[NegotiatedContext], maximum_length: int
+) -> bytes:
+    """Encode the A-ASSOCIATE-AC that answers ``request``; ``maximum_length`` is what we can take in.
+
+    References
+    ----------
+    PS3.8 9.3.3: the AE titles are the request's.
+    """
+    user_information = (
+        _item(_MAXIMUM_LENGTH, maximum_length.to_bytes(4, "big"))
+        + _item(_IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_CLASS_UID.encode())
+        + _item(_IMPLEMENTATION_VERSION_NAME, IMPLEMENTATION_VERSION_NAME.encode())
+    )
+    body = (
+        _FIXED_FIELDS.pack(1, request.ae_titles)
+        + _item(_APPLICATION_CONTEXT, _APPLICATION_CONTEXT_NAME.encode())
+        + b"".join(_context_result(context) for context in contexts)
+        + _item(_USER_INFORMATION, user_information)
+    )
+    return HEADER.pack(PduType.ASSOCIATE_AC, len(body)) + body
+
+
+def _context_result(context: NegotiatedContext) -> bytes:
+    transfer_syntax = _item(_TRANSFER_SYNTAX, context.transfer_syntax_uid.encode("ascii", "replace"))
+    return _item(_CONTEXT_RESULT, bytes((context.context_id, 0, context.result, 0)) + transfer_syntax)
+
+
+def _item(kind: int, value: bytes) -> bytes:
+    return _ITEM_HEADER.pack(kind, len(value)) + value
+
+
+def encode_associate_reject(cause: RejectCause) -> bytes:
+    """Encode an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+    return HEADER.pack(PduType.ASSOCIATE_RJ, 4) + bytes((0, cause.result, cause.source, cause.reason))
+
+
+def encode_abort(source: AbortSource, reason: AbortReason) -> bytes:
+    """Encode an A-ABORT (PS3.8 9.3.8)."""
+    return HEADER.pack(PduType.ABORT, 4) + bytes((0, 0, source, reason))
+
+
+def encode_release_reply() -> bytes:
+    """Encode an A-RELEASE-RP (PS3.8 9.3.7)."""
+    return HEADER.pack(PduType.RELEASE_RP, 4) + bytes(4)
+
+
+def encode_command_data(context_id: int, command: bytes, maximum_length: int) -> bytes:
+    """Encode a command set as P-DATA-TFs, one fragment in each, none longer than the peer takes (0: any).
+
+    References
+    ----------
+    PS3.8 9.3.5, Annex E.2
+    """
+    room = maximum_length - PDV_HEADER.size if maximum_length else len(command)
+    size = room - room % 2
+    parts = []
+    for start in range(0, len(command), size):
+        fragment = command[start : start + size]
+        control = 0b01 | (0b10 if start + size >= len(command) else 0)  # command; last fragment
+        pdv = PDV_HEADER.pack(len(fragment) + 2, context_id, control) + fragment
+        parts.append(HEADER.pack(PduType.P_DATA_TF, len(pdv)) + pdv)
+    return b"".join(parts)

@@ -1,0 +1,81 @@
+"""The one map from what the archive refuses to what a peer is told (PS3.4 B.2.3, PS3.7 Annex C)."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from pacs.errors import (
+    IndexUnavailable,
+    InvalidUid,
+    ObjectTooLarge,
+    SopClassMismatch,
+    UnreadableInstance,
+    UnsupportedSopClass,
+    UnsupportedTransferSyntax,
+)
+from storage.errors import StoreFull, StoreUnavailable
+
+MAX_ERROR_COMMENT_LENGTH = 64  # (0000,0902) is LO
+
+
+class StatusCode(IntEnum):
+    """Values of Status (0000,0900): those below 1000H from PS3.7 Annex C, the others from PS3.4 B.2.3."""
+
+    SUCCESS = 0x0000
+    PROCESSING_FAILURE = 0x0110
+    INVALID_SOP_INSTANCE = 0x0117
+    SOP_CLASS_NOT_SUPPORTED = 0x0122
+    UNRECOGNIZED_OPERATION = 0x0211
+    OUT_OF_RESOURCES = 0xA700
+    DATA_SET_MISMATCH = 0xA900
+    COERCION_OF_DATA_ELEMENTS = 0xB000
+    CANNOT_UNDERSTAND = 0xC000
+    TRANSFER_SYNTAX_NOT_SUPPORTED = 0xC122  # of the Cxxx, this value is PS3.18 Table I.2-2's
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A status code with the Error Comment that goes along: for an engineer's log, without patient data."""
+
+    code: StatusCode
+    comment: str = ""
+
+
+SUCCESS = Status(StatusCode.SUCCESS)
+
+# The first that fits counts: InvalidUid is an UnreadableInstance too. None: the error's own message says what
+# is wrong with the instance. The messages of the others may name our disks and hosts, nobody's business.
+_CODES: tuple[tuple[type[Exception], StatusCode, str | None], ...] = (
+    (StoreFull, StatusCode.OUT_OF_RESOURCES, "out of space, try again later"),
+    (StoreUnavailable, StatusCode.OUT_OF_RESOURCES, "object store not available, try again later"),
+    (IndexUnavailable, StatusCode.OUT_OF_RESOURCES, "index not available, try again later"),
+    (ObjectTooLarge, StatusCode.OUT_OF_RESOURCES, None),
+    (SopClassMismatch, StatusCode.DATA_SET_MISMATCH, None),
+    (InvalidUid, StatusCode.INVALID_SOP_INSTANCE, None),
+    (UnreadableInstance, StatusCode.CANNOT_UNDERSTAND, None),
+    (UnsupportedTransferSyntax, StatusCode.TRANSFER_SYNTAX_NOT_SUPPORTED, None),
+    (UnsupportedSopClass, StatusCode.SOP_CLASS_NOT_SUPPORTED, None),
+)
+
+
+def status_of(error: Exception) -> Status | None:
+    """Translate an error that the archive raises on purpose; None for any other."""
+    for kind, code, comment in _CODES:
+        if isinstance(error, kind):
+            return Status(code, str(error) if comment is None else comment)
+    return None
+
+
+def error_comment(text: str) -> str:
+    """Cut and clean a text so that it is a valid Error Comment: one value of VR LO (PS3.5 6.2)."""
+    return "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in text[:MAX_ERROR_COMMENT_LENGTH])
+
+
+def code_location(error: Exception) -> str:
+    """Name type and place of an unexpected error; its message may hold anything and is never logged."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return type(error).__name__ + place
