@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     @classmethod
     def _known_codec(cls, value: str) -> str:
         try:
-            b"".decode(value)
+            b"A".decode(value)
         except LookupError as error:
             raise ValueError("not a character set that Python knows") from error
         return value

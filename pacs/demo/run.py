@@ -1,0 +1,56 @@
+"""``filmless demo``: the archive, filled by a real C-STORE."""
+
+from __future__ import annotations
+
+import threading
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pacs.demo.studies import demo_studies
+from pacs.dimse.scu import send_instances
+from pacs.errors import ArchiveError
+from pacs.settings import Settings
+from pacs.supervisor import Supervisor
+
+_CALLING_AE_TITLE = "DEMO"
+
+
+def run_demo(supervisor: Supervisor, settings: Settings) -> None:
+    """Start the archive, send it the demo studies, tell the viewer's address, and run until stopped."""
+    supervisor.start()
+    if supervisor.tend(until_ready=True):
+        sender = threading.Thread(target=_fill, args=(supervisor, settings), name="demo-sender", daemon=True)
+        sender.start()
+        supervisor.tend()
+
+
+def _fill(supervisor: Supervisor, settings: Settings) -> None:
+    console = Console()
+    try:
+        refused = _send(console, supervisor, settings)
+    except ArchiveError as error:
+        console.print(f"The demo studies could not be sent: {error}", markup=False)
+        return
+    if refused:
+        console.print(f"{refused} instances were not accepted")
+    console.print(f"\nOpen the viewer: {supervisor.url}/   (Ctrl-C stops it)\n", highlight=False)
+
+
+def _send(console: Console, supervisor: Supervisor, settings: Settings) -> int:
+    """Send every demo study; return how many instances were refused."""
+    refused = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        for study in demo_studies():
+            task = progress.add_task(study.title, total=study.number_of_instances)
+            for _, status in send_instances(
+                settings.dicom_host,
+                supervisor.dicom_port,
+                settings.ae_title,
+                study.instances(),
+                calling_ae_title=_CALLING_AE_TITLE,
+            ):
+                refused += status != 0x0000
+                progress.advance(task)
+    return refused

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pacs.archive import Archive
+from pacs.dicom.attributes import Level, find_key
+from pacs.errors import IndexUnavailable, InvalidRequest
+from pacs.index.index import open_index
+from pacs.index.records import InstanceRecord, ObjectLocation, ProcedureCode, Query, RequestAttributes
+from pacs.index.writer import WriteOutcome
+from pacs.settings import Settings
+
+
+def make_record(
+    number: int = 1,
+    *,
+    study: str = "1.2.1",
+    series: str = "1.2.1.1",
+    sha256: str = "",
+    codes: tuple[ProcedureCode, ...] = (),
+    requests: tuple[RequestAttributes, ...] = (),
+    **values: Any,
+) -> InstanceRecord:
+    """Make a record; keyword arguments go to the level that has such a column."""
+    uid = f"{series}.{number}"
+    sha256 = sha256 or f"{abs(hash(uid)):064x}"[:64]
+    series_values = {
+        k: values.pop(k) for k in ("modality", "series_number", "series_description") if k in values
+    }
+    return InstanceRecord(
+        study={"study_instance_uid": study, "patient_id": "BN0001", **values},
+        series={"series_instance_uid": series, **series_values},
+        instance={
+            "sop_class_uid": "1.2.840.10008.5.1.4.1.1.2",
+            "sop_instance_uid": uid,
+            "instance_number": number,
+        },
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        location=ObjectLocation(f"ab/{study}/{series}/{uid}.{sha256}.dcm", 1000, sha256, 300, 500, 500),
+        procedure_codes=codes,
+        request_attributes=requests,
+        calling_ae_title="CT1",
+    )
+
+
+def search(archive: Archive, level: Level = Level.STUDY, **keys: str) -> list[dict[str, Any]]:
+    pairs = []
+    for name, value in keys.items():
+        key = find_key(name.replace("__", "."))
+        assert key is not None
+        pairs.append((key, value))
+    return [dict(match.values) for match in archive.index.search(Query(level, pairs)).matches]
+
+
+def uids(archive: Archive, **keys: str) -> list[str]:
+    return [values["StudyInstanceUID"] for values in search(archive, **keys)]
+
+
+def test_the_same_instance_again_changes_nothing(archive: Archive) -> None:
+    record = make_record()
+    assert archive.index.write(record) is WriteOutcome.ADDED
+    assert archive.index.write(record) is WriteOutcome.ALREADY_THERE
+    (study,) = search(archive)
+    assert (study["NumberOfStudyRelatedSeries"], study["NumberOfStudyRelatedInstances"]) == (1, 1)
+
+
+def test_another_content_under_a_known_uid_is_recorded_beside_the_first(archive: Archive) -> None:
+    first = make_record(sha256="a" * 64)
+    other = make_record(sha256="b" * 64)
+    archive.index.write(first)
+    assert archive.index.write(other) is WriteOutcome.CONFLICT
+    assert archive.index.write(other) is WriteOutcome.CONFLICT
+    (found,) = archive.index.find_instances("1.2.1")
+    assert found.location.sha256 == "a" * 64
+    known = archive.index.known_object_keys(["1.2.1.1.1"])
+    assert known == {first.location.key, other.location.key}
+
+
+def test_counts_and_modalities_follow_what_is_stored(archive: Archive) -> None:
+    for number in range(3):
+        archive.index.write(make_record(number, modality="CT"))
+    archive.index.write(make_record(9, series="1.2.1.2", modality="SR"))
+    (study,) = search(archive)
+    assert study["ModalitiesInStudy"] == ["CT", "SR"]
+    assert (study["NumberOfStudyRelatedSeries"], study["NumberOfStudyRelatedInstances"]) == (2, 4)
+    series = search(archive, Level.SERIES, SeriesInstanceUID="1.2.1.1")
+    assert series[0]["NumberOfSeriesRelatedInstances"] == 3
+
+
+def test_concurrent_writers_of_one_study_count_every_instance_once(archive: Archive) -> None:
+    records = [make_record(number % 20, series=f"1.2.1.{number % 2}") for number in range(80)]
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(archive.index.write, records))
+    assert outcomes.count(WriteOutcome.ADDED) == 20
+    (study,) = search(archive)
+    assert study["NumberOfStudyRelatedInstances"] == 20
+    assert study["NumberOfStudyRelatedSeries"] == 2
+
+
+def test_two_patients_under_one_id_keep_their_own_names(archive: Archive) -> None:
+    archive.index.write(make_record(patient_name="Trần^A"))
+    archive.index.write(make_record(study="1.2.2", series="1.2.2.1", patient_name="Lê^B"))
+    names = {values["StudyInstanceUID"]: values["PatientName"] for values in search(archive)}
+    assert names == {"1.2.1": "Trần^A", "1.2.2": "Lê^B"}
+
+
+def test_what_the_first_instance_lacks_a_later_one_fills_in_and_never_overwrites(archive: Archive) -> None:
+    archive.index.write(make_record(1, study_description="first"))
+    archive.index.write(make_record(2, study_description="second", accession_number="A7"))
+    (study,) = search(archive)
+    assert (study["StudyDescription"], study["AccessionNumber"]) == ("first", "A7")
+
+
+def test_a_study_without_a_patient_id_is_welcome(archive: Archive) -> None:
+    record = make_record()
+    archive.index.write(replace(record, study={"study_instance_uid": "1.2.1"}))
+    assert search(archive)[0]["PatientID"] is None
+
+
+@pytest.fixture
+def filled(archive: Archive) -> Archive:
+    rows: list[dict[str, Any]] = [
+        {
+            "patient_name": "NGUYỄN^VĂN ĐỨC",
+            "study_date": "20261118",
+            "study_time": "080000",
+            "modality": "CT",
+        },
+        {
+            "patient_name": "Hoà^Trần=和^陳",
+            "study_date": "20261120",
+            "study_time": "093000",
+            "modality": "MR",
+        },
+        {"patient_name": "50%_off^x\\", "study_date": "20261119", "study_time": "235959.5", "modality": "CT"},
+        {"patient_id": "XX", "accession_number": "ACC_7", "study_description": "CT ngực có cản quang"},
+    ]
+    for number, row in enumerate(rows, start=1):
+        archive.index.write(make_record(1, study=f"1.2.{number}", series=f"1.2.{number}.1", **row))
+    return archive
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, ["1.2.2", "1.2.3", "1.2.1", "1.2.4"]),
+        ({"PatientName": "nguyen van duc"}, ["1.2.1"]),
+        ({"PatientName": "Nguyễn^Văn Đức"}, ["1.2.1"]),
+        ({"PatientName": "NGUYEN*"}, ["1.2.1"]),
+        ({"PatientName": "*duc"}, ["1.2.1"]),
+        ({"PatientName": "nguyen ?an duc"}, ["1.2.1"]),
+        ({"PatientName": "Hòa^Tran"}, ["1.2.2"]),
+        ({"PatientName": "和^陳"}, ["1.2.2"]),
+        ({"PatientName": "nguyen"}, []),
+        ({"PatientName": "50%*"}, ["1.2.3"]),
+        ({"PatientName": "%"}, []),
+        ({"PatientName": "5_%_off*"}, []),
+        ({"PatientName": "*"}, ["1.2.2", "1.2.3", "1.2.1", "1.2.4"]),
+        ({"PatientID": "BN0001"}, ["1.2.2", "1.2.3", "1.2.1"]),
+        ({"PatientID": "X?"}, ["1.2.4"]),
+        ({"AccessionNumber": "ACC_7"}, ["1.2.4"]),
+        ({"AccessionNumber": "ACC?7"}, ["1.2.4"]),
+        ({"AccessionNumber": "ACC_*"}, ["1.2.4"]),
+        ({"AccessionNumber": "acc_7"}, []),
+        ({"StudyDescription": "*nguc*"}, ["1.2.4"]),
+        ({"StudyDate": "20261119"}, ["1.2.3"]),
+        ({"StudyDate": "20261119-20261120"}, ["1.2.2", "1.2.3"]),
+        ({"StudyDate": "-20261118"}, ["1.2.1"]),
+        ({"StudyDate": "20261120-"}, ["1.2.2"]),
+        ({"StudyTime": "09"}, ["1.2.2"]),
+        ({"StudyTime": "0800-0930"}, ["1.2.2", "1.2.1"]),
+        ({"StudyTime": "2359-"}, ["1.2.3"]),
+        ({"ModalitiesInStudy": "MR"}, ["1.2.2"]),
+        ({"ModalitiesInStudy": "MR,CT"}, ["1.2.2", "1.2.3", "1.2.1"]),
+        ({"ModalitiesInStudy": "M*"}, ["1.2.2"]),
+        ({"StudyInstanceUID": "1.2.1,1.2.4"}, ["1.2.1", "1.2.4"]),
+        ({"StudyInstanceUID": "1.2.9"}, []),
+        ({"PatientID": "' OR 1=1 --"}, []),
+        ({"PatientName": "nguyen*", "StudyDate": "20261118"}, ["1.2.1"]),
+    ],
+)
+def test_matching_is_that_of_the_standard(filled: Archive, keys: dict[str, str], expected: list[str]) -> None:
+    assert uids(filled, **keys) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nguyen duc", ["1.2.1"]),
+        ("DUC NGUYEN", ["1.2.1"]),
+        ("đức", ["1.2.1"]),
+        ("guyen", []),
+        ("bn00", ["1.2.2", "1.2.3", "1.2.1"]),
+        ("acc_7", ["1.2.4"]),
+        ("can quang", ["1.2.4"]),
+        ("duc bn0001", ["1.2.1"]),
+        ("陳", ["1.2.2"]),
+        ("100% _", []),
+    ],
+)
+def test_the_search_box_finds_words_wherever_they_stand(
+    filled: Archive, text: str, expected: list[str]
+) -> None:
+    found = filled.index.search(Query(Level.STUDY, text=text)).matches
+    assert [match.values["StudyInstanceUID"] for match in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("StudyDate", "yesterday"),
+        ("StudyDate", "-"),
+        ("StudyDate", "2026-11-20"),
+        ("StudyTime", "25h"),
+        ("StudyInstanceUID", "1.2/../3"),
+        ("PatientName", "*a*b*c*d*e*f*g*h*i*"),
+        ("PatientName", "x" * 2000),
+        ("PatientName", "a\0b"),
+        ("NumberOfStudyRelatedSeries", "1"),
+    ],
+)
+def test_a_malformed_value_is_refused_by_name_and_not_repeated(
+    archive: Archive, name: str, value: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=name) as refusal:
+        search(archive, **{name: value})
+    assert len(value) < 3 or value not in str(refusal.value)
+
+
+def test_pages_are_stable_and_tell_whether_more_follow(archive: Archive) -> None:
+    for number in range(7):
+        archive.index.write(make_record(study=f"1.2.{number}", series=f"1.2.{number}.1"))
+    pages = [archive.index.search(Query(Level.STUDY, limit=3, offset=offset)) for offset in (0, 3, 6)]
+    assert [page.truncated for page in pages] == [True, True, False]
+    found = [match.values["StudyInstanceUID"] for page in pages for match in page.matches]
+    assert len(set(found)) == 7
+
+
+def test_codes_and_requests_are_kept_once_shown_and_searchable(archive: Archive) -> None:
+    code = ProcedureCode("18.0119.0028", "99BYT", "Chụp X-quang ngực thẳng", "sequence")
+    request = RequestAttributes("RP7", None)
+    for number in (1, 2):
+        archive.index.write(make_record(number, codes=(code,), requests=(request,)))
+    archive.index.write(make_record(study="1.2.2", series="1.2.2.1"))
+    assert uids(archive, ProcedureCodeSequence__CodeValue="18.0119.*") == ["1.2.1"]
+    assert archive.index.search(Query(Level.STUDY, text="18.0119")).matches[0].procedure_codes == [code]
+    series = archive.index.search(Query(Level.SERIES, [(find_key("00400275.00401001"), "RP7")])).matches  # type: ignore[list-item]
+    assert [match.request_attributes for match in series] == [[request]]
+
+
+def test_instances_come_in_series_and_instance_order(archive: Archive) -> None:
+    for series, number in (("1.2.1.2", 1), ("1.2.1.1", 10), ("1.2.1.1", 9)):
+        archive.index.write(make_record(number, series=series, series_number=int(series[-1])))
+    found = archive.index.find_instances("1.2.1")
+    assert [instance.sop_instance_uid for instance in found] == ["1.2.1.1.9", "1.2.1.1.10", "1.2.1.2.1"]
+    assert archive.index.find_instances("1.2.1", "1.2.1.2", "1.2.1.1.9") == []
+    assert found[0].received_at.tzinfo is not None
+
+
+def test_migrating_again_changes_nothing(archive: Archive, settings: Settings) -> None:
+    assert archive.index.migrate() == ("0001", "0001")
+    archive.index.require_newest_schema()
+
+
+def test_the_models_are_what_the_migrations_make(archive: Archive) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from pacs.index.models import metadata
+
+    with archive.index._engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    assert differences == []
+
+
+def test_an_index_without_tables_says_what_to_run(settings: Settings, tmp_path: object) -> None:
+    index = open_index(f"sqlite:///{tmp_path}/empty.sqlite")
+    with pytest.raises(IndexUnavailable, match="filmless migrate"):
+        index.require_newest_schema()
+
+
+def test_a_database_that_is_away_is_unavailable() -> None:
+    index = open_index("postgresql://nobody:nothing@127.0.0.1:1/none")
+    with pytest.raises(IndexUnavailable):
+        index.write(make_record())
+    with pytest.raises(IndexUnavailable):
+        index.check()
