@@ -1,0 +1,302 @@
+/** One stack on the stage: which slice, under which window and view, and the images that takes. */
+
+import { renderedFrameAddress } from "./api.js";
+import { text } from "./dicom-json.js";
+import { INITIAL_VIEW, displaySize, fitScale, panned, requestedSize, zoomedAbout } from "./geometry.js";
+import { ImageLoader, forwardFrom, outwardFrom } from "./image-loader.js";
+import { dimensions, pixelSize } from "./slices.js";
+import { draggedWindow, fileWindows, guessedWindow, isWindowed, previewTable, sameWindow, windowParameter } from "./windows.js";
+
+const LARGEST_PREFETCH = 150;
+const SPARING_PREFETCH = 6;
+const CACHE_SHARE = 0.7; // of the cache, for the images around the one on show
+const PASSING = new Set(["network", "busy", "server"]); // failures worth another try when the slice is shown again
+
+export class StackViewport {
+  #stage;
+  #loader;
+  #onChange;
+  #stack = null;
+  #index = 0;
+  #direction = 1;
+  #isPlaying = false;
+  #window = null; // null: as the file says, slice by slice
+  #dragStart = null;
+  #view = INITIAL_VIEW;
+  #isInverted = false;
+  #drawn = null; // { index, image, window, address }
+  #asked = new Map(); // address -> { index, window } of what was asked for last
+
+  /** `onChange()` is called when anything that the page shows may be different. */
+  constructor(stage, { maxBytes, onChange, isSparing = false }) {
+    this.#stage = stage;
+    this.#onChange = onChange;
+    this.isSparing = isSparing;
+    this.#loader = new ImageLoader({ maxBytes, onArrival: (address) => this.#arrived(address) });
+  }
+
+  /**
+   * Show a stack of images. `instanceAddress(slice)` tells where the archive keeps a slice's instance,
+   * `modality` is the series'. Window, view and inversion start afresh.
+   */
+  show(stack, { instanceAddress, modality }) {
+    this.#stack = { slices: stack.slices, instanceAddress, modality };
+    this.#index = 0;
+    this.#isPlaying = false;
+    this.#isInverted = false;
+    this.#window = null;
+    this.#view = INITIAL_VIEW;
+    this.#blank();
+    this.#refresh();
+  }
+
+  /** Show nothing and fetch nothing. */
+  clear() {
+    this.#stack = null;
+    this.#loader.want([]);
+    this.#blank();
+    this.#onChange();
+  }
+
+  get count() {
+    return this.#stack?.slices.length ?? 0;
+  }
+
+  get index() {
+    return this.#index;
+  }
+
+  get view() {
+    return this.#view;
+  }
+
+  get isInverted() {
+    return this.#isInverted;
+  }
+
+  /** The slice that is wanted; the one that is seen is `drawn.slice`. */
+  get slice() {
+    return this.#stack?.slices[this.#index] ?? null;
+  }
+
+  /** What is on the stage: `{ index, slice, window }`, the window null where it is not known; or null. */
+  get drawn() {
+    if (this.#drawn === null) return null;
+    const slice = this.#stack.slices[this.#drawn.index];
+    return { index: this.#drawn.index, slice, window: this.#window ?? fileWindows(slice)[0] ?? null };
+  }
+
+  /** The chosen window, or null while each slice has its own. */
+  get window() {
+    return this.#window;
+  }
+
+  /** "empty", "ready", "loading" or "failed". */
+  get state() {
+    if (this.#stack === null) return "empty";
+    if (this.failure !== null) return "failed";
+    return this.#drawn?.address === this.#address(this.#index) ? "ready" : "loading";
+  }
+
+  /** Why the wanted slice cannot be shown, or null. */
+  get failure() {
+    return this.#stack === null ? null : this.#loader.failure(this.#address(this.#index));
+  }
+
+  /** CSS pixels on the stage for each mm, or null; with `atDetector` as in `pixelSize`. */
+  get scale() {
+    if (this.#drawn === null) return null;
+    const pixel = pixelSize(this.drawn.slice);
+    if (pixel.unit === null) return null;
+    const fit = fitScale(this.#stage.size, this.#displaySize(this.drawn.slice), this.#view.quarterTurns);
+    return { pixelsPerMm: (fit * this.#view.zoom) / pixel.column, atDetector: pixel.atDetector };
+  }
+
+  goTo(index) {
+    const wanted = Math.min(this.count - 1, Math.max(0, index));
+    if (this.#stack === null || wanted === this.#index) return;
+    this.#direction = Math.sign(wanted - this.#index);
+    this.#index = wanted;
+    if (PASSING.has(this.failure?.kind)) this.#loader.forgive(this.#address(wanted));
+    this.#refresh();
+  }
+
+  step(steps) {
+    this.goTo(this.#index + steps);
+  }
+
+  /** Whether the next slice (around the end) can be shown without waiting. */
+  get isNextReady() {
+    const next = this.#address((this.#index + 1) % this.count);
+    return this.#loader.cache.has(next) || this.#loader.failure(next) !== null;
+  }
+
+  set isPlaying(value) {
+    this.#isPlaying = value;
+    if (this.#stack !== null) this.#refresh();
+  }
+
+  retry() {
+    this.#loader.forgive(this.#address(this.#index));
+    this.#refresh();
+  }
+
+  setWindow(window) {
+    this.#window = window;
+    this.#refresh();
+  }
+
+  startWindowDrag() {
+    const slice = this.slice;
+    if (slice === null || !isWindowed(slice)) return;
+    const start = this.#window ?? fileWindows(slice)[0] ?? guessedWindow(slice, this.#stack.modality);
+    this.#dragStart = { window: start, moved: false };
+  }
+
+  dragWindow(dx, dy) {
+    if (this.#dragStart === null || (!this.#dragStart.moved && Math.hypot(dx, dy) < 3)) return;
+    this.#dragStart.moved = true;
+    this.#window = draggedWindow(this.#dragStart.window, dx, dy);
+    const address = this.#address(this.#index);
+    this.#loader.wantLatest(address);
+    this.#drawIfCached(address);
+    this.#redraw();
+    this.#onChange();
+  }
+
+  endWindowDrag() {
+    const moved = this.#dragStart?.moved ?? false;
+    this.#dragStart = null;
+    if (moved) this.#refresh();
+  }
+
+  invert() {
+    this.#isInverted = !this.#isInverted;
+    this.#redraw();
+    this.#onChange();
+  }
+
+  rotate() {
+    this.#changeView({ ...this.#view, quarterTurns: (this.#view.quarterTurns + 1) % 4 });
+  }
+
+  /** Exchange left and right as they are seen, however the image is turned. */
+  flip() {
+    const { quarterTurns, flipped } = this.#view;
+    this.#changeView({ ...this.#view, flipped: !flipped, quarterTurns: (4 - quarterTurns) % 4 });
+  }
+
+  zoom(factor, x, y) {
+    this.#changeView(zoomedAbout(this.#view, factor, x, y));
+  }
+
+  pan(dx, dy) {
+    this.#changeView(panned(this.#view, dx, dy, this.#stage.size));
+  }
+
+  /** View, window and inversion as at the beginning; the slice stays. */
+  reset() {
+    this.#window = null;
+    this.#isInverted = false;
+    this.#changeView(INITIAL_VIEW);
+  }
+
+  /** The stage has another size. */
+  resized() {
+    if (this.#stack !== null) this.#refresh();
+  }
+
+  #changeView(view) {
+    this.#view = view;
+    if (this.#stack === null) return;
+    this.#redraw();
+    this.#refresh();
+  }
+
+  #address(index) {
+    const slice = this.#stack.slices[index];
+    const window = this.#window !== null && isWindowed(slice) ? windowParameter(this.#window) : null;
+    const image = { ...dimensions(slice), pixel: pixelSize(slice) };
+    const size = requestedSize(this.#stage.size, image, this.#view, this.#stage.pixelRatio);
+    const address = renderedFrameAddress(this.#stack.instanceAddress(slice), slice.frameNumber, { window, size });
+    this.#asked.set(address, { index, window: this.#window });
+    return address;
+  }
+
+  #refresh() {
+    const limit = this.#prefetchLimit();
+    const order = this.#isPlaying
+      ? forwardFrom(this.#index, this.count, limit)
+      : outwardFrom(this.#index, this.count, this.#direction, limit);
+    this.#asked.clear();
+    const addresses = order.map((index) => this.#address(index));
+    this.#drawIfCached(addresses[0]);
+    if (this.failure === null) this.#loader.want(addresses);
+    else this.#fail();
+    this.#onChange();
+  }
+
+  #prefetchLimit() {
+    if (this.isSparing) return SPARING_PREFETCH;
+    const { columns, rows, pixel } = { ...dimensions(this.slice), pixel: pixelSize(this.slice) };
+    const size = requestedSize(this.#stage.size, { columns, rows, pixel }, this.#view, this.#stage.pixelRatio);
+    const bytes = (size?.width ?? columns) * (size?.height ?? rows) * 4;
+    return Math.max(3, Math.min(LARGEST_PREFETCH, Math.floor((this.#loader.cache.maxBytes * CACHE_SHARE) / bytes)));
+  }
+
+  #arrived(address) {
+    const asked = this.#asked.get(address);
+    if (asked?.index !== this.#index) return;
+    // While a window is dragged, what lands may be a moment old: better than nothing, and mapped to the newest.
+    if (this.#dragStart !== null || address === this.#address(this.#index)) this.#drawIfCached(address);
+    if (this.failure !== null) this.#fail();
+    this.#onChange();
+  }
+
+  /** What this slice failed of, the other frames of its instance would too: none is asked for unseen. */
+  #fail() {
+    this.#blank();
+    this.#loader.want([this.#address(this.#index)]);
+  }
+
+  /** A slice that cannot be shown leaves no other slice's image behind. */
+  #blank() {
+    this.#drawn = null;
+    this.#loader.cache.pinned = null;
+    this.#stage.empty();
+  }
+
+  #drawIfCached(address) {
+    const image = this.#loader.cache.get(address);
+    if (image === undefined) return;
+    const { index, window } = this.#asked.get(address);
+    this.#drawn = { index, image, window, address };
+    this.#loader.cache.pinned = address;
+    this.#redraw();
+  }
+
+  #redraw() {
+    if (this.#drawn === null) return;
+    const slice = this.#stack.slices[this.#drawn.index];
+    this.#stage.draw({
+      image: this.#drawn.image,
+      displaySize: this.#displaySize(slice),
+      view: this.#view,
+      isInverted: this.#isInverted,
+      table: this.#previewTable(slice),
+    });
+  }
+
+  /** How to bring the drawn image near the wanted window, or null where it has it or nothing is known. */
+  #previewTable(slice) {
+    const shown = this.#drawn.window ?? fileWindows(slice)[0] ?? null;
+    const wanted = this.#window ?? fileWindows(slice)[0] ?? null;
+    if (!isWindowed(slice) || shown === null || wanted === null || sameWindow(shown, wanted)) return null;
+    return previewTable(shown, wanted, text(slice.dataset, "PhotometricInterpretation") === "MONOCHROME1");
+  }
+
+  #displaySize(slice) {
+    const { columns, rows } = dimensions(slice);
+    return displaySize(columns, rows, pixelSize(slice));
+  }
+}

@@ -1,0 +1,117 @@
+/** One study of the list: a row on a desk, a card on a phone. */
+
+import { studyPath } from "./api.js";
+import { items, number, personName, text, values } from "./dicom-json.js";
+import { element, icon, isolated } from "./dom.js";
+import { formatDate, formatPersonName, formatTime, plain } from "./format.js";
+import { language, t } from "./i18n.js";
+import { objectIconOfModality } from "./objects.js";
+import { sexAndAge } from "./study-words.js";
+
+const FAMILIES = {
+  CT: "ct",
+  MR: "mr",
+  CR: "xray",
+  DX: "xray",
+  RF: "xray",
+  MG: "breast",
+  US: "ultrasound",
+  XA: "vessel",
+  PT: "nuclear",
+  NM: "nuclear",
+};
+
+/** The list item of a study, from its data set in a search answer. */
+export function studyRow(study) {
+  const uid = text(study, "StudyInstanceUID");
+  return element(
+    "li",
+    { class: "study", dataset: { study: uid } },
+    thumbnail(uid),
+    patientCell(study, uid),
+    element("div", { class: "cell modalities" }, values(study, "ModalitiesInStudy").map(badge)),
+    element("div", { class: "facts" }, sexAndAgeCell(study), timeCell(study), countCell(study)),
+    descriptionCell(study),
+  );
+}
+
+function thumbnail(uid) {
+  const frame = element("div", { class: "thumbnail" });
+  const image = element("img", { alt: "", loading: "lazy", decoding: "async", src: `${studyPath(uid)}/thumbnail` });
+  image.addEventListener("error", () => frame.replaceChildren(icon("document")));
+  frame.append(image);
+  return frame;
+}
+
+function patientCell(study, uid) {
+  const name = formatPersonName(personName(study, "PatientName")) || t("list.no_name");
+  const link = element(
+    "a",
+    { href: `/viewer/?StudyInstanceUIDs=${encodeURIComponent(uid)}`, title: t("list.study_of", { name }) },
+    isolated(name),
+  );
+  return element(
+    "div",
+    { class: "cell patient" },
+    element("h2", {}, link),
+    element("p", { class: "soft" }, isolated(plain(text(study, "PatientID")))),
+  );
+}
+
+function sexAndAgeCell(study) {
+  const born = text(study, "PatientBirthDate");
+  return element(
+    "div",
+    { class: "cell sex-age" },
+    sexAndAge(study) && element("p", { text: sexAndAge(study) }),
+    born && element("p", { class: "soft", text: formatDate(born, language()) }),
+  );
+}
+
+function timeCell(study) {
+  return element(
+    "div",
+    { class: "cell time" },
+    element("p", { text: formatDate(text(study, "StudyDate"), language()) }),
+    element("p", { class: "soft", text: formatTime(text(study, "StudyTime")) }),
+  );
+}
+
+function badge(modality) {
+  return element("span", { class: `badge badge-${FAMILIES[modality] ?? "other"}`, text: String(modality) });
+}
+
+function descriptionCell(study) {
+  const description = plain(text(study, "StudyDescription"));
+  const codes = items(study, "ProcedureCodeSequence").map(procedureCode);
+  const nothing = element("p", { class: "soft", text: t("list.no_description") });
+  return element(
+    "div",
+    { class: "cell description" },
+    description && element("p", { class: "description-words" }, isolated(description)),
+    description || codes.length > 0 ? codes : nothing,
+  );
+}
+
+/** A national procedure code: the code itself, and what it means. */
+function procedureCode(item) {
+  const meaning = plain(text(item, "CodeMeaning"));
+  return element(
+    "p",
+    { class: "code", title: meaning },
+    isolated(plain(text(item, "CodeValue")), "code-value"),
+    isolated(meaning, "code-meaning"),
+  );
+}
+
+function countCell(study) {
+  const series = number(study, "NumberOfStudyRelatedSeries");
+  const instances = number(study, "NumberOfStudyRelatedInstances");
+  const hasNoImages = values(study, "ModalitiesInStudy").every((modality) => objectIconOfModality(modality) !== null);
+  return element(
+    "div",
+    { class: "cell counts" },
+    instances !== null && element("p", { text: t(hasNoImages ? "count.objects" : "count.images", { n: instances }) }),
+    series !== null && element("p", { class: "soft", text: t("count.series", { n: series }) }),
+  );
+}

@@ -1,0 +1,94 @@
+/**
+ * Display windows: those of the file, the presets for CT, and what a drag makes of them.
+ *
+ * A window is `{ center, width, shape }`, in rescaled units (HU for CT); `shape` is the function's name in the
+ * `window` parameter (PS3.18 8.3.5.1.4). Pure.
+ */
+
+import { frameGroup, number, numbers, text, values } from "./dicom-json.js";
+
+/** What Vietnamese hospitals ask for, in the order of the keys 1 to 8. In HU. */
+export const CT_PRESETS = [
+  { name: "preset.lung", center: -600, width: 1500 },
+  { name: "preset.brain", center: 40, width: 80 },
+  { name: "preset.bone", center: 480, width: 2500 },
+  { name: "preset.abdomen", center: 40, width: 350 },
+  { name: "preset.chest", center: 40, width: 350 },
+  { name: "preset.angio", center: 300, width: 600 },
+  { name: "preset.pelvis", center: 45, width: 300 },
+  { name: "preset.head_neck", center: 90, width: 350 },
+].map((preset) => ({ ...preset, shape: "linear" }));
+
+const CT_DEFAULT = Object.freeze({ center: 40, width: 400, shape: "linear" });
+const SHAPES = { LINEAR: "linear", LINEAR_EXACT: "linear-exact", SIGMOID: "sigmoid" };
+const PIXELS_PER_WIDTH = 300;
+
+/** The windows that the device wrote for a frame, each with its `explanation` (PS3.3 C.11.2). */
+export function fileWindows({ dataset, frameNumber }) {
+  const group = frameGroup(dataset, frameNumber, "FrameVOILUTSequence");
+  const widths = numbers(group, "WindowWidth");
+  const explanations = values(group, "WindowCenterWidthExplanation");
+  const shape = SHAPES[text(group, "VOILUTFunction") || "LINEAR"] ?? "linear";
+  return numbers(group, "WindowCenter")
+    .slice(0, widths.length)
+    .map((center, i) => ({ center, width: widths[i], shape, explanation: String(explanations[i] ?? "") }))
+    .filter(({ width }) => width > 0);
+}
+
+/** Whether a window means anything: one sample for each pixel, and no palette. */
+export function isWindowed({ dataset }) {
+  return (numbers(dataset, "SamplesPerPixel")[0] ?? 1) === 1 && text(dataset, "PhotometricInterpretation") !== "PALETTE COLOR";
+}
+
+/** Where to start from when the file has no window: soft tissue for CT, else all values that the bits can hold. */
+export function guessedWindow({ dataset }, modality) {
+  if (modality === "CT") return CT_DEFAULT;
+  const values = 2 ** (number(dataset, "BitsStored") ?? 8);
+  const slope = number(dataset, "RescaleSlope") ?? 1;
+  const lowest = number(dataset, "PixelRepresentation") === 1 ? -values / 2 : 0;
+  const center = (lowest + values / 2) * slope + (number(dataset, "RescaleIntercept") ?? 0);
+  return { center, width: Math.max(1, values * Math.abs(slope)), shape: "linear" };
+}
+
+/**
+ * The window after a drag of `dx` and `dy` CSS pixels from where `start` held: right widens, down darkens.
+ * A drag of 300 pixels changes it by its own width, so that narrow and wide windows feel the same.
+ */
+export function draggedWindow(start, dx, dy) {
+  const perPixel = start.width / PIXELS_PER_WIDTH;
+  const narrowest = start.shape === "linear" ? 1 : start.width / 1000;
+  return {
+    center: rounded(start.center + dy * perPixel, start.width),
+    width: Math.max(narrowest, rounded(start.width + dx * perPixel, start.width)),
+    shape: start.shape,
+  };
+}
+
+/** The `window` parameter of a rendered request. */
+export function windowParameter({ center, width, shape }) {
+  return `${center},${width},${shape}`;
+}
+
+/**
+ * For each gray value (0 to 255) that was drawn with the window `shown`, the one that `wanted` would give:
+ * what a drag can show before the server answers. What `shown` had clipped stays clipped.
+ */
+export function previewTable(shown, wanted, isInverted) {
+  const lowest = shown.center - shown.width / 2 - (wanted.center - wanted.width / 2);
+  return Uint8ClampedArray.from({ length: 256 }, (_, drawn) => {
+    const gray = isInverted ? 255 - drawn : drawn;
+    const mapped = ((lowest + (gray / 255) * shown.width) / wanted.width) * 255;
+    return isInverted ? 255 - Math.min(255, Math.max(0, mapped)) : mapped;
+  });
+}
+
+export function sameWindow(a, b) {
+  return a === b || (a !== null && b !== null && a.center === b.center && a.width === b.width && a.shape === b.shape);
+}
+
+/** Whole numbers for wide windows, three more digits than the width for narrow ones (float data). */
+function rounded(value, width) {
+  if (width >= 50) return Math.round(value);
+  const step = 10 ** Math.floor(Math.log10(width) - 2);
+  return Number((Math.round(value / step) * step).toPrecision(10));
+}
