@@ -15,9 +15,16 @@ export function fitScale(stage, image, quarterTurns) {
   return Math.min(stage.width / width, stage.height / height);
 }
 
-/** The image's size with square pixels, in units of its column spacing. */
+/**
+ * The image's size with square pixels, the coarser direction enlarged: what the server renders without a
+ * viewport. `pixel` is the height (`row`) and width (`column`) of a pixel; what differs by less than a percent
+ * is square, what differs more than tenfold is a mistake.
+ */
 export function displaySize(columns, rows, pixel) {
-  return { width: columns, height: rows * (pixel.row / pixel.column) };
+  const ratio = pixel.row / pixel.column;
+  const larger = Math.max(ratio, 1 / ratio);
+  const used = larger > 1.01 && larger <= 10 ? ratio : 1;
+  return { width: columns * Math.max(1 / used, 1), height: rows * Math.max(used, 1) };
 }
 
 /**
@@ -47,12 +54,12 @@ export function panned(view, dx, dy, stage) {
  */
 export function requestedSize(stage, image, view, pixelRatio) {
   const doublings = Math.max(0, Math.ceil(Math.log2(Math.max(view.zoom, 1)) - 0.25));
-  const fit = fitScale(stage, displaySize(image.columns, image.rows, image.pixel), view.quarterTurns);
-  const longest = Math.max(image.columns, image.rows);
-  const length = Math.ceil((longest * fit * pixelRatio * 2 ** doublings) / SIZE_STEP) * SIZE_STEP;
+  const longest = Math.max(image.width, image.height);
+  const seen = longest * fitScale(stage, image, view.quarterTurns) * pixelRatio * 2 ** doublings;
+  const length = Math.ceil(seen / SIZE_STEP) * SIZE_STEP;
   if (length >= longest * 0.9) return null;
   const scaled = (side) => Math.max(1, Math.round((side * length) / longest));
-  return { width: scaled(image.columns), height: scaled(image.rows) };
+  return { width: scaled(image.width), height: scaled(image.height) };
 }
 
 /** The longest round length (1, 2 or 5 times a power of ten, in mm) that fits into `room` CSS pixels. */

@@ -55,6 +55,7 @@ export function pixelSize({ dataset, frameNumber }) {
   const candidates = [
     { pair: numbers(measures, "PixelSpacing"), unit: "mm", atDetector: false },
     { pair: numbers(dataset, "ImagerPixelSpacing"), unit: "mm", atDetector: true },
+    { pair: numbers(dataset, "NominalScannedPixelSpacing"), unit: null, atDetector: false },
     { pair: numbers(dataset, "PixelAspectRatio"), unit: null, atDetector: false },
   ];
   const usable = ({ pair }) => pair.length >= 2 && pair[0] > 0 && pair[1] > 0;

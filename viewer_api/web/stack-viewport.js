@@ -1,11 +1,20 @@
 /** One stack on the stage: which slice, under which window and view, and the images that takes. */
 
 import { renderedFrameAddress } from "./api.js";
-import { text } from "./dicom-json.js";
 import { INITIAL_VIEW, displaySize, fitScale, panned, requestedSize, zoomedAbout } from "./geometry.js";
 import { ImageLoader, forwardFrom, outwardFrom } from "./image-loader.js";
 import { dimensions, pixelSize } from "./slices.js";
-import { draggedWindow, fileWindows, guessedWindow, isWindowed, previewTable, sameWindow, windowParameter } from "./windows.js";
+import {
+  defaultWindow,
+  draggedWindow,
+  fileWindows,
+  guessedWindow,
+  isLowestWhite,
+  isWindowed,
+  previewTable,
+  sameWindow,
+  windowParameter,
+} from "./windows.js";
 
 const LARGEST_PREFETCH = 150;
 const SPARING_PREFETCH = 6;
@@ -83,7 +92,7 @@ export class StackViewport {
   get drawn() {
     if (this.#drawn === null) return null;
     const slice = this.#stack.slices[this.#drawn.index];
-    return { index: this.#drawn.index, slice, window: this.#window ?? fileWindows(slice)[0] ?? null };
+    return { index: this.#drawn.index, slice, window: this.#window ?? defaultWindow(slice) };
   }
 
   /** The chosen window, or null while each slice has its own. */
@@ -109,7 +118,7 @@ export class StackViewport {
     const pixel = pixelSize(this.drawn.slice);
     if (pixel.unit === null) return null;
     const fit = fitScale(this.#stage.size, this.#displaySize(this.drawn.slice), this.#view.quarterTurns);
-    return { pixelsPerMm: (fit * this.#view.zoom) / pixel.column, atDetector: pixel.atDetector };
+    return { pixelsPerMm: (fit * this.#view.zoom) / Math.min(pixel.row, pixel.column), atDetector: pixel.atDetector };
   }
 
   goTo(index) {
@@ -216,8 +225,7 @@ export class StackViewport {
   #address(index) {
     const slice = this.#stack.slices[index];
     const window = this.#window !== null && isWindowed(slice) ? windowParameter(this.#window) : null;
-    const image = { ...dimensions(slice), pixel: pixelSize(slice) };
-    const size = requestedSize(this.#stage.size, image, this.#view, this.#stage.pixelRatio);
+    const size = requestedSize(this.#stage.size, this.#displaySize(slice), this.#view, this.#stage.pixelRatio);
     const address = renderedFrameAddress(this.#stack.instanceAddress(slice), slice.frameNumber, { window, size });
     this.#asked.set(address, { index, window: this.#window });
     return address;
@@ -238,9 +246,9 @@ export class StackViewport {
 
   #prefetchLimit() {
     if (this.isSparing) return SPARING_PREFETCH;
-    const { columns, rows, pixel } = { ...dimensions(this.slice), pixel: pixelSize(this.slice) };
-    const size = requestedSize(this.#stage.size, { columns, rows, pixel }, this.#view, this.#stage.pixelRatio);
-    const bytes = (size?.width ?? columns) * (size?.height ?? rows) * 4;
+    const whole = this.#displaySize(this.slice);
+    const { width, height } = requestedSize(this.#stage.size, whole, this.#view, this.#stage.pixelRatio) ?? whole;
+    const bytes = width * height * 4;
     return Math.max(3, Math.min(LARGEST_PREFETCH, Math.floor((this.#loader.cache.maxBytes * CACHE_SHARE) / bytes)));
   }
 
@@ -289,10 +297,10 @@ export class StackViewport {
 
   /** How to bring the drawn image near the wanted window, or null where it has it or nothing is known. */
   #previewTable(slice) {
-    const shown = this.#drawn.window ?? fileWindows(slice)[0] ?? null;
-    const wanted = this.#window ?? fileWindows(slice)[0] ?? null;
+    const shown = this.#drawn.window ?? defaultWindow(slice);
+    const wanted = this.#window ?? defaultWindow(slice);
     if (!isWindowed(slice) || shown === null || wanted === null || sameWindow(shown, wanted)) return null;
-    return previewTable(shown, wanted, text(slice.dataset, "PhotometricInterpretation") === "MONOCHROME1");
+    return previewTable(shown, wanted, isLowestWhite(slice));
   }
 
   #displaySize(slice) {

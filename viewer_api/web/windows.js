@@ -5,7 +5,7 @@
  * `window` parameter (PS3.18 8.3.5.1.4). Pure.
  */
 
-import { frameGroup, number, numbers, text, values } from "./dicom-json.js";
+import { frameGroup, items, number, numbers, text, values } from "./dicom-json.js";
 
 /** What Vietnamese hospitals ask for, in the order of the keys 1 to 8. In HU. */
 export const CT_PRESETS = [
@@ -32,22 +32,41 @@ export function fileWindows({ dataset, frameNumber }) {
   return numbers(group, "WindowCenter")
     .slice(0, widths.length)
     .map((center, i) => ({ center, width: widths[i], shape, explanation: String(explanations[i] ?? "") }))
-    .filter(({ width }) => width > 0);
+    .filter(({ width }) => width > 0)
+    .map((window) => (window.width < 1 && shape === "linear" ? { ...window, shape: "linear-exact" } : window));
+}
+
+/**
+ * The window with which the server shows a slice unasked: the file's first one. Null where the file has none,
+ * or a table that comes before it (PS3.3 C.11.2.1).
+ */
+export function defaultWindow(slice) {
+  return items(slice.dataset, "VOILUTSequence").length > 0 ? null : (fileWindows(slice)[0] ?? null);
 }
 
 /** Whether a window means anything: one sample for each pixel, and no palette. */
 export function isWindowed({ dataset }) {
-  return (numbers(dataset, "SamplesPerPixel")[0] ?? 1) === 1 && text(dataset, "PhotometricInterpretation") !== "PALETTE COLOR";
+  return (number(dataset, "SamplesPerPixel") ?? 1) === 1 && text(dataset, "PhotometricInterpretation") !== "PALETTE COLOR";
 }
 
-/** Where to start from when the file has no window: soft tissue for CT, else all values that the bits can hold. */
+/** Whether the lowest value is shown white (PS3.3 C.7.6.3.1.2, C.11.6). */
+export function isLowestWhite({ dataset }) {
+  return text(dataset, "PhotometricInterpretation") === "MONOCHROME1" || text(dataset, "PresentationLUTShape") === "INVERSE";
+}
+
+/**
+ * Where a drag starts from when the file has no window: soft tissue for CT, else all values that the image
+ * says it has, or that its bits can hold.
+ */
 export function guessedWindow({ dataset }, modality) {
   if (modality === "CT") return CT_DEFAULT;
-  const values = 2 ** (number(dataset, "BitsStored") ?? 8);
-  const slope = number(dataset, "RescaleSlope") ?? 1;
-  const lowest = number(dataset, "PixelRepresentation") === 1 ? -values / 2 : 0;
-  const center = (lowest + values / 2) * slope + (number(dataset, "RescaleIntercept") ?? 0);
-  return { center, width: Math.max(1, values * Math.abs(slope)), shape: "linear" };
+  const span = 2 ** (number(dataset, "BitsStored") ?? 8);
+  const least = number(dataset, "PixelRepresentation") === 1 ? -span / 2 : 0;
+  const smallest = number(dataset, "SmallestImagePixelValue") ?? least;
+  const largest = number(dataset, "LargestImagePixelValue") ?? least + span - 1;
+  const slope = number(dataset, "RescaleSlope") || 1;
+  const center = ((smallest + largest) / 2) * slope + (number(dataset, "RescaleIntercept") ?? 0);
+  return { center, width: Math.abs((largest - smallest) * slope) || 1, shape: "linear-exact" };
 }
 
 /**
