@@ -27,7 +27,7 @@ export function studyRow(study) {
   return element(
     "li",
     { class: "study", dataset: { study: uid } },
-    thumbnail(uid),
+    thumbnail(study, uid),
     patientCell(study, uid),
     element("div", { class: "cell modalities" }, values(study, "ModalitiesInStudy").map(badge)),
     element("div", { class: "facts" }, sexAndAgeCell(study), timeCell(study), countCell(study)),
@@ -35,12 +35,23 @@ export function studyRow(study) {
   );
 }
 
-function thumbnail(uid) {
+/** The study's thumbnail; an icon where it has no images, or where the thumbnail does not come. */
+function thumbnail(study, uid) {
   const frame = element("div", { class: "thumbnail" });
+  const [objectIcon] = values(study, "ModalitiesInStudy").map(objectIconOfModality);
+  if (hasNoImages(study)) {
+    frame.append(icon(objectIcon ?? "document"));
+    return frame;
+  }
   const image = element("img", { alt: "", loading: "lazy", decoding: "async", src: `${studyPath(uid)}/thumbnail` });
-  image.addEventListener("error", () => frame.replaceChildren(icon("document")));
+  image.addEventListener("error", () => frame.replaceChildren(icon("image")));
   frame.append(image);
   return frame;
+}
+
+function hasNoImages(study) {
+  const modalities = values(study, "ModalitiesInStudy");
+  return modalities.length > 0 && modalities.every((modality) => objectIconOfModality(modality) !== null);
 }
 
 function patientCell(study, uid) {
@@ -107,11 +118,10 @@ function procedureCode(item) {
 function countCell(study) {
   const series = number(study, "NumberOfStudyRelatedSeries");
   const instances = number(study, "NumberOfStudyRelatedInstances");
-  const hasNoImages = values(study, "ModalitiesInStudy").every((modality) => objectIconOfModality(modality) !== null);
   return element(
     "div",
     { class: "cell counts" },
-    instances !== null && element("p", { text: t(hasNoImages ? "count.objects" : "count.images", { n: instances }) }),
+    instances !== null && element("p", { text: t(hasNoImages(study) ? "count.objects" : "count.images", { n: instances }) }),
     series !== null && element("p", { class: "soft", text: t("count.series", { n: series }) }),
   );
 }

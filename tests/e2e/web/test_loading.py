@@ -1,0 +1,97 @@
+"""Which images are fetched, in which order, and how many are kept."""
+
+from __future__ import annotations
+
+LOADER = """
+  const { ImageLoader } = await import('/image-loader.js');
+  const flights = new Map(), begun = [], aborted = [], arrived = [];
+  const load = (address, signal) => new Promise((resolve, reject) => {
+    begun.push(address);
+    signal.addEventListener('abort', () => { aborted.push(address); reject(new Error('aborted')); });
+    const land = () => resolve({ width: 10, height: 10, close() {} });
+    flights.set(address, { land, fail: () => reject(new Error('bad')) });
+  });
+  const settled = () => new Promise((resolve) => setTimeout(resolve));
+  const loader = new ImageLoader({ maxBytes: 4000, load, onArrival: (address) => arrived.push(address) });
+"""
+
+
+def test_at_most_four_images_are_fetched_at_a_time_the_one_on_show_first(evaluate):
+    body = """
+      loader.want(['a', 'b', 'c', 'd', 'e', 'f']);
+      const first = [...begun];
+      flights.get('a').land();
+      await settled();
+      return [first, begun.slice(4), loader.inFlight, arrived];
+    """
+    assert evaluate(LOADER + body) == [["a", "b", "c", "d"], ["e"], 4, ["a"]]
+
+
+def test_what_is_no_longer_wanted_is_aborted(evaluate):
+    body = """
+      loader.want(['a', 'b', 'c', 'd']);
+      loader.want(['c', 'x']);
+      await settled();
+      return [aborted, begun, arrived];
+    """
+    assert evaluate(LOADER + body) == [["a", "b", "d"], ["a", "b", "c", "d", "x"], []]
+
+
+def test_the_image_on_show_does_not_wait_behind_its_neighbours(evaluate):
+    body = """
+      loader.want(['a', 'b', 'c', 'd']);
+      loader.want(['x', 'a', 'b', 'c', 'd']);
+      return [aborted, begun.at(-1), loader.inFlight];
+    """
+    assert evaluate(LOADER + body) == [["d"], "x", 4]
+
+
+def test_while_a_window_is_dragged_one_request_flies_and_the_last_value_wins(evaluate):
+    body = """
+      for (const address of ['w1', 'w2', 'w3', 'w4']) loader.wantLatest(address);
+      const before = [...begun];
+      flights.get('w1').land();
+      await settled();
+      return [before, begun, aborted];
+    """
+    assert evaluate(LOADER + body) == [["w1"], ["w1", "w4"], []]
+
+
+def test_a_failure_is_told_once_and_forgiven_on_request(evaluate):
+    body = """
+      loader.want(['a']);
+      flights.get('a').fail();
+      await settled();
+      loader.want(['a']);
+      const tries = begun.length, kind = loader.failure('a').kind;
+      loader.forgive('a');
+      loader.want(['a']);
+      return [tries, kind, begun.length, arrived];
+    """
+    assert evaluate(LOADER + body) == [1, "image.damaged", 2, ["a"]]
+
+
+def test_the_cache_stays_within_its_bytes_and_keeps_what_is_on_the_stage(evaluate):
+    body = """
+      const { ImageCache } = await import('/image-loader.js');
+      const closed = [], cache = new ImageCache(1200);
+      const put = (name) => cache.put(name, { width: 10, height: 10, close: () => closed.push(name) });
+      ['a', 'b', 'c'].forEach(put);
+      cache.pinned = 'a';
+      cache.get('b');
+      ['d', 'e'].forEach(put);
+      return [closed, cache.bytes, ['a', 'b', 'c', 'd', 'e'].filter((name) => cache.has(name))];
+    """
+    assert evaluate(body) == [["c", "b"], 1200, ["a", "d", "e"]]
+
+
+def test_neighbours_are_fetched_outward_more_of_them_ahead(evaluate):
+    body = """
+      const { outwardFrom, forwardFrom } = await import('/image-loader.js');
+      return [outwardFrom(5, 100, 1, 7), outwardFrom(5, 100, -1, 4), outwardFrom(0, 3, 1, 50)];
+    """
+    assert evaluate(body) == [[5, 6, 7, 4, 8, 9, 3], [5, 4, 3, 6], [0, 1, 2]]
+
+
+def test_a_stack_that_plays_is_fetched_forward_and_around(evaluate):
+    assert evaluate("return (await import('/image-loader.js')).forwardFrom(3, 5, 4);") == [3, 4, 0, 1]
