@@ -10,6 +10,7 @@ from typing import BinaryIO, Protocol, Self, TypeAlias
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
+
 @dataclass(frozen=True, slots=True)
 class ObjectStat:
     """What the store knows of an object without reading it."""
@@ -23,7 +24,8 @@ class StagedObject(Protocol):
     """An object on its way in: written piece by piece, then committed under a key or discarded.
 
     Memory stays bounded: small contents are held in a buffer, larger ones spill to a temporary file. Leaving
-    the ``with`` block without a commit discards it. Not safe for use by several threads at once.
+    the ``with`` block without a commit discards it. Once committed or discarded it takes no further call but
+    ``discard`` and ``size_bytes``. Not safe for use by several threads at once.
     """
 
     @property
@@ -35,8 +37,8 @@ class StagedObject(Protocol):
 
         Raises
         ------
-        StoreFull
-            The temporary could not grow.
+        StoreFull, StoreUnavailable
+            The temporary could not grow; what was staged is discarded.
         """
 
     def sha256(self) -> str:
@@ -46,21 +48,29 @@ class StagedObject(Protocol):
         """Return a read-only view of everything written so far, without copying it into memory.
 
         Call ``release()`` on it (or use it as a context manager) before writing on.
+
+        Raises
+        ------
+        StoreUnavailable
+            The temporary cannot be read.
         """
 
     def commit(self, key: str) -> ObjectStat:
         """Make the content durable under ``key``; when this returns, a power cut loses nothing.
 
-        Committing the same content to the same key again is success and changes nothing.
+        (``FORMAT.md`` tells how far an S3 server keeps that promise.) Committing the same content to the
+        same key again is success and changes nothing.
 
         Raises
         ------
         InvalidKey
-            ``key`` is no safe key.
+            ``key`` is no safe key. The content is still staged.
         ObjectExists
-            Another content has this key; it stays as it was.
+            Another content has this key and stays as it was, or an object has a folder of this key as its
+            key. The content is still staged and may be committed under another key.
         StoreFull, StoreUnavailable
-            Nothing is visible under ``key`` (or, after a crash, an object that nobody was promised).
+            The content is discarded and nobody was promised anything. Nothing is visible under ``key``,
+            save that a failed flush or a lost answer may leave the whole object there.
         """
 
     def discard(self) -> None:
@@ -76,8 +86,9 @@ class StagedObject(Protocol):
 class ObjectStore(Protocol):
     """Immutable objects by key. Safe for use by several threads and several processes at once.
 
-    A key is a relative path: segments of ``[A-Za-z0-9._-]``, none of them ``.`` or ``..`` or starting with
-    a dot, joined by ``/``, at most 255 characters each and 900 in all. A reader sees a whole object or none.
+    A key is a relative path: segments of ``[A-Za-z0-9._-]``, none of them starting with a dot, joined by
+    ``/``, at most 255 characters each and 900 in all; no key is a folder of another. Every method that takes
+    a key raises InvalidKey for anything else. A reader sees a whole object or none.
     """
 
     def stage(self) -> StagedObject:
@@ -90,9 +101,14 @@ class ObjectStore(Protocol):
 
     def put(self, key: str, data: Buffer) -> ObjectStat:
         """Stage, write and commit in one call; raises what these raise."""
+        with self.stage() as staged:
+            staged.write(data)
+            return staged.commit(key)
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading: a seekable stream that fetches what is read, not the whole object.
+
+        Reading from it raises what opening it raises.
 
         Raises
         ------
@@ -102,8 +118,12 @@ class ObjectStore(Protocol):
     def read_range(self, key: str, offset: int, size_bytes: int) -> bytes:
         """Read ``size_bytes`` bytes from ``offset``; fewer where the object ends before.
 
+        Memory is taken for what is there, not for what is asked.
+
         Raises
         ------
+        ValueError
+            ``offset`` or ``size_bytes`` is negative.
         ObjectNotFound, StoreUnavailable
         """
 
@@ -116,13 +136,30 @@ class ObjectStore(Protocol):
         """
 
     def list(self, prefix: str = "") -> Iterator[ObjectStat]:
-        """Iterate over the committed objects whose keys start with ``prefix``, in no particular order."""
+        """Iterate over the committed objects whose keys start with ``prefix``, in no particular order.
+
+        Raises
+        ------
+        InvalidKey
+            No key can start with ``prefix``.
+        StoreUnavailable
+        """
 
     def delete(self, key: str) -> None:
-        """Remove an object, durably. Removing what is not there is success."""
+        """Remove an object, durably. Removing what is not there is success.
+
+        Raises
+        ------
+        StoreUnavailable
+        """
 
     def remove_abandoned(self, older_than_s: float) -> int:
-        """Remove temporaries that a dead process left, last touched ``older_than_s`` ago; return how many."""
+        """Remove temporaries that a dead process left, last touched ``older_than_s`` ago; return how many.
+
+        Raises
+        ------
+        StoreUnavailable
+        """
 
     def check(self) -> None:
         """Prove that the store can be reached and written to.
@@ -134,3 +171,14 @@ class ObjectStore(Protocol):
 
     def close(self) -> None:
         """Release connections. The store is not used afterwards."""
+
+
+def check_range(offset: int, size_bytes: int) -> None:
+    """Refuse a range that would mean something else to each backend: none counts from the end.
+
+    Raises
+    ------
+    ValueError
+    """
+    if offset < 0 or size_bytes < 0:
+        raise ValueError(f"a range has no negative offset or size: {offset}, {size_bytes}")

@@ -1,0 +1,247 @@
+"""Objects as files below one folder. ``FORMAT.md`` has the layout and what a crash leaves behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from storage.errors import ObjectExists, ObjectNotFound, StoreUnavailable
+from storage.keys import check_key, check_prefix, is_key
+from storage.os_errors import os_errors_translated, store_error
+from storage.posix import (
+    LockedTemporary,
+    has_same_content,
+    link_or_rename,
+    make_folders,
+    open_for_reading,
+    read_at,
+    remove_if_abandoned,
+    sync_folder,
+)
+from storage.staging import SPILL_SIZE_BYTES, SpillingStage, write_all
+from storage.store import ObjectStat, ObjectStore, StagedObject, check_range
+
+TEMPORARY_FOLDER = ".tmp"
+_LOCK_FILE = ".lock"
+_READ_BUFFER_BYTES = 64 * 1024
+
+# A name under which no regular file is: nothing there, below a file, a folder, a symbolic link.
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
+# Folders known to be durable; past this many the knowledge is dropped and gathered anew.
+_MAX_DURABLE_FOLDERS = 100_000
+
+
+class FilesystemStore(ObjectStore):
+    """An :class:`~storage.store.ObjectStore` in a folder.
+
+    Parameters
+    ----------
+    root
+        Made if it is not there. All of it, temporaries included, lies on one file system.
+    spill_size_bytes
+        Contents larger than this wait in a temporary file instead of in memory.
+
+    Raises
+    ------
+    storage.errors.StoreFull, storage.errors.StoreUnavailable
+        The folder cannot be made.
+    """
+
+    def __init__(self, root: Path | str, spill_size_bytes: int = SPILL_SIZE_BYTES) -> None:
+        self._root = Path(root).absolute()
+        self._temporaries = self._root / TEMPORARY_FOLDER
+        self._spill_size_bytes = spill_size_bytes
+        self._durable_folders: set[Path] = set()
+        with os_errors_translated(str(self._root)):
+            for made in make_folders(self._temporaries):
+                sync_folder(made.parent)
+
+    def stage(self) -> StagedObject:
+        """Begin a new object."""
+        return _FileStage(self, self._spill_size_bytes)
+
+    def open(self, key: str) -> BinaryIO:
+        """Open an object for reading."""
+        path = self._path(key)
+        with self._reading(key):
+            return open(path, "rb", _READ_BUFFER_BYTES, opener=open_for_reading)
+
+    def read_range(self, key: str, offset: int, size_bytes: int) -> bytes:
+        """Read a part of an object."""
+        check_range(offset, size_bytes)
+        path = self._path(key)
+        with self._reading(key):
+            descriptor = open_for_reading(path)
+            try:
+                return read_at(descriptor, offset, size_bytes)
+            finally:
+                os.close(descriptor)
+
+    def stat(self, key: str) -> ObjectStat:
+        """Tell size and time of an object."""
+        path = self._path(key)
+        with self._reading(key):
+            found = path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ObjectNotFound(key)
+        return _object_stat(key, found)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectStat]:
+        """Iterate over the objects below the folders that ``prefix`` names, reading one folder at a time."""
+        check_prefix(prefix)
+        return self._walk(prefix)
+
+    def delete(self, key: str) -> None:
+        """Remove an object, durably. Its folders stay: another process may be about to write into them."""
+        path = self._path(key)
+        with suppress(ObjectNotFound), self._reading(key):
+            path.unlink(missing_ok=True)
+            sync_folder(path.parent)
+
+    def remove_abandoned(self, older_than_s: float) -> int:
+        """Remove the temporaries that are old and that no live process has locked.
+
+        Age alone would not do: a slow modality may send for hours.
+        """
+        with os_errors_translated(TEMPORARY_FOLDER):
+            with os.scandir(self._temporaries) as entries:
+                paths = [Path(entry) for entry in entries if entry.is_file(follow_symlinks=False)]
+            return sum(remove_if_abandoned(path, older_than_s) for path in paths)
+
+    def check(self) -> None:
+        """Prove that a file can be made, written and flushed."""
+        with os_errors_translated(TEMPORARY_FOLDER):
+            temporary = self.open_temporary()
+            try:
+                write_all(temporary.descriptor, b"check")
+                os.fsync(temporary.descriptor)
+                sync_folder(self._temporaries)
+            finally:
+                temporary.close()
+
+    def close(self) -> None:
+        """Do nothing: no file stays open between two calls."""
+
+    def open_temporary(self) -> LockedTemporary:
+        """Open a new temporary on the file system of the objects."""
+        return LockedTemporary(self._temporaries)
+
+    def publish(self, temporary: LockedTemporary, key: str) -> ObjectStat:
+        """Flush a temporary and give it its key, durably; raises ``OSError`` where that fails.
+
+        The folder is flushed also where the same content was there before: whoever put it there may not have
+        got that far yet, and this caller is about to give a promise of its own.
+        """
+        path = self._path(key)
+        os.fsync(temporary.descriptor)
+        while not self._link(temporary, path, key):
+            with suppress(FileNotFoundError):  # removed since: try again
+                if not has_same_content(temporary.descriptor, path):
+                    raise ObjectExists(key)
+                break
+        temporary.unlink()
+        self._make_folder_durable(path.parent)
+        return _object_stat(key, path.lstat())
+
+    def _path(self, key: str) -> Path:
+        check_key(key)
+        return self._root / key
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _ABSENT and self._is_there():
+                raise ObjectNotFound(key) from error
+            raise store_error(error, key) from error
+
+    def _is_there(self) -> bool:
+        """Tell whether the store is there at all: of a disk that is not mounted, nothing is known."""
+        return self._temporaries.is_dir()
+
+    def _link(self, temporary: LockedTemporary, path: Path, key: str) -> bool:
+        """Link the temporary to ``path``, in a new folder if need be; False where something has this name."""
+        lock_path = self._root / _LOCK_FILE
+        try:
+            try:
+                link_or_rename(temporary.path, path, lock_path)
+            except FileNotFoundError:
+                self._make_folder(path.parent, key)
+                link_or_rename(temporary.path, path, lock_path)
+        except FileExistsError:
+            return False
+        except NotADirectoryError as error:
+            raise ObjectExists(f"{key}: a folder of it is the key of an object") from error
+        return True
+
+    def _make_folder(self, folder: Path, key: str) -> None:
+        self._durable_folders.clear()  # if somebody removed this one, who knows what else
+        try:
+            make_folders(folder)
+        except FileExistsError as error:
+            raise ObjectExists(f"{key}: a folder of it is the key of an object") from error
+
+    def _make_folder_durable(self, folder: Path) -> None:
+        """Flush a folder, and the way to it unless this process has done so before.
+
+        Not only above folders that this call made: another process may have made them and not flushed yet.
+        """
+        sync_folder(folder)
+        if folder in self._durable_folders:
+            return
+        above = folder
+        while above != self._root:
+            above = above.parent
+            sync_folder(above)
+        if len(self._durable_folders) >= _MAX_DURABLE_FOLDERS:
+            self._durable_folders.clear()
+        self._durable_folders.add(folder)
+
+    def _walk(self, prefix: str) -> Iterator[ObjectStat]:
+        if not self._is_there():
+            raise StoreUnavailable(f"{self._root}: no store is there")
+        folders = [prefix.rpartition("/")[0]]
+        while folders:
+            folder = folders.pop()
+            for entry in self._entries(folder):
+                key = f"{folder}/{entry.name}" if folder else entry.name
+                if not is_key(key):  # our own files, lost+found, and whatever else is none of ours
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if key.startswith(prefix) or prefix.startswith(f"{key}/"):
+                        folders.append(key)
+                elif key.startswith(prefix) and entry.is_file(follow_symlinks=False):
+                    with suppress(FileNotFoundError):  # removed since
+                        yield _object_stat(key, entry.stat(follow_symlinks=False))
+
+    def _entries(self, folder: str) -> tuple[os.DirEntry[str], ...]:
+        try:
+            with os.scandir(self._root / folder) as entries:
+                return tuple(entries)
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        except OSError as error:
+            raise store_error(error, folder) from error
+
+
+class _FileStage(SpillingStage[LockedTemporary]):
+    """Spills into the store's own folder: a large object is written once, and only linked at the end."""
+
+    def __init__(self, store: FilesystemStore, spill_size_bytes: int) -> None:
+        super().__init__(store.open_temporary, spill_size_bytes)
+        self._store = store
+
+    def _keep(self, key: str) -> ObjectStat:
+        with os_errors_translated(key):
+            return self._store.publish(self._spilled(), key)
+
+
+def _object_stat(key: str, found: os.stat_result) -> ObjectStat:
+    return ObjectStat(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))

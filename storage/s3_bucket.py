@@ -1,0 +1,250 @@
+"""The requests that a store makes of its bucket, by key, with the errors translated."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+
+from storage.errors import StoreUnavailable
+from storage.keys import check_key, is_key
+from storage.s3_errors import http_status, is_taken, s3_errors_translated
+from storage.s3_upload import SHA256_METADATA, send_whole
+from storage.store import ObjectStat
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.literals import BucketLocationConstraintType
+
+DEFAULT_REGION = "us-east-1"
+_READ_ATTEMPTS = 3
+_HASH_BYTES = 4 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class S3Head:
+    """What the server tells of an object."""
+
+    stat: ObjectStat
+    sha256: str | None  # None where another program put the object there
+
+
+class S3Bucket:
+    """A bucket and a folder in it. Safe for use by several threads, as its client is."""
+
+    def __init__(self, bucket: str, prefix: str, endpoint_url: str | None, region: str | None) -> None:
+        self.bucket = bucket
+        self.prefix = f"{prefix}/" if prefix else ""
+        with s3_errors_translated(self._subject):
+            self.client = _connect(endpoint_url, region)
+
+    def name(self, key: str) -> str:
+        """Return the name in the bucket of the object ``key``."""
+        check_key(key)
+        return self.prefix + key
+
+    def ensure_exists(self, *, create: bool) -> None:
+        """Prove that the bucket is there; make it only if ``create`` says so.
+
+        Raises
+        ------
+        StoreUnavailable
+        """
+        if self._exists():
+            return
+        if not create:
+            raise StoreUnavailable(
+                f"{self._subject} does not exist; make it, or add create_bucket=true to the URL of the store"
+            )
+        with s3_errors_translated(self._subject):
+            _create_bucket(self.client, self.bucket)
+
+    def head(self, key: str) -> S3Head | None:
+        """Ask for an object's size, time and digest; None where there is no object.
+
+        Raises
+        ------
+        StoreUnavailable
+        """
+        with s3_errors_translated(key):
+            try:
+                answer = self.client.head_object(Bucket=self.bucket, Key=self.name(key))
+            except ClientError as error:
+                if http_status(error) != HTTPStatus.NOT_FOUND:
+                    raise
+                self.ensure_exists(create=False)  # HEAD does not tell which of the two is missing
+                return None
+        stat = ObjectStat(key, answer["ContentLength"], answer["LastModified"].astimezone(UTC))
+        return S3Head(stat, answer["Metadata"].get(SHA256_METADATA))
+
+    def get_range(self, key: str, offset: int, size_bytes: int) -> tuple[bytes, int]:
+        """Get ``size_bytes`` (not 0) bytes from ``offset``, and the size of the whole object.
+
+        Where the object ends before ``offset``, both are empty and 0.
+
+        Raises
+        ------
+        ObjectNotFound, StoreUnavailable
+        """
+        attempts = 0
+        with s3_errors_translated(key):
+            while True:
+                attempts += 1
+                try:
+                    return self._get_range_once(key, offset, size_bytes)
+                except (HTTPClientError, IncompleteReadError):
+                    if attempts == _READ_ATTEMPTS:
+                        raise
+
+    def sha256(self, key: str) -> str:
+        """Compute the digest of an object by reading it.
+
+        Raises
+        ------
+        ObjectNotFound, StoreUnavailable
+        """
+        digest, offset, size_bytes = hashlib.sha256(), 0, 1
+        while offset < size_bytes:
+            data, size_bytes = self.get_range(key, offset, _HASH_BYTES)
+            digest.update(data)
+            offset += len(data)
+        return digest.hexdigest()
+
+    def list(self, prefix: str) -> Iterator[ObjectStat]:
+        """Iterate over the objects whose keys start with ``prefix``, a thousand with each request.
+
+        Raises
+        ------
+        StoreUnavailable
+        """
+        with s3_errors_translated(self._subject):
+            pages = self.client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix + prefix):
+                for found in page.get("Contents", ()):
+                    key = found["Key"].removeprefix(self.prefix)
+                    if is_key(key):  # markers of folders, and whatever else is none of ours
+                        yield ObjectStat(key, found["Size"], found["LastModified"].astimezone(UTC))
+
+    def delete(self, key: str) -> None:
+        """Remove an object, or find it absent.
+
+        Raises
+        ------
+        StoreUnavailable
+        """
+        with s3_errors_translated(key):
+            self.client.delete_object(Bucket=self.bucket, Key=self.name(key))
+
+    def abort_uploads(self, begun_before: datetime) -> int:
+        """Abort the uploads in parts that began before a time; return how many.
+
+        Raises
+        ------
+        StoreUnavailable
+        """
+        aborted = 0
+        with s3_errors_translated(self._subject):
+            pages = self.client.get_paginator("list_multipart_uploads")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix):
+                for upload in page.get("Uploads", ()):
+                    if upload["Initiated"] <= begun_before:
+                        with suppress(self.client.exceptions.NoSuchUpload):  # joined or aborted since
+                            self.client.abort_multipart_upload(
+                                Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                            )
+                            aborted += 1
+        return aborted
+
+    def check_conditional_writes(self) -> None:
+        """Prove that an object can be written, and that the server refuses to overwrite it.
+
+        Raises
+        ------
+        StoreFull, StoreUnavailable
+        """
+        name = f"{self.prefix}.check/{secrets.token_hex(16)}"  # no key: a segment starts with a dot
+        content = bytearray(b"check")
+        sha256 = hashlib.sha256(content).hexdigest()
+        with s3_errors_translated(self._subject):
+            send_whole(self.client, self.bucket, name, content, sha256)
+            try:
+                send_whole(self.client, self.bucket, name, content, sha256)
+            except ClientError as error:
+                if not is_taken(error):
+                    raise
+            else:
+                raise StoreUnavailable("this S3 server overwrites objects: it ignores If-None-Match")
+            finally:
+                self.client.delete_object(Bucket=self.bucket, Key=name)
+
+    @property
+    def _subject(self) -> str:
+        return f"bucket {self.bucket}"
+
+    def _exists(self) -> bool:
+        with s3_errors_translated(self._subject):
+            try:
+                self.client.head_bucket(Bucket=self.bucket)
+            except ClientError as error:
+                if http_status(error) != HTTPStatus.NOT_FOUND:
+                    raise
+                return False
+        return True
+
+    def _get_range_once(self, key: str, offset: int, size_bytes: int) -> tuple[bytes, int]:
+        """Get a range and the object's size; the client repeats requests by itself, but not their bodies."""
+        wanted = f"bytes={offset}-{offset + size_bytes - 1}"
+        try:
+            answer = self.client.get_object(Bucket=self.bucket, Key=self.name(key), Range=wanted)
+        except ClientError as error:
+            if http_status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return b"", 0
+            raise
+        with closing(answer["Body"]) as body:
+            if "ContentRange" in answer:  # bytes 0-9/5000
+                return body.read(), int(answer["ContentRange"].rpartition("/")[2])
+            if offset == 0 and answer["ContentLength"] <= size_bytes:
+                return body.read(), answer["ContentLength"]
+        raise StoreUnavailable("this S3 server sends whole objects: it ignores Range")
+
+
+def _connect(endpoint_url: str | None, region: str | None) -> S3Client:
+    session = boto3.session.Session()  # one of our own: the default session is not for several threads
+    return session.client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name=region or session.region_name or DEFAULT_REGION,
+        config=Config(
+            signature_version="s3v4",
+            # Most servers have no DNS name for each bucket.
+            s3={"addressing_style": "path" if endpoint_url else "auto"},
+            # We send our own digest, and other servers than AWS do not know the checksums that boto3 adds.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            connect_timeout=3,
+            read_timeout=30,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            max_pool_connections=64,
+            tcp_keepalive=True,
+        ),
+    )
+
+
+def _create_bucket(client: S3Client, bucket: str) -> None:
+    region = cast("BucketLocationConstraintType", client.meta.region_name)
+    try:
+        if client.meta.region_name == DEFAULT_REGION:  # which AWS refuses to see named here
+            client.create_bucket(Bucket=bucket)
+        else:
+            client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+    except client.exceptions.BucketAlreadyOwnedByYou:  # another process was quicker
+        return
