@@ -22,7 +22,6 @@ from pacs.dimse.endings import (
     AssociationAborted,
     AssociationEnded,
     AssociationRejected,
-    PeerAborted,
     invalid_message,
 )
 from pacs.dimse.message import Message, receive_message
@@ -31,7 +30,7 @@ from pacs.dimse.pdu import (
     ContextResult,
     NegotiatedContext,
     encode_associate_accept,
-    encode_command_data,
+    encode_data,
 )
 from pacs.dimse.statuses import Status, StatusCode, code_location, error_comment, status_of
 from pacs.dimse.upper_layer import MAX_PDU_LENGTH, Limits, UpperLayer
@@ -111,8 +110,6 @@ class Association:
         except AssociationAborted as abort:
             self._upper_layer.abort(abort)
             self._log_end(f"aborted: {abort}", begin)
-        except PeerAborted:
-            self._log_end("aborted by the peer", begin)
         except AssociationEnded as ending:
             self._log_end(f"lost: {ending}", begin)
         except Exception as error:  # a thread that dies silently would leave the peer waiting
@@ -125,7 +122,7 @@ class Association:
         self._judge(request)
         answers = negotiate(request.contexts, self._entity.supported_transfer_syntaxes)
         self.calling_ae_title = request.calling_ae_title
-        self._maximum_length = min(request.maximum_length, MAX_PDU_LENGTH)
+        self._maximum_length = min(request.maximum_length or MAX_PDU_LENGTH, MAX_PDU_LENGTH)
         self._contexts = {a.context_id: a for a in answers if a.result == ContextResult.ACCEPTANCE}
         self._upper_layer.accept(encode_associate_accept(request, answers, MAX_PDU_LENGTH))
         logger.debug(
@@ -213,7 +210,8 @@ class Association:
         if status.comment:
             elements.append((Element.ERROR_COMMENT, error_comment(status.comment)))
         command = encode_command_set(elements)
-        self._upper_layer.send(encode_command_data(message.context.context_id, command, self._maximum_length))
+        pdus = encode_data(message.context.context_id, [command], self._maximum_length, is_command=True)
+        self._upper_layer.send(b"".join(pdus))
 
     def _log_end(self, how: str, begin: float) -> None:
         """Log one line; no louder than debug for what never became an association, such as a port scan."""

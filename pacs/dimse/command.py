@@ -10,6 +10,7 @@ from pacs.dimse.endings import invalid_message
 
 MAX_COMMAND_SIZE_BYTES = 64 * 1024
 NO_DATA_SET = 0x0101
+DATA_SET = 0x0000  # any other value
 RESPONSE = 0x8000  # the bit that makes a request's command field that of its response
 
 _ELEMENT_HEADER = struct.Struct("<HHI")
@@ -23,6 +24,7 @@ class Element(IntEnum):
     COMMAND_FIELD = 0x0100
     MESSAGE_ID = 0x0110
     MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
+    PRIORITY = 0x0700
     COMMAND_DATA_SET_TYPE = 0x0800
     STATUS = 0x0900
     ERROR_COMMENT = 0x0902

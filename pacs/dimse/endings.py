@@ -36,6 +36,14 @@ UNSUPPORTED_APPLICATION_CONTEXT = RejectCause(1, 1, 2, "application context name
 UNKNOWN_CALLED_AE_TITLE = RejectCause(1, 1, 7, "called AE title not recognised")
 UNSUPPORTED_PROTOCOL_VERSION = RejectCause(1, 2, 2, "protocol version not supported")
 LOCAL_LIMIT_EXCEEDED = RejectCause(2, 3, 2, "local limit exceeded")
+REJECT_CAUSES = (
+    UNSUPPORTED_APPLICATION_CONTEXT,
+    RejectCause(1, 1, 3, "calling AE title not recognised"),
+    UNKNOWN_CALLED_AE_TITLE,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    RejectCause(2, 3, 1, "temporary congestion"),
+    LOCAL_LIMIT_EXCEEDED,
+)
 
 
 class AssociationEnded(Exception):
@@ -48,6 +56,10 @@ class ConnectionLost(AssociationEnded):
 
 class PeerAborted(AssociationEnded):
     """The peer sent A-ABORT."""
+
+
+class RejectedByPeer(AssociationEnded):
+    """The peer answered our A-ASSOCIATE-RQ with A-ASSOCIATE-RJ."""
 
 
 class AssociationRejected(AssociationEnded):

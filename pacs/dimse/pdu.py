@@ -1,4 +1,4 @@
-"""The protocol data units of an association acceptor, as bytes (PS3.8 9.3). No socket here.
+"""The protocol data units of both sides of an association, as bytes (PS3.8 9.3). No socket here.
 
 pynetdicom's classes are not used: an A-ASSOCIATE-RQ of 128 KiB full of tiny items costs them a third of a
 second of CPU before anybody knows who is calling. This parser stops at the first item that breaks a limit.
@@ -7,13 +7,14 @@ second of CPU before anybody knows who is calling. This parser stops at the firs
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 from pacs.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from pacs.dicom.uids import MAX_UID_LENGTH
-from pacs.dimse.endings import AbortReason, AbortSource, RejectCause, invalid_parameter
+from pacs.dimse.endings import REJECT_CAUSES, AbortReason, AbortSource, RejectCause, invalid_parameter
+from storage.store import Buffer
 
 HEADER = struct.Struct(">BxI")  # type, length of what follows
 PDV_HEADER = struct.Struct(">IBB")  # length of the rest, presentation context ID, message control header
@@ -132,6 +133,46 @@ def parse_associate_request(body: bytes | memoryview) -> AssociateRequest:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class AssociateAccept:
+    """An A-ASSOCIATE-AC: the accepted presentation contexts by ID, and what its sender takes in."""
+
+    transfer_syntaxes: Mapping[int, str]
+    maximum_length: int
+
+
+def parse_associate_accept(body: bytes | memoryview) -> AssociateAccept:
+    """Parse what follows the header of an A-ASSOCIATE-AC.
+
+    Raises
+    ------
+    AssociationAborted
+        A length that lies.
+
+    References
+    ----------
+    PS3.8 9.3.3
+    """
+    transfer_syntaxes: dict[int, str] = {}
+    user: dict[int, memoryview] = {}
+    for kind, value in _items(memoryview(body)[_FIXED_FIELDS.size :]):
+        if kind == _CONTEXT_RESULT and len(value) >= 4 and value[2] == ContextResult.ACCEPTANCE:
+            sub_items = dict(_items(value[4:]))
+            transfer_syntaxes[value[0]] = _uid(sub_items.get(_TRANSFER_SYNTAX, memoryview(b"")))
+        elif kind == _USER_INFORMATION:
+            user.update(_items(value))
+    return AssociateAccept(transfer_syntaxes, _maximum_length(user.get(_MAXIMUM_LENGTH)))
+
+
+def explain_associate_reject(body: bytes | memoryview) -> str:
+    """Say in words what an A-ASSOCIATE-RJ means (PS3.8 Table 9-21)."""
+    _, result, source, reason = body[:4]
+    for cause in REJECT_CAUSES:
+        if (cause.source, cause.reason) == (source, reason):
+            return cause.meaning
+    return f"result {result}, source {source}, reason {reason}"
+
+
 def _items(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Walk over items, all of which begin with a type and a length (PS3.8 9.3.2)."""
     offset = 0
@@ -207,23 +248,49 @@ def encode_associate_accept(
     ----------
     PS3.8 9.3.3: the AE titles are the request's.
     """
+    results = b"".join(_context_result(context) for context in contexts)
+    return _associate_pdu(PduType.ASSOCIATE_AC, request.ae_titles, results, maximum_length)
+
+
+def encode_associate_request(
+    called_ae_title: str, calling_ae_title: str, contexts: Sequence[ProposedContext], maximum_length: int
+) -> bytes:
+    """Encode an A-ASSOCIATE-RQ; ``maximum_length`` is what we can take in (PS3.8 9.3.2)."""
+    ae_titles = b"".join(
+        title.encode("ascii", "replace")[:16].ljust(16) for title in (called_ae_title, calling_ae_title)
+    )
+    proposals = b"".join(_proposal(context) for context in contexts)
+    return _associate_pdu(PduType.ASSOCIATE_RQ, ae_titles, proposals, maximum_length)
+
+
+def _associate_pdu(kind: PduType, ae_titles: bytes, contexts: bytes, maximum_length: int) -> bytes:
     user_information = (
         _item(_MAXIMUM_LENGTH, maximum_length.to_bytes(4, "big"))
         + _item(_IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_CLASS_UID.encode())
         + _item(_IMPLEMENTATION_VERSION_NAME, IMPLEMENTATION_VERSION_NAME.encode())
     )
     body = (
-        _FIXED_FIELDS.pack(1, request.ae_titles)
+        _FIXED_FIELDS.pack(1, ae_titles)
         + _item(_APPLICATION_CONTEXT, _APPLICATION_CONTEXT_NAME.encode())
-        + b"".join(_context_result(context) for context in contexts)
+        + contexts
         + _item(_USER_INFORMATION, user_information)
     )
-    return HEADER.pack(PduType.ASSOCIATE_AC, len(body)) + body
+    return HEADER.pack(kind, len(body)) + body
 
 
 def _context_result(context: NegotiatedContext) -> bytes:
     transfer_syntax = _item(_TRANSFER_SYNTAX, context.transfer_syntax_uid.encode("ascii", "replace"))
     return _item(_CONTEXT_RESULT, bytes((context.context_id, 0, context.result, 0)) + transfer_syntax)
+
+
+def _proposal(context: ProposedContext) -> bytes:
+    abstract_syntax = _item(_ABSTRACT_SYNTAX, context.abstract_syntax.encode("ascii"))
+    transfer_syntaxes = b"".join(
+        _item(_TRANSFER_SYNTAX, uid.encode("ascii")) for uid in context.transfer_syntaxes
+    )
+    return _item(
+        _PROPOSED_CONTEXT, bytes((context.context_id, 0, 0, 0)) + abstract_syntax + transfer_syntaxes
+    )
 
 
 def _item(kind: int, value: bytes) -> bytes:
@@ -240,24 +307,44 @@ def encode_abort(source: AbortSource, reason: AbortReason) -> bytes:
     return HEADER.pack(PduType.ABORT, 4) + bytes((0, 0, source, reason))
 
 
+def encode_release_request() -> bytes:
+    """Encode an A-RELEASE-RQ (PS3.8 9.3.6)."""
+    return HEADER.pack(PduType.RELEASE_RQ, 4) + bytes(4)
+
+
 def encode_release_reply() -> bytes:
     """Encode an A-RELEASE-RP (PS3.8 9.3.7)."""
     return HEADER.pack(PduType.RELEASE_RP, 4) + bytes(4)
 
 
-def encode_command_data(context_id: int, command: bytes, maximum_length: int) -> bytes:
-    """Encode a command set as P-DATA-TFs, one fragment in each, none longer than the peer takes (0: any).
+def encode_data(
+    context_id: int, chunks: Iterable[Buffer], maximum_length: int, *, is_command: bool
+) -> Iterator[bytes]:
+    """Encode a command or data set as P-DATA-TFs, one fragment in each, none longer than ``maximum_length``.
+
+    Parameters
+    ----------
+    chunks
+        The bytes, in pieces of any size; a piece is used up to one step after the next one was asked for.
 
     References
     ----------
     PS3.8 9.3.5, Annex E.2
     """
-    room = maximum_length - PDV_HEADER.size if maximum_length else len(command)
-    size = room - room % 2
-    parts = []
-    for start in range(0, len(command), size):
-        fragment = command[start : start + size]
-        control = 0b01 | (0b10 if start + size >= len(command) else 0)  # command; last fragment
-        pdv = PDV_HEADER.pack(len(fragment) + 2, context_id, control) + fragment
-        parts.append(HEADER.pack(PduType.P_DATA_TF, len(pdv)) + pdv)
-    return b"".join(parts)
+    size = (maximum_length - PDV_HEADER.size) & ~1  # fragments of even length
+    held: Buffer = b""
+    for chunk in chunks:
+        for start in range(0, len(chunk), size):
+            if held:
+                yield _p_data(context_id, held, is_command)
+            held = chunk[start : start + size]
+    yield _p_data(context_id, held, is_command | 0b10)
+
+
+def _p_data(context_id: int, fragment: Buffer, control: int) -> bytes:
+    pdv_length = len(fragment) + 2
+    return (
+        HEADER.pack(PduType.P_DATA_TF, pdv_length + 4)
+        + PDV_HEADER.pack(pdv_length, context_id, control)
+        + fragment
+    )

@@ -1,39 +1,33 @@
-"""The other side: echo and send as a service class user, on pynetdicom."""
+"""What we ask of others: C-ECHO and C-STORE as a service class user."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 from typing import TypeAlias
 
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_file_meta_info
-from pynetdicom import AE, _config
-from pynetdicom.association import Association
-from pynetdicom.presentation import build_context
+from pynetdicom.dsutils import encode
 
+from pacs.dicom.part10 import split_part10
+from pacs.dicom.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN
+from pacs.dicom.uids import parse_uid
 from pacs.dimse.c_echo import VERIFICATION_SOP_CLASS
+from pacs.dimse.command import CommandField, Element
+from pacs.dimse.pdu import MAX_CONTEXTS
+from pacs.dimse.requestor import Peer, PeerRejected, RequestedAssociation
 from pacs.dimse.statuses import StatusCode
-from pacs.errors import ArchiveError
+from pacs.errors import UnreadableInstance
+from storage.store import Buffer
 
-_config.LOG_REQUEST_IDENTIFIERS = False  # identifiers name patients
-_config.LOG_RESPONSE_IDENTIFIERS = False
-_config.STORE_SEND_CHUNKED_DATASET = True  # files go out as they lie there, never decoded
-
-MAX_CONTEXTS = 128
 DEFAULT_AE_TITLE = "FILMLESS"
+_MEDIUM_PRIORITY = 0x0000
+_CHUNK_SIZE_BYTES = 1024 * 1024
 
 Instance: TypeAlias = Dataset | Path
 Offer: TypeAlias = tuple[str, str]  # SOP class UID, transfer syntax UID
-
-
-class PeerUnreachable(ArchiveError):
-    """The peer does not answer, or stopped answering."""
-
-
-class PeerRejected(ArchiveError):
-    """The peer answers, and does not want to talk to us, or not about this."""
 
 
 def verify(
@@ -54,26 +48,18 @@ def verify(
     ----------
     PS3.4 Annex A
     """
-    association = _associate(
-        host,
-        port,
-        called_ae_title,
-        calling_ae_title,
-        [(VERIFICATION_SOP_CLASS, "1.2.840.10008.1.2")],
-        timeout_s,
-    )
-    try:
-        if not association.accepted_contexts:
+    offer = (VERIFICATION_SOP_CLASS, IMPLICIT_VR_LITTLE_ENDIAN)
+    peer = Peer(host, port, called_ae_title)
+    with RequestedAssociation(peer, calling_ae_title, [offer], timeout_s) as association:
+        context = association.find_context(*offer)
+        if context is None:
             raise PeerRejected(f"{called_ae_title} does not support Verification")
         begin = perf_counter()
-        status = association.send_c_echo()
+        response = association.perform(context, CommandField.C_ECHO_RQ, ())
         latency_s = perf_counter() - begin
-    finally:
-        association.release()
-    if "Status" not in status:
-        raise PeerUnreachable(f"{called_ae_title} did not answer the C-ECHO")
-    if status.Status != StatusCode.SUCCESS:
-        raise PeerRejected(f"{called_ae_title} answered the C-ECHO with {status.Status:04X}")
+    status = response.command.required_number(Element.STATUS)
+    if status != StatusCode.SUCCESS:
+        raise PeerRejected(f"{called_ae_title} answered the C-ECHO with {status:04X}")
     return latency_s
 
 
@@ -100,67 +86,67 @@ def send_instances(
     Raises
     ------
     PeerUnreachable, PeerRejected
+    pacs.errors.UnreadableInstance
+        An instance that does not say what it is.
 
     References
     ----------
     PS3.4 B.2
     """
-    needed = (
-        list(dict.fromkeys(_describe(i)[0] for i in instances)) if isinstance(instances, Sequence) else []
-    )
+    needed = _offers(instances) if isinstance(instances, Sequence) else []
     offers: list[Offer] = []
-    association: Association | None = None
-    try:
+    with ExitStack() as current:
         for instance in instances:
             offer, sop_instance_uid = _describe(instance)
-            if association is None or offer not in offers:
-                if association is not None:
-                    association.release()
-                offers = list(dict.fromkeys([offer, *_following(offer, needed), *offers]))[:MAX_CONTEXTS]
-                association = _associate(host, port, called_ae_title, calling_ae_title, offers, timeout_s)
-            yield sop_instance_uid, _send(association, instance, offer)
-    finally:
-        if association is not None and association.is_established:
-            association.release()
+            if offer not in offers:
+                current.close()
+                following = needed[needed.index(offer) :] if offer in needed else [offer]
+                offers = list(dict.fromkeys([*following, *offers]))[:MAX_CONTEXTS]
+                peer = Peer(host, port, called_ae_title)
+                association = current.enter_context(
+                    RequestedAssociation(peer, calling_ae_title, offers, timeout_s)
+                )
+            yield sop_instance_uid, _send(association, instance, offer, sop_instance_uid)
+
+
+def _offers(instances: Sequence[Instance]) -> list[Offer]:
+    return list(dict.fromkeys(_describe(instance)[0] for instance in instances))
 
 
 def _describe(instance: Instance) -> tuple[Offer, str]:
     if isinstance(instance, Dataset):
-        sop_class_uid, sop_instance_uid = instance.SOPClassUID, instance.SOPInstanceUID
-        meta = instance.file_meta
+        names = instance.get("SOPClassUID"), instance.get("SOPInstanceUID")
+        transfer_syntax_uid = str(instance.file_meta.TransferSyntaxUID)
     else:
-        meta = read_file_meta_info(instance)
-        sop_class_uid, sop_instance_uid = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    return (str(sop_class_uid), str(meta.TransferSyntaxUID)), str(sop_instance_uid)
+        with instance.open("rb") as file:
+            meta, _ = split_part10(iter(lambda: file.read(4096), b""))
+        names = meta.sop_class_uid, meta.sop_instance_uid
+        transfer_syntax_uid = meta.transfer_syntax_uid
+    sop_class_uid, sop_instance_uid = (parse_uid(name or "") for name in names)
+    return (sop_class_uid, parse_uid(transfer_syntax_uid)), sop_instance_uid
 
 
-def _following(offer: Offer, needed: list[Offer]) -> list[Offer]:
-    return needed[needed.index(offer) :] if offer in needed else []
-
-
-def _send(association: Association, instance: Instance, offer: Offer) -> int:
-    if not association.is_established:
-        raise PeerUnreachable("the peer ended the association")
-    accepted = {(c.abstract_syntax, c.transfer_syntax[0]) for c in association.accepted_contexts}
-    if offer not in accepted:
+def _send(association: RequestedAssociation, instance: Instance, offer: Offer, sop_instance_uid: str) -> int:
+    context = association.find_context(*offer)
+    if context is None:
         return StatusCode.SOP_CLASS_NOT_SUPPORTED
-    status = association.send_c_store(instance)
-    if "Status" not in status:
-        raise PeerUnreachable("the association was lost while sending")
-    return int(status.Status)
+    elements: list[tuple[Element, int | str]] = [
+        (Element.PRIORITY, _MEDIUM_PRIORITY),
+        (Element.AFFECTED_SOP_INSTANCE_UID, sop_instance_uid),
+    ]
+    response = association.perform(context, CommandField.C_STORE_RQ, elements, _read(instance))
+    return response.command.required_number(Element.STATUS)
 
 
-def _associate(
-    host: str, port: int, called_ae_title: str, calling_ae_title: str, offers: list[Offer], timeout_s: float
-) -> Association:
-    ae = AE(ae_title=calling_ae_title)
-    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
-    contexts = [build_context(sop_class, transfer_syntax) for sop_class, transfer_syntax in offers]
-    association = ae.associate(host, port, contexts, ae_title=called_ae_title)
-    if association.is_established:
-        return association
-    if association.is_rejected:
-        answer = association.acceptor.primitive
-        reason = answer.reason_str if answer else "no reason given"
-        raise PeerRejected(f"{called_ae_title} rejected the association: {reason}")
-    raise PeerUnreachable(f"no association with {called_ae_title} at {host}:{port}")
+def _read(instance: Instance) -> Iterator[Buffer]:
+    """Read the encoded data set of an instance, without the File Meta Information."""
+    if isinstance(instance, Dataset):
+        syntax = instance.file_meta.TransferSyntaxUID
+        encoded = encode(instance, syntax.is_implicit_VR, syntax.is_little_endian, syntax.is_deflated)
+        if encoded is None:
+            raise UnreadableInstance("the data set cannot be encoded")
+        yield encoded
+        return
+    with instance.open("rb") as file:
+        _, dataset = split_part10(iter(lambda: file.read(_CHUNK_SIZE_BYTES), b""))
+        yield from dataset

@@ -1,11 +1,11 @@
-"""The upper layer of an association acceptor over one socket (PS3.8 9.2), with a limit on everything.
+"""The upper layer of an association over one socket (PS3.8 9.2), with a limit on everything.
 
 Nothing is allocated on the word of a peer: a PDU's length is judged before its body is received, the buffer
 has one of two sizes, every PDU has a deadline and every message a least rate. A thread blocks here for each
 association; pynetdicom's reactor polls instead, which costs 1.5 ms of CPU for each object received and 0.7 %
 of a core for each idle association.
 
-States are those of PS3.8 Table 9-10: Sta2 until the A-ASSOCIATE-RQ is here, Sta6 once it is accepted.
+A state of PS3.8 Table 9-10 is known here by the PDUs that may come in it.
 """
 
 from __future__ import annotations
@@ -24,17 +24,30 @@ from pacs.dimse.endings import (
     ConnectionLost,
     PeerAborted,
     RejectCause,
+    RejectedByPeer,
     invalid_parameter,
 )
-from pacs.dimse.pdu import AssociateRequest, PduType
+from pacs.dimse.pdu import AssociateAccept, AssociateRequest, PduType
 
 MAX_PDU_LENGTH = 128 * 1024  # announced for P-DATA-TF
-MAX_ASSOCIATE_REQUEST_LENGTH = 128 * 1024
 _LENGTH_TOLERANCE = 16  # some senders forget that the PDV headers count (PS3.8 D.1)
 _SMALL_BUFFER = 16 * 1024
 _LARGE_BUFFER = MAX_PDU_LENGTH + 4096
 _MAX_DISCARDED = 1024 * 1024
-_UNBODIED_LENGTH = 4  # of RELEASE-RQ, RELEASE-RP and ABORT
+_MAX_ASSOCIATE_LENGTH = 128 * 1024
+_ALLOWED_LENGTHS: dict[int, range] = {
+    PduType.ASSOCIATE_RQ: range(_MAX_ASSOCIATE_LENGTH + 1),
+    PduType.ASSOCIATE_AC: range(_MAX_ASSOCIATE_LENGTH + 1),
+    PduType.ASSOCIATE_RJ: range(4, 5),
+    PduType.P_DATA_TF: range(pdu.PDV_HEADER.size, MAX_PDU_LENGTH + _LENGTH_TOLERANCE + 1),
+    PduType.RELEASE_RQ: range(4, 5),
+    PduType.RELEASE_RP: range(4, 5),
+    PduType.ABORT: range(4, 5),
+}
+_STA2 = frozenset({PduType.ASSOCIATE_RQ, PduType.ABORT})
+_STA5 = frozenset({PduType.ASSOCIATE_AC, PduType.ASSOCIATE_RJ, PduType.ABORT})
+_STA6 = frozenset({PduType.P_DATA_TF, PduType.RELEASE_RQ, PduType.ABORT})
+_STA7 = frozenset({PduType.RELEASE_RP, PduType.ABORT})
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
 
 
@@ -42,7 +55,7 @@ _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
 class Limits:
     """How long a peer may take. The defaults suit a hospital; tests are less patient."""
 
-    associate_timeout_s: float = 10.0  # ARTIM until the A-ASSOCIATE-RQ is complete
+    associate_timeout_s: float = 10.0  # ARTIM until the A-ASSOCIATE-RQ, or its answer, is complete
     network_timeout_s: float = 60.0  # silence between PDUs, or a peer that does not read
     pdu_timeout_s: float = 30.0  # from the first byte of a PDU to its last
     close_timeout_s: float = 2.0  # ARTIM after our last word
@@ -63,7 +76,7 @@ class Pdv(NamedTuple):
 
 
 class UpperLayer:
-    """One transport connection, seen from the acceptor's side. One thread uses it, but for `interrupt`."""
+    """One transport connection, of the acceptor or the requestor. One thread uses it, but for `interrupt`."""
 
     def __init__(self, connection: socket.socket, limits: Limits) -> None:
         self._connection = connection
@@ -71,7 +84,7 @@ class UpperLayer:
         self._view = memoryview(bytearray(_SMALL_BUFFER))
         self._start = self._end = 0  # of the bytes received and not yet used
         self._pdu_end = 0  # of the P-DATA-TF whose fragments are handed out
-        self._associated = False
+        self._state = _STA2
         self._interrupted = False
         self._lingers = False
         self._message_waited_s = 0.0
@@ -88,14 +101,31 @@ class UpperLayer:
             Something else came, or nothing in time.
         """
         deadline = monotonic() + self._limits.associate_timeout_s
-        kind, body = self._receive_pdu(deadline)
-        if kind != PduType.ASSOCIATE_RQ:
-            raise AssociationAborted("the first PDU is no A-ASSOCIATE-RQ", AbortReason.UNEXPECTED_PDU)
+        _, body = self._receive_pdu(deadline)
         return pdu.parse_associate_request(body)
+
+    def request_association(self, associate_request: bytes) -> AssociateAccept:
+        """Send an A-ASSOCIATE-RQ and receive the answer.
+
+        Raises
+        ------
+        RejectedByPeer
+            The peer does not want to, or not now.
+        AssociationAborted, ConnectionLost, PeerAborted
+            No answer in time, or none that means anything.
+        """
+        self._state = _STA5
+        self.send(associate_request)
+        kind, body = self._receive_pdu(monotonic() + self._limits.associate_timeout_s)
+        if kind == PduType.ASSOCIATE_RJ:
+            raise RejectedByPeer(pdu.explain_associate_reject(body))
+        accept = pdu.parse_associate_accept(body)
+        self._state = _STA6
+        return accept
 
     def accept(self, associate_accept: bytes) -> None:
         """Send the A-ASSOCIATE-AC; from here on messages are expected."""
-        self._associated = True
+        self._state = _STA6
         self.send(associate_accept)
 
     def receive_pdv(self, *, begins_message: bool = False) -> Pdv | None:
@@ -112,8 +142,8 @@ class UpperLayer:
             kind, _ = self._receive_pdu(monotonic() + self._limits.network_timeout_s)
             if kind == PduType.RELEASE_RQ and begins_message:
                 return None
-            if kind != PduType.P_DATA_TF:
-                raise AssociationAborted("a PDU has no place in this state", AbortReason.UNEXPECTED_PDU)
+            if kind == PduType.RELEASE_RQ:
+                raise AssociationAborted("a release inside a message", AbortReason.UNEXPECTED_PDU)
         self.idle = False
         return self._next_pdv()
 
@@ -132,7 +162,7 @@ class UpperLayer:
         if self._start == self._end:
             self._start = self._end = 0
             self._receive(begins_by)
-        complete_by = monotonic() + self._limits.pdu_timeout_s if self._associated else begins_by
+        complete_by = monotonic() + self._limits.pdu_timeout_s if self._state is _STA6 else begins_by
         self._have(pdu.HEADER.size, complete_by)
         kind, length = pdu.HEADER.unpack_from(self._view, self._start)
         self._judge(kind, length)
@@ -140,7 +170,7 @@ class UpperLayer:
         self._start += pdu.HEADER.size
         self._pdu_end = self._start + length
         if kind == PduType.ABORT:
-            raise PeerAborted
+            raise PeerAborted("aborted by the peer")
         body = self._view[self._start : self._pdu_end]
         if kind != PduType.P_DATA_TF:
             self._start = self._pdu_end
@@ -151,19 +181,11 @@ class UpperLayer:
 
         A length of zero, text of another protocol and an absurd length all end here.
         """
-        if kind not in _PDU_TYPES:
+        if kind not in _ALLOWED_LENGTHS:
             raise AssociationAborted(f"there is no PDU of type {kind:02X}H", AbortReason.UNRECOGNIZED_PDU)
-        if kind != PduType.ABORT and (kind == PduType.ASSOCIATE_RQ) == self._associated:
+        if kind not in self._state:
             raise AssociationAborted(f"a PDU of type {kind:02X}H now", AbortReason.UNEXPECTED_PDU)
-        if kind == PduType.P_DATA_TF:
-            allowed = pdu.PDV_HEADER.size <= length <= MAX_PDU_LENGTH + _LENGTH_TOLERANCE
-        elif kind == PduType.ASSOCIATE_RQ:
-            allowed = length <= MAX_ASSOCIATE_REQUEST_LENGTH
-        elif kind in (PduType.RELEASE_RQ, PduType.ABORT):
-            allowed = length == _UNBODIED_LENGTH
-        else:
-            raise AssociationAborted(f"a PDU of type {kind:02X}H to an acceptor", AbortReason.UNEXPECTED_PDU)
-        if not allowed:
+        if length not in _ALLOWED_LENGTHS[kind]:
             raise invalid_parameter(f"a PDU of type {kind:02X}H has a length of {length}")
 
     def _have(self, size: int, deadline: float) -> None:
@@ -248,15 +270,27 @@ class UpperLayer:
         self._send_last(pdu.encode_associate_reject(cause))
 
     def abort(self, cause: AssociationAborted) -> None:
-        """Abort; before the association exists it is the service user who does (PS3.8 9.2.3, AA-1)."""
+        """Abort; before anything was asked for it is the service user who does (PS3.8 9.2.3, AA-1)."""
         before = (AbortSource.SERVICE_USER, AbortReason.NOT_SPECIFIED)
-        self._send_last(pdu.encode_abort(*((cause.source, cause.reason) if self._associated else before)))
+        self._send_last(pdu.encode_abort(*(before if self._state is _STA2 else (cause.source, cause.reason))))
 
     def _send_last(self, data: bytes) -> None:
         self._lingers = True
         with contextlib.suppress(ConnectionLost, OSError):
             self.send(data)
             self._connection.shutdown(socket.SHUT_WR)
+
+    def release(self) -> None:
+        """Ask for the release and wait until it is confirmed.
+
+        Raises
+        ------
+        AssociationAborted, ConnectionLost, PeerAborted
+            It was not.
+        """
+        self._state = _STA7
+        self.send(pdu.encode_release_request())
+        self._receive_pdu(monotonic() + self._limits.associate_timeout_s)
 
     def confirm_release(self) -> None:
         """Answer the A-RELEASE-RQ; the peer closes (PS3.8 9.2.3, AR-4)."""
@@ -284,6 +318,3 @@ class UpperLayer:
             if count == 0:
                 return
             discarded += count
-
-
-_PDU_TYPES = frozenset(PduType)

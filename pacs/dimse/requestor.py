@@ -1,0 +1,195 @@
+"""The side of an association that asks for it, and for operations on it.
+
+pynetdicom is not used here either: under load, its reactor thread now and then takes the response that the
+sending thread waits for (seen with 3.0.4 and a peer that answers at once), and the sender waits until its
+timeout and loses the association. It is also eight times slower.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from pacs.dimse.command import DATA_SET, NO_DATA_SET, RESPONSE, CommandField, Element, encode_command_set
+from pacs.dimse.endings import (
+    AssociationAborted,
+    AssociationEnded,
+    RejectedByPeer,
+    invalid_message,
+)
+from pacs.dimse.message import Message, receive_message
+from pacs.dimse.pdu import NegotiatedContext, ProposedContext, encode_associate_request, encode_data
+from pacs.dimse.upper_layer import MAX_PDU_LENGTH, Limits, UpperLayer
+from pacs.errors import ArchiveError
+from storage.store import Buffer
+
+_MAX_RESPONSE_DATASET_BYTES = 1024 * 1024
+
+
+class PeerUnreachable(ArchiveError):
+    """The peer does not answer, or stopped answering."""
+
+
+class PeerRejected(ArchiveError):
+    """The peer answers, and does not want to talk to us, or not about this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another application entity on the network."""
+
+    host: str
+    port: int
+    ae_title: str
+
+
+class RequestedAssociation:
+    """An association that we asked for; leaving the ``with`` block releases it. One thread uses it.
+
+    Parameters
+    ----------
+    peer
+        Whom to ask.
+    calling_ae_title
+        Who we are.
+    offers
+        Pairs of abstract syntax and transfer syntax, at most 128: one presentation context each, so that the
+        peer cannot choose an encoding that we do not have.
+    timeout_s
+        How long to wait for the connection, for the answer, and for each response.
+
+    Raises
+    ------
+    PeerUnreachable, PeerRejected
+    """
+
+    def __init__(
+        self, peer: Peer, calling_ae_title: str, offers: Sequence[tuple[str, str]], timeout_s: float
+    ) -> None:
+        self._peer = peer
+        self._message_id = 0
+        self._at_rest = True  # no message is on its way
+        self._closed = False
+        proposed = [ProposedContext(2 * i + 1, a, (t,)) for i, (a, t) in enumerate(offers)]
+        request = encode_associate_request(peer.ae_title, calling_ae_title, proposed, MAX_PDU_LENGTH)
+        self._upper_layer = UpperLayer(_connect(peer, timeout_s), _limits(timeout_s))
+        try:
+            accept = self._upper_layer.request_association(request)
+        except AssociationEnded as ending:
+            raise self._end(ending) from None
+        self._maximum_length = min(accept.maximum_length or MAX_PDU_LENGTH, MAX_PDU_LENGTH)
+        self._contexts = {
+            p.context_id: NegotiatedContext(p.context_id, p.abstract_syntax, p.transfer_syntaxes[0])
+            for p in proposed
+            if accept.transfer_syntaxes.get(p.context_id) == p.transfer_syntaxes[0]
+        }
+
+    def find_context(self, abstract_syntax: str, transfer_syntax_uid: str) -> NegotiatedContext | None:
+        """Find the accepted presentation context of an offer; None when the peer did not accept it."""
+        for context in self._contexts.values():
+            if (context.abstract_syntax, context.transfer_syntax_uid) == (
+                abstract_syntax,
+                transfer_syntax_uid,
+            ):
+                return context
+        return None
+
+    def perform(
+        self,
+        context: NegotiatedContext,
+        command_field: CommandField,
+        elements: Iterable[tuple[Element, int | str]],
+        dataset: Iterable[Buffer] | None = None,
+    ) -> Message:
+        """Have the peer perform an operation, and return its response, which has a status.
+
+        Parameters
+        ----------
+        context
+            One of ours, see `find_context`.
+        elements
+            Those of the command set besides the ones that every request has.
+        dataset
+            The encoded data set, piece by piece.
+
+        Raises
+        ------
+        PeerUnreachable
+            The association is over.
+        """
+        self._message_id = self._message_id % 0xFFFF + 1
+        command = encode_command_set(
+            [
+                (Element.AFFECTED_SOP_CLASS_UID, context.abstract_syntax),
+                (Element.COMMAND_FIELD, command_field),
+                (Element.MESSAGE_ID, self._message_id),
+                (Element.COMMAND_DATA_SET_TYPE, NO_DATA_SET if dataset is None else DATA_SET),
+                *elements,
+            ]
+        )
+        self._at_rest = False
+        try:
+            self._send(context.context_id, [command], is_command=True)
+            if dataset is not None:
+                self._send(context.context_id, dataset, is_command=False)
+            response = self._receive_response(command_field)
+        except AssociationEnded as ending:
+            raise self._end(ending) from None
+        self._at_rest = True
+        return response
+
+    def _send(self, context_id: int, chunks: Iterable[Buffer], *, is_command: bool) -> None:
+        for pdu in encode_data(context_id, chunks, self._maximum_length, is_command=is_command):
+            self._upper_layer.send(pdu)
+
+    def _receive_response(self, command_field: CommandField) -> Message:
+        message = receive_message(self._upper_layer, self._contexts, _MAX_RESPONSE_DATASET_BYTES)
+        if message is None:
+            raise invalid_message("a release instead of a response")
+        answered = message.command.number(Element.MESSAGE_ID_BEING_RESPONDED_TO)
+        if message.command_field != command_field | RESPONSE or answered != self._message_id:
+            raise invalid_message("the response is to another request")
+        message.command.required_number(Element.STATUS)
+        message.dataset.drain()
+        return message
+
+    def _end(self, ending: AssociationEnded) -> ArchiveError:
+        """Close, and say to the caller what happened."""
+        if isinstance(ending, AssociationAborted):
+            self._upper_layer.abort(ending)
+        self._upper_layer.close()
+        self._closed = True
+        if isinstance(ending, RejectedByPeer):
+            return PeerRejected(f"{self._peer.ae_title} rejected the association: {ending}")
+        return PeerUnreachable(f"the association with {self._peer.ae_title} is lost: {ending}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._at_rest and not self._closed:
+            self._end(invalid_message("the user gives up inside a message"))
+        if not self._closed:
+            with contextlib.suppress(AssociationEnded):  # every response is here
+                self._upper_layer.release()
+            self._upper_layer.close()
+
+
+def _connect(peer: Peer, timeout_s: float) -> socket.socket:
+    try:
+        connection = socket.create_connection((peer.host, peer.port), timeout_s)
+    except OSError as error:
+        reason = error.strerror or "no answer"
+        raise PeerUnreachable(f"{peer.host}:{peer.port} cannot be reached: {reason}") from None
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _limits(timeout_s: float) -> Limits:
+    return Limits(associate_timeout_s=timeout_s, network_timeout_s=timeout_s)

@@ -1,0 +1,61 @@
+"""The one map from errors to statuses."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pacs import errors
+from pacs.dimse.statuses import code_location, error_comment, status_of
+from storage.errors import StoreFull, StoreUnavailable
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (StoreFull("x"), 0xA700),
+        (StoreUnavailable("x"), 0xA700),
+        (errors.IndexUnavailable("x"), 0xA700),
+        (errors.ObjectTooLarge("x"), 0xA700),
+        (errors.SopClassMismatch("x"), 0xA900),
+        (errors.UnreadableInstance("x"), 0xC000),
+        (errors.InvalidUid("x"), 0x0117),
+        (errors.UnsupportedSopClass("x"), 0x0122),
+        (errors.UnsupportedTransferSyntax("x"), 0xC122),
+    ],
+)
+def test_every_refusal_has_its_status(error: Exception, code: int) -> None:
+    status = status_of(error)
+    assert status is not None
+    assert status.code == code
+    assert status.comment
+
+
+def test_what_nobody_raises_on_purpose_has_no_status_of_its_own() -> None:
+    assert status_of(ZeroDivisionError("Nguyen Van A")) is None
+
+
+def test_a_sender_learns_what_is_wrong_with_its_instance_but_nothing_of_our_disks() -> None:
+    refused = status_of(errors.UnreadableInstance("StudyInstanceUID is missing"))
+    full = status_of(StoreFull("/srv/secret/objects has no space"))
+    assert refused is not None and refused.comment == "StudyInstanceUID is missing"
+    assert full is not None and "secret" not in full.comment
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=50, deadline=None)
+def test_an_error_comment_is_a_valid_long_string(text: str) -> None:
+    comment = error_comment(text)
+    assert len(comment) <= 64
+    assert comment.isascii() and "\\" not in comment
+    assert comment.isprintable()
+
+
+def test_an_unexpected_error_is_named_by_type_and_place_and_never_by_its_message() -> None:
+    try:
+        raise KeyError("Nguyen Van A")
+    except KeyError as error:
+        location = code_location(error)
+    assert location.startswith("KeyError at test_statuses.py:")
+    assert "Nguyen" not in location
