@@ -203,7 +203,7 @@ def _log_to_stdout() -> None:
         level=logging.INFO,
         format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
     )
-    for name in ("pydicom", "pynetdicom", "sqlalchemy", "botocore", "boto3", "urllib3"):
+    for name in ("alembic", "pydicom", "pynetdicom", "sqlalchemy", "botocore", "boto3", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore")
 

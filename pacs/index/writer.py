@@ -202,5 +202,5 @@ def _fill_gaps(
 def _insert_if_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert a row unless one of its unique keys is taken; tell whether it was inserted."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(dict(values)).on_conflict_do_nothing()
-    return bool(connection.execute(statement).rowcount)
+    statement = dialect.insert(table).values(dict(values)).on_conflict_do_nothing().returning(table.c.id)
+    return connection.scalar(statement) is not None

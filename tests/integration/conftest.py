@@ -7,31 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from pacs.archive import Archive, open_archive
-from pacs.settings import Settings
-from tests.backends import Backend, embedded, servers
+from pacs.archive import Archive
+from tests.backends import BACKENDS, fresh_archive
 
 
-@pytest.fixture(params=["sqlite-folder", "postgresql-s3"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
-    """An empty index and an empty object store."""
-    with embedded(tmp_path) if request.param == "sqlite-folder" else servers() as fresh:
-        yield fresh
+@pytest.fixture(params=BACKENDS)
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
+    """An open archive with an empty index and an empty store."""
+    with fresh_archive(request.param, tmp_path) as opened:
+        yield opened
 
 
-@pytest.fixture
-def settings(backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of an archive on the back end."""
-    monkeypatch.chdir(tmp_path)
-    for name, value in backend.environment.items():
-        monkeypatch.setenv(name, value)
-    return Settings(data_dir=tmp_path / "data")
-
-
-@pytest.fixture
-def archive(settings: Settings) -> Iterator[Archive]:
-    """An open archive with a fresh index."""
-    opened = open_archive(settings)
-    opened.index.migrate()
-    yield opened
-    opened.close()
+@pytest.fixture(scope="module", params=BACKENDS)
+def module_archive(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Archive]:
+    """One archive for all tests of a module, empty when the first begins."""
+    with fresh_archive(request.param, tmp_path_factory.mktemp("archive")) as opened:
+        yield opened

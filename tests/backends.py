@@ -1,0 +1,85 @@
+"""The back ends that the same tests run on: embedded (SQLite, folder) and real servers (PostgreSQL, S3)."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from pacs.archive import Archive, open_archive
+from pacs.settings import Settings
+from tests.servers import S3Server, postgresql, seaweedfs
+
+_BUCKET = "filmless"
+
+# The servers start when the first test needs them and serve all tests of this process.
+_running = ExitStack()
+atexit.register(_running.close)
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Environment variables that give an archive an empty index and an empty store of its own."""
+
+    name: str
+    environment: Mapping[str, str]
+
+
+@contextmanager
+def embedded(folder: Path) -> Iterator[Backend]:
+    """SQLite and a folder: the defaults."""
+    yield Backend("sqlite-folder", {"FILMLESS_DATA_DIR": str(folder / "data")})
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[Backend]:
+    """A database of its own on a real PostgreSQL, and a prefix of its own on a real S3 server."""
+    name = f"test_{uuid4().hex}"
+    environment = {
+        "FILMLESS_DATA_DIR": str(folder / "data"),
+        "FILMLESS_DATABASE_URL": _execute(f'CREATE DATABASE "{name}"').replace("/postgres", f"/{name}"),
+        "FILMLESS_STORE_URL": _s3_server().store_url(_BUCKET, name),
+        **_s3_server().environment,
+    }
+    yield Backend("postgresql-s3", environment)
+    _execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+BACKENDS = {"sqlite-folder": embedded, "postgresql-s3": servers}
+
+
+def _execute(statement: str) -> str:
+    url = _postgresql_url()
+    with psycopg.connect(url.replace("postgresql+psycopg:", "postgresql:"), autocommit=True) as connection:
+        connection.execute(statement.encode())
+    return url
+
+
+@lru_cache(maxsize=1)
+def _postgresql_url() -> str:
+    return _running.enter_context(postgresql())
+
+
+@lru_cache(maxsize=1)
+def _s3_server() -> S3Server:
+    return _running.enter_context(seaweedfs())
+
+
+@contextmanager
+def fresh_archive(name: str, folder: Path) -> Iterator[Archive]:
+    """Open an archive of its own on a back end, in this process."""
+    with BACKENDS[name](folder) as backend, pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)  # no settings file of the developer's
+        for variable, value in backend.environment.items():
+            monkeypatch.setenv(variable, value)
+        archive = open_archive(Settings())
+        archive.index.migrate()
+        yield archive
+        archive.close()

@@ -1,0 +1,31 @@
+"""Running archives for end-to-end tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.backends import BACKENDS, embedded
+from tests.e2e.archive_process import ArchiveProcess, running_up
+
+
+@pytest.fixture(scope="module")
+def running_archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArchiveProcess]:
+    """``filmless up`` with the embedded defaults, empty when the module begins."""
+    folder = tmp_path_factory.mktemp("archive")
+    with embedded(folder) as backend, running_up(folder, backend.environment) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def any_archive(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ArchiveProcess]:
+    """``filmless up`` on each kind of back end, empty when the module begins."""
+    folder = tmp_path_factory.mktemp("archive")
+    with (
+        BACKENDS[request.param](folder) as backend,
+        running_up(folder, backend.environment) as archive,
+    ):
+        yield archive
