@@ -1,6 +1,8 @@
 /** The archive's HTTP interface as the pages use it: addresses, answers, and what went wrong in words. */
 
 export const DICOM_WEB = "/dicom-web";
+const DICOM_JSON = "application/dicom+json";
+const TIMEOUT_MS = 60_000;
 
 /** A request that did not work. `kind` names the sentence for it (`error.<kind>`). */
 export class RequestFailure extends Error {
@@ -22,24 +24,31 @@ const KINDS = {
   507: "busy",
 };
 
-/** Fetch, or throw a RequestFailure; an abort stays what it is. */
-export async function request(address, accept, signal) {
-  let response;
+/**
+ * Fetch and `read` the answer, or throw a RequestFailure. An abort by `signal` stays what it is; a server that
+ * does not finish in time is one that cannot be reached.
+ */
+export async function request(address, accept, read, signal = null) {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const timer = setTimeout(abort, TIMEOUT_MS);
+  signal?.addEventListener("abort", abort);
   try {
-    response = await fetch(address, { headers: { Accept: accept }, signal });
+    const response = await fetch(address, { headers: { Accept: accept }, signal: controller.signal });
+    if (response.ok) return await read(response);
+    throw new RequestFailure(KINDS[response.status] ?? (response.status < 500 ? "request" : "server"));
   } catch (error) {
-    throw error.name === "AbortError" ? error : new RequestFailure("network");
+    if (signal?.aborted || error instanceof RequestFailure) throw error;
+    throw new RequestFailure(error instanceof SyntaxError ? "server" : "network");
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
   }
-  if (!response.ok) throw new RequestFailure(KINDS[response.status] ?? (response.status < 500 ? "request" : "server"));
-  return response;
 }
 
-async function requestJson(address, signal) {
-  const response = await request(address, "application/dicom+json", signal);
-  if (response.status === 204) return [];
-  const answer = await response.json().catch((error) => {
-    throw error.name === "AbortError" ? error : new RequestFailure("server");
-  });
+/** The data sets of an answer; none where there is no content (204). */
+async function readDatasets(response) {
+  const answer = response.status === 204 ? [] : await response.json();
   return Array.isArray(answer) ? answer : [];
 }
 
@@ -47,29 +56,31 @@ async function requestJson(address, signal) {
  * A page of the study list, newest first: `{ studies, more }`. `filters` has `q` and the QIDO-RS keys
  * `ModalitiesInStudy` and `StudyDate`; empty ones are not sent.
  */
-export async function searchForStudies(filters, { limit, offset }, signal) {
+export function searchForStudies(filters, { limit, offset }, signal) {
   const query = new URLSearchParams({ limit, offset });
   for (const [key, value] of Object.entries(filters)) if (value) query.set(key, value);
-  const response = await request(`/api/studies?${query}`, "application/dicom+json", signal);
-  const studies = response.status === 204 ? [] : await response.json();
   // PS3.18 8.3.4.4: the server warns with 299 where there are more results than it sent.
-  return { studies, more: (response.headers.get("Warning") ?? "").startsWith("299") };
+  const read = async (response) => ({
+    studies: await readDatasets(response),
+    more: (response.headers.get("Warning") ?? "").startsWith("299"),
+  });
+  return request(`/api/studies?${query}`, DICOM_JSON, read, signal);
 }
 
 export function searchForSeries(studyInstanceUid) {
-  return requestJson(`${studyPath(studyInstanceUid)}/series`);
+  return request(`${studyPath(studyInstanceUid)}/series`, DICOM_JSON, readDatasets);
 }
 
 /** The study's own attributes: a data set, or null where the archive has no such study. */
 export async function searchForStudy(studyInstanceUid) {
-  const query = new URLSearchParams({ StudyInstanceUID: studyInstanceUid, includefield: "00080080" });
-  const [study] = await requestJson(`${DICOM_WEB}/studies?${query}`);
+  const query = new URLSearchParams({ StudyInstanceUID: studyInstanceUid });
+  const [study] = await request(`${DICOM_WEB}/studies?${query}`, DICOM_JSON, readDatasets);
   return study ?? null;
 }
 
 /** The data sets of all instances of a series, without pixels. */
-export function retrieveMetadata(studyInstanceUid, seriesInstanceUid, signal) {
-  return requestJson(`${seriesPath(studyInstanceUid, seriesInstanceUid)}/metadata`, signal);
+export function retrieveMetadata(studyInstanceUid, seriesInstanceUid) {
+  return request(`${seriesPath(studyInstanceUid, seriesInstanceUid)}/metadata`, DICOM_JSON, readDatasets);
 }
 
 export function studyPath(studyInstanceUid) {

@@ -163,8 +163,7 @@ export function forwardFrom(index, count, limit) {
 }
 
 async function loadImage(address, signal) {
-  const response = await request(address, "image/jpeg", signal);
-  return createImageBitmap(await response.blob());
+  return createImageBitmap(await request(address, "image/jpeg", (response) => response.blob(), signal));
 }
 
 function sizeBytes({ width, height }) {

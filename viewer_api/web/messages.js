@@ -72,6 +72,7 @@ export const MESSAGES = {
     "error.retry": "Thử lại",
 
     "viewer.title": "Xem ảnh",
+    "viewer.page": "Xem ảnh · Filmless",
     "viewer.back": "Về danh sách",
     "viewer.loading": "Đang mở ca chụp…",
     "viewer.no_study": "Liên kết này không chỉ rõ ca chụp nào.",
@@ -222,6 +223,7 @@ export const MESSAGES = {
     "error.retry": "Try again",
 
     "viewer.title": "Images",
+    "viewer.page": "Images · Filmless",
     "viewer.back": "Back to the list",
     "viewer.loading": "Opening the study…",
     "viewer.no_study": "This link names no study.",
