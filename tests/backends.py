@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from pacs.archive import Archive, open_archive
-from pacs.settings import Settings
+from pacs.settings import KNOWN_VARIABLES, Settings
 from tests.servers import S3Server, postgresql, seaweedfs
 
 _BUCKET = "filmless"
@@ -77,6 +77,8 @@ def fresh_archive(name: str, folder: Path) -> Iterator[Archive]:
     """Open an archive of its own on a back end, in this process."""
     with BACKENDS[name](folder) as backend, pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(folder)  # no settings file of the developer's
+        for variable in KNOWN_VARIABLES:  # nor what another archive of this process was opened with
+            monkeypatch.delenv(variable, raising=False)
         for variable, value in backend.environment.items():
             monkeypatch.setenv(variable, value)
         archive = open_archive(Settings())
