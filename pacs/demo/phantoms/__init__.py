@@ -1,0 +1,1 @@
+"""Bodies made of formulas: numpy arrays in, numpy arrays out. Knows no DICOM."""
