@@ -51,13 +51,15 @@ class IncomingInstance:
 
     ``chunks`` are the bytes of the encoded data set, without preamble and file meta information, exactly as
     they arrive; a chunk may be a view of a buffer that the sender's side uses again. The two UIDs are what
-    the carrying message claims (C-STORE command, File Meta Information); they are checked against the data.
+    the carrying message claims (C-STORE command, File Meta Information); they are checked against the data,
+    as is the study where the request is for one (PS3.18 10.5.1.1).
     """
 
     transfer_syntax_uid: str
     sop_class_uid: str
     sop_instance_uid: str
     chunks: Iterable[Buffer]
+    study_instance_uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
     pacs.errors.UnreadableInstance
         The data set cannot be understood; nothing was kept. (InvalidUid where a UID is the reason.)
     pacs.errors.SopClassMismatch
-        The data set names another SOP Class or Instance than the message.
+        The data set names another SOP Class, Instance or study than the message.
     pacs.errors.UnsupportedTransferSyntax, pacs.errors.ObjectTooLarge
         Not accepted here.
     pacs.errors.IndexUnavailable, storage.errors.StoreFull, storage.errors.StoreUnavailable
@@ -106,6 +108,8 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
         _receive(incoming.chunks, staged, archive.settings.max_object_size_bytes)
         attributes = _read(archive, staged, dataset_offset, syntax)
         _require_same(claimed, attributes)
+        if incoming.study_instance_uid not in (None, attributes.study_instance_uid):
+            raise SopClassMismatch("the data set is of another study than the request")
         sha256 = staged.sha256()
         size_bytes = staged.size_bytes
         key = _name(attributes, sha256).key()

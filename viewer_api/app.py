@@ -1,0 +1,49 @@
+"""The HTTP door: DICOMweb, the pages, and what watches the process."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import FastAPI, Response
+
+from pacs import __version__
+from pacs.archive import Archive
+from viewer_api.middleware import RequestLimits, SecurityHeaders, UnexpectedErrors
+from viewer_api.problems import EXCEPTION_HANDLERS
+from viewer_api.routes import bulkdata, frames, health, rendered, retrieve, search, store, unbuilt, viewer
+from viewer_api.state import ViewerState
+from viewer_api.urls import DICOM_WEB_PATH
+
+_DESCRIPTION: Final = (
+    "The DICOMweb Studies Service (PS3.18 chapter 10) of a Filmless archive, and what its own pages use. "
+    "Errors are problem details (RFC 9457)."
+)
+
+
+def create_app(archive: Archive) -> FastAPI:
+    """Make the application that serves an archive; the caller closes the archive when it is done.
+
+    The pages with the API's description are left out, as they load scripts from elsewhere; the description
+    itself is at ``/openapi.json``.
+    """
+    app = FastAPI(
+        title="Filmless",
+        version=__version__,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would take the client's word for our name
+        default_response_class=Response,
+        exception_handlers=EXCEPTION_HANDLERS,
+    )
+    app.state.viewer = ViewerState(archive)
+    # The first path that fits counts: what is not offered comes last.
+    for router in (search, retrieve, rendered, bulkdata, frames, store, unbuilt):
+        app.include_router(router.router, prefix=DICOM_WEB_PATH)
+    app.include_router(viewer.router)
+    app.include_router(health.router)
+    # The last one added is the outermost.
+    app.add_middleware(RequestLimits, settings=archive.settings)
+    app.add_middleware(UnexpectedErrors)
+    app.add_middleware(SecurityHeaders)
+    return app

@@ -1,0 +1,101 @@
+"""Instance metadata: the data set without its bulk (PS3.18 10.4.1.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import orjson
+from pydicom.dataset import Dataset
+
+from pacs.archive import Archive
+from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
+from pacs.errors import PixelsUnavailable, UnreadableInstance
+from pacs.index.records import StoredInstance
+from pacs.pixels.description import describe_pixels
+from pacs.retrieve import read_attributes
+from viewer_api.dataset_json import dataset_to_json
+from viewer_api.dicom_json import Element, JsonDataset, element
+from viewer_api.urls import DicomWebUrls
+
+AVAILABLE_TRANSFER_SYNTAX_UID = "00083002"
+PIXEL_DATA_TAGS = {
+    "PixelData": "7FE00010",
+    "FloatPixelData": "7FE00008",
+    "DoubleFloatPixelData": "7FE00009",
+}
+_PIXEL_DATA_VRS = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}
+
+
+def metadata_array(
+    archive: Archive, instances: Iterable[StoredInstance], urls: DicomWebUrls
+) -> Iterator[bytes]:
+    """Write a JSON array of the metadata of instances, piece by piece."""
+    separator = b"["
+    for instance in instances:
+        yield separator + encode_dataset(instance_metadata(archive, instance, urls))
+        separator = b","
+    yield b"]"
+
+
+def encode_dataset(dataset: JsonDataset) -> bytes:
+    """Encode a data set as JSON; an element that has no place in JSON is written empty.
+
+    Such are lone surrogates, which some character sets decode to, and sequences nested too deeply.
+    """
+    try:
+        return orjson.dumps(dataset)
+    except orjson.JSONEncodeError:
+        return orjson.dumps({tag: _encodable(written) for tag, written in dataset.items()})
+
+
+def instance_metadata(archive: Archive, instance: StoredInstance, urls: DicomWebUrls) -> JsonDataset:
+    """Write the metadata of one instance.
+
+    A data set that cannot be read as a whole is written with nothing but what the index knows.
+
+    References
+    ----------
+    PS3.18 10.4.1.1.2, Annex F
+    """
+    url = urls.instance(instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid)
+    try:
+        dataset = read_attributes(archive, instance)
+    except UnreadableInstance:
+        dataset = Dataset()
+    written = dataset_to_json(dataset, archive.settings.undeclared_character_set, f"{url}/bulkdata")
+    written[AVAILABLE_TRANSFER_SYNTAX_UID] = element("UI", instance.transfer_syntax_uid)
+    # The UIDs as the archive knows them: without the padding that devices write, and present in any case.
+    written["00080016"] = element("UI", instance.sop_class_uid)
+    written["00080018"] = element("UI", instance.sop_instance_uid)
+    written["0020000D"] = element("UI", instance.study_instance_uid)
+    written["0020000E"] = element("UI", instance.series_instance_uid)
+    written |= _pixel_data(dataset, instance, url)
+    return dict(sorted(written.items()))
+
+
+def _encodable(written: Element) -> Element:
+    try:
+        orjson.dumps(written)
+    except orjson.JSONEncodeError:
+        return {"vr": written["vr"]}
+    return written
+
+
+def _pixel_data(dataset: Dataset, instance: StoredInstance, url: str) -> JsonDataset:
+    """Name the pixel data by its URI; nothing where there is none."""
+    syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
+    try:
+        description = describe_pixels(dataset, instance.transfer_syntax_uid)
+    except PixelsUnavailable:
+        description = None
+    if instance.location.pixel_data_offset is None and not (syntax.deflated and description):
+        return {}
+    keyword = description.keyword if description else "PixelData"
+    is_words = description is not None and description.bits_allocated > 8 and not syntax.encapsulated
+    tag = PIXEL_DATA_TAGS[keyword]
+    return {
+        tag: {
+            "vr": _PIXEL_DATA_VRS.get(keyword, "OW" if is_words else "OB"),
+            "BulkDataURI": f"{url}/bulkdata/{tag}",
+        }
+    }

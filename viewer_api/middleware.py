@@ -1,0 +1,141 @@
+"""What holds for every request, before and after the routes see it; pure ASGI, so that answers stream."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pacs.settings import Settings
+from viewer_api.problems import HttpProblem, code_location, problem_response
+
+MAX_HEADERS_SIZE_BYTES = 16 * 1024
+MAX_URL_LENGTH = 8 * 1024
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "private, no-store",  # a route whose answers may be kept says so itself
+}
+
+_log = logging.getLogger(__name__)
+
+
+class SecurityHeaders:
+    """Adds the headers that every answer has, where the route has not set its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+class UnexpectedErrors:
+    """Ends a request that raised what nobody foresaw: logged by type and place, told without any detail.
+
+    An error is not passed on to the server, which would log its message: that may hold patient data. Where
+    the answer had begun, it stays incomplete and the server closes the connection, so that the client can
+    tell.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def send_and_remember(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_remember)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            # The framework wraps an error that comes after the answer has begun.
+            cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
+            _log.error("%s %s", scope["method"], code_location(cause))
+            if not started:
+                await problem_response(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send)
+
+
+class RequestLimits:
+    """Refuses what no honest client sends, before anything looks at it.
+
+    The Host header field is checked although no link is made of it: a page of a hostile site that rebinds
+    its own name to this server's address would pass for our own pages otherwise. Names of this server are
+    those of its settings; an address cannot be rebound.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        public = urlsplit(settings.resolved_public_url).hostname or ""
+        self._host_names = frozenset({"localhost", public.lower(), settings.http_host.lower()})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            try:
+                self._check(scope)
+            except HttpProblem as problem:
+                await problem_response(problem.status, problem.detail)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        if len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"]) > MAX_URL_LENGTH:
+            raise HttpProblem(
+                HTTPStatus.REQUEST_URI_TOO_LONG, f"the URL is longer than {MAX_URL_LENGTH} characters"
+            )
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS_SIZE_BYTES:
+            raise HttpProblem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the header fields are too large")
+        hosts = [value for name, value in headers if name == b"host"]
+        if len(hosts) != 1 or not self._is_ours(hosts[0].decode("latin-1")):
+            raise HttpProblem(
+                HTTPStatus.BAD_REQUEST, "the Host is not a name of this server; PUBLIC_URL of its settings is"
+            )
+
+    def _is_ours(self, host: str) -> bool:
+        name = host.lower()
+        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+        return name in self._host_names or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

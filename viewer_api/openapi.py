@@ -1,0 +1,105 @@
+"""The parts of the API's description that several routes share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from viewer_api.problems import PROBLEM_JSON
+
+_DESCRIPTIONS: Final[Mapping[int, str]] = {
+    HTTPStatus.NOT_MODIFIED: "The client has it already",
+    HTTPStatus.BAD_REQUEST: "A UID, a parameter or the body is not of the right form",
+    HTTPStatus.NOT_FOUND: "There is no such study, series, instance or frame",
+    HTTPStatus.REQUEST_TIMEOUT: "The body did not come, or came too slowly",
+    HTTPStatus.NOT_ACCEPTABLE: "Nothing acceptable can be sent; `available` lists what can",
+    HTTPStatus.CONFLICT: "None of the instances was stored",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is of another media type, or compressed",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The pixel data is damaged or contradicts its description",
+    HTTPStatus.NOT_IMPLEMENTED: "This server does not have this service",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The index or the store does not answer, or too much is waiting",
+    HTTPStatus.INSUFFICIENT_STORAGE: "There is no space left",
+}
+_PROBLEM_SCHEMA: Final = {
+    "type": "object",
+    "required": ["title", "status"],
+    "properties": {
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "available": {"type": "array", "items": {"type": "string"}},
+    },
+}
+_BINARY: Final = {"type": "string", "format": "binary"}
+
+SEARCH_PARAMETERS: Final = {
+    "parameters": [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": description,
+            "schema": {"type": kind},
+        }
+        for name, kind, description in (
+            ("limit", "integer", "Results at most; 1000 unless told, and never more"),
+            ("offset", "integer", "Results to skip"),
+            ("includefield", "string", "Attributes to return besides: keywords or tags, or `all`"),
+            (
+                "fuzzymatching",
+                "boolean",
+                "Taken and ignored: names always match blind to case and diacritics",
+            ),
+            ("{attributeID}", "string", "A matching key: keyword or tag, nested ones as `Sequence.Keyword`"),
+        )
+    ]
+}
+RENDERING_PARAMETERS: Final = {
+    "parameters": [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": description,
+            "schema": {"type": kind},
+        }
+        for name, kind, description in (
+            ("window", "string", "`center,width,function`; functions are linear, linear-exact and sigmoid"),
+            (
+                "viewport",
+                "string",
+                "`vw,vh` or `vw,vh,sx,sy,sw,sh`: what the image is to fit into, and its part",
+            ),
+            ("quality", "integer", "Of a JPEG: 1 to 100"),
+            ("accept", "string", "Comes before the Accept header field"),
+        )
+    ]
+}
+
+
+def success(description: str, *media_types: str, **headers: str) -> dict[int | str, dict[str, Any]]:
+    """Describe the answer 200 of a route: its media types, and header fields by name with underscores."""
+    answer: dict[str, Any] = {"description": description}
+    answer["content"] = {
+        media_type: {} if media_type.endswith("json") else {"schema": _BINARY} for media_type in media_types
+    }
+    if headers:
+        answer["headers"] = {
+            name.replace("_", "-"): {"description": text, "schema": {"type": "string"}}
+            for name, text in headers.items()
+        }
+    return {HTTPStatus.OK.value: answer}
+
+
+def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Describe the answers of a route that are not successes."""
+    return {
+        status.value: {
+            "description": _DESCRIPTIONS[status],
+            "content": {}
+            if status == HTTPStatus.NOT_MODIFIED
+            else {PROBLEM_JSON: {"schema": _PROBLEM_SCHEMA}},
+        }
+        for status in statuses
+    }

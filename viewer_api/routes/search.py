@@ -1,0 +1,103 @@
+"""Searching: QIDO-RS (PS3.18 10.6)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from pacs.dicom.attributes import Level
+from viewer_api.compression import compressed_response
+from viewer_api.dicom_json import match_to_json
+from viewer_api.media_types import DICOM_JSON
+from viewer_api.negotiation import DICOM_JSON_REPRESENTATIONS, Acceptable, AcceptableTypes
+from viewer_api.openapi import SEARCH_PARAMETERS, problems, success
+from viewer_api.params import Search, parse_search
+from viewer_api.state import SERIES_PATH, STUDY_PATH, SeriesUid, State, StudyUid, ViewerState
+
+TRUNCATED: Final = '299 filmless "There are more results; they can be requested with limit and offset"'
+
+RESPONSES: Final = success(
+    "Data sets in the DICOM JSON Model, newest study first; an empty array where nothing matches",
+    DICOM_JSON,
+    Warning="299 where there are more results behind these (PS3.18 8.3.4.4)",
+) | problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.SERVICE_UNAVAILABLE)
+
+router = APIRouter(tags=["Search (QIDO-RS)"], default_response_class=Response, responses=RESPONSES)
+
+
+@router.get("/studies", openapi_extra=SEARCH_PARAMETERS)
+def search_for_studies(request: Request, state: State, acceptable: AcceptableTypes) -> Response:
+    """Search for studies.
+
+    Names match blind to case, diacritics and the order of their components. `ModalitiesInStudy` and UIDs take
+    lists (`CT,MR`), dates and times ranges (`20260101-20260131`), text the wildcards `*` and `?`.
+    """
+    return answer_search(request, state, acceptable, _parse(request, Level.STUDY))
+
+
+@router.get("/series", openapi_extra=SEARCH_PARAMETERS)
+def search_for_all_series(request: Request, state: State, acceptable: AcceptableTypes) -> Response:
+    """Search for series of all studies; the attributes of the studies are returned as well."""
+    return answer_search(request, state, acceptable, _parse(request, Level.SERIES))
+
+
+@router.get("/instances", openapi_extra=SEARCH_PARAMETERS)
+def search_for_all_instances(request: Request, state: State, acceptable: AcceptableTypes) -> Response:
+    """Search for instances of all studies; the attributes of studies and series are returned as well."""
+    return answer_search(request, state, acceptable, _parse(request, Level.INSTANCE))
+
+
+@router.get(STUDY_PATH + "/series", openapi_extra=SEARCH_PARAMETERS)
+def search_for_series(
+    request: Request, state: State, acceptable: AcceptableTypes, study_instance_uid: StudyUid
+) -> Response:
+    """Search for series of a study."""
+    return answer_search(request, state, acceptable, _parse(request, Level.SERIES, study_instance_uid))
+
+
+@router.get(STUDY_PATH + "/instances", openapi_extra=SEARCH_PARAMETERS)
+def search_for_instances_of_study(
+    request: Request, state: State, acceptable: AcceptableTypes, study_instance_uid: StudyUid
+) -> Response:
+    """Search for instances of a study."""
+    return answer_search(request, state, acceptable, _parse(request, Level.INSTANCE, study_instance_uid))
+
+
+@router.get(SERIES_PATH + "/instances", openapi_extra=SEARCH_PARAMETERS)
+def search_for_instances(
+    request: Request,
+    state: State,
+    acceptable: AcceptableTypes,
+    study_instance_uid: StudyUid,
+    series_instance_uid: SeriesUid,
+) -> Response:
+    """Search for instances of a series."""
+    search = _parse(request, Level.INSTANCE, study_instance_uid, series_instance_uid)
+    return answer_search(request, state, acceptable, search)
+
+
+def answer_search(request: Request, state: ViewerState, acceptable: Acceptable, search: Search) -> Response:
+    """Search, and answer with what was found.
+
+    Nothing found is an empty array, which clients that parse every answer as JSON can read; PS3.18 8.3.4.4
+    would have 204 without a body.
+    """
+    representation = acceptable.choose(DICOM_JSON_REPRESENTATIONS)
+    result = state.archive.index.search(search.query)
+    urls = state.urls
+    matches = [match_to_json(match, search.query.level, search.returned, urls) for match in result.matches]
+    headers = {"Warning": TRUNCATED} if result.truncated else {}
+    return compressed_response(request, orjson.dumps(matches), representation.media_type, headers)
+
+
+def _parse(
+    request: Request,
+    level: Level,
+    study_instance_uid: str | None = None,
+    series_instance_uid: str | None = None,
+) -> Search:
+    parameters = request.query_params.multi_items()
+    return parse_search(parameters, level, study_instance_uid, series_instance_uid)

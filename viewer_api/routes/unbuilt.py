@@ -1,0 +1,55 @@
+"""Services of the Standard that this server does not have yet: told as 501, not as a missing page."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter, Response
+
+from viewer_api.openapi import problems
+from viewer_api.problems import problem_response
+from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH
+
+_RESOURCES: Final = (
+    ("GET", STUDY_PATH + "/rendered"),
+    ("GET", SERIES_PATH + "/rendered"),
+    ("GET", STUDY_PATH + "/bulkdata"),
+    ("GET", SERIES_PATH + "/bulkdata"),
+    ("GET", INSTANCE_PATH + "/bulkdata"),
+    ("GET", STUDY_PATH + "/pixeldata"),
+    ("GET", SERIES_PATH + "/pixeldata"),
+    ("GET", INSTANCE_PATH + "/pixeldata"),
+    ("DELETE", STUDY_PATH),
+    ("DELETE", SERIES_PATH),
+    ("DELETE", INSTANCE_PATH),
+    ("OPTIONS", "/"),  # Retrieve Capabilities, PS3.18 8.9
+    ("GET", "/workitems"),  # UPS-RS, PS3.18 11
+    ("POST", "/workitems"),
+    ("GET", "/workitems/{workitem}"),
+    ("POST", "/workitems/{workitem}"),
+    ("PUT", "/workitems/{workitem}/state"),
+    ("GET", "/modality-scheduled-procedure-steps"),  # MWL-RS
+)
+
+
+def _answer_unbuilt() -> Response:
+    """Tell that this service is not offered."""
+    return problem_response(HTTPStatus.NOT_IMPLEMENTED, "this server does not have this service")
+
+
+def _unbuilt_router() -> APIRouter:
+    router = APIRouter(tags=["Not offered"])
+    for method, path in _RESOURCES:
+        router.add_api_route(
+            path,
+            _answer_unbuilt,
+            methods=[method],
+            status_code=HTTPStatus.NOT_IMPLEMENTED,
+            response_class=Response,
+            responses=problems(HTTPStatus.NOT_IMPLEMENTED),
+        )
+    return router
+
+
+router = _unbuilt_router()

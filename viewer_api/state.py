@@ -1,0 +1,80 @@
+"""What the routes of one process share, and how they reach it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Annotated, Final, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, Path, Request
+from pydantic import AfterValidator
+
+from pacs.archive import Archive
+from pacs.dicom.uids import MAX_UID_LENGTH, parse_uid
+from viewer_api.caching import ByteCache
+from viewer_api.problems import HttpProblem
+from viewer_api.urls import DICOM_WEB_PATH, DicomWebUrls
+
+MAX_WAITING_DECODES: Final = 256
+MAX_UPLOADS: Final = 32
+
+_T = TypeVar("_T")
+
+
+class DecodeQueue:
+    """Bounds how many images are decoded at a time; the others wait without holding a thread."""
+
+    def __init__(self, at_a_time: int = 2 * (os.cpu_count() or 1)) -> None:
+        self._limiter = CapacityLimiter(at_a_time)
+
+    async def run(self, work: Callable[[], _T]) -> _T:
+        """Do ``work`` in a thread when it is its turn.
+
+        Raises
+        ------
+        HttpProblem
+            503: too many are waiting already.
+        """
+        if self._limiter.statistics().tasks_waiting >= MAX_WAITING_DECODES:
+            raise HttpProblem(HTTPStatus.SERVICE_UNAVAILABLE, "too many images are being decoded; try again")
+        return await to_thread.run_sync(work, limiter=self._limiter)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerState:
+    """What the routes of one process share."""
+
+    archive: Archive
+    rendered: ByteCache = field(default_factory=ByteCache)
+    decodes: DecodeQueue = field(default_factory=DecodeQueue)
+    # An upload holds its thread for as long as its sender takes; these are not the threads that answer.
+    uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_UPLOADS))
+
+    @property
+    def urls(self) -> DicomWebUrls:
+        """Addresses as clients reach them."""
+        return DicomWebUrls(self.archive.settings.resolved_public_url + DICOM_WEB_PATH)
+
+
+async def _state(request: Request) -> ViewerState:
+    state: ViewerState = request.app.state.viewer
+    return state
+
+
+State = Annotated[ViewerState, Depends(_state)]
+
+
+def _uid(name: str) -> object:
+    return Path(description=f"{name}, digits and dots (PS3.5 9.1)", max_length=MAX_UID_LENGTH + 16)
+
+
+StudyUid = Annotated[str, AfterValidator(parse_uid), _uid("Study Instance UID")]
+SeriesUid = Annotated[str, AfterValidator(parse_uid), _uid("Series Instance UID")]
+InstanceUid = Annotated[str, AfterValidator(parse_uid), _uid("SOP Instance UID")]
+
+STUDY_PATH: Final = "/studies/{study_instance_uid}"
+SERIES_PATH: Final = STUDY_PATH + "/series/{series_instance_uid}"
+INSTANCE_PATH: Final = SERIES_PATH + "/instances/{sop_instance_uid}"

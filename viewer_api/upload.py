@@ -1,0 +1,70 @@
+"""The body of a request, for a thread that reads it piece by piece while it arrives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from http import HTTPStatus
+from typing import Final
+
+import anyio
+from anyio import from_thread
+from fastapi import Request
+
+from viewer_api.problems import HttpProblem
+
+MIN_BYTES_PER_S: Final = 1024  # slower than this is no hospital's line but an attack that holds a thread
+MAX_DRAINED_SIZE_BYTES: Final = 16 * 1024 * 1024
+_MAX_DRAINING_S: Final = 5.0
+
+
+class UploadedBody:
+    """Pulls a body out of the event loop; no more of it is held than the piece at hand.
+
+    The sender is slowed down by the reader: nothing is taken from its connection before it is asked for.
+    """
+
+    def __init__(self, request: Request, timeout_s: float) -> None:
+        self._stream: AsyncIterator[bytes] = request.stream()
+        self._timeout_s = timeout_s
+        self._received_size_bytes = 0
+        self._waited_s = 0.0
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the body; called in a worker thread.
+
+        Raises
+        ------
+        HttpProblem
+            408: nothing came for ``timeout_s`` seconds, or less than a kilobyte for each second of waiting.
+        starlette.requests.ClientDisconnect
+        """
+        while chunk := from_thread.run(self._receive):
+            yield chunk
+
+    async def drain(self) -> None:
+        """Take what is left, within bounds: a client that is still sending does not read our refusal."""
+        with anyio.move_on_after(_MAX_DRAINING_S):
+            left = MAX_DRAINED_SIZE_BYTES
+            async for chunk in self._stream:
+                left -= len(chunk)
+                if left < 0:
+                    return
+
+    async def _receive(self) -> bytes:
+        """Return the next piece, empty at the end. The pace counts while we wait, not while we store."""
+        began = time.monotonic()
+        try:
+            with anyio.fail_after(self._timeout_s):
+                chunk = b""
+                async for chunk in self._stream:
+                    if chunk:
+                        break
+        except TimeoutError:
+            raise HttpProblem(HTTPStatus.REQUEST_TIMEOUT, "the body did not come") from None
+        self._waited_s += time.monotonic() - began
+        self._received_size_bytes += len(chunk)
+        too_little = self._received_size_bytes < MIN_BYTES_PER_S * self._waited_s
+        if chunk and self._waited_s > self._timeout_s and too_little:
+            raise HttpProblem(HTTPStatus.REQUEST_TIMEOUT, "the body came too slowly")
+        return chunk
