@@ -1,12 +1,13 @@
 """Real servers for tests: SeaweedFS (S3) and PostgreSQL, both from wheels.
 
 Each context manager starts an instance of its own on free ports of 127.0.0.1, with its data in a temporary
-folder, and stops it at the end. Wrap it in a session fixture: then each xdist worker that needs a server has
-one, and no other worker pays for it (SeaweedFS: 3 to 7 s and 120 MB; PostgreSQL: 1 s and 40 MB).
+folder, and stops it at the end. Share one among the tests of a process: then each xdist worker that needs a
+server has one, and no other worker pays for it (SeaweedFS: 3 to 7 s and 120 MB; PostgreSQL: 1 s and 40 MB).
 """
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import json
 import os
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from urllib.parse import urlencode
@@ -80,6 +82,16 @@ def seaweedfs() -> Iterator[S3Server]:
         # A clean stop takes it 15 s, and nothing that it holds is needed any more.
         with _running(command, folder, lambda: _is_seaweedfs_ready(ports), signal.SIGKILL):
             yield S3Server(f"http://127.0.0.1:{ports['s3']}", _ACCESS_KEY_ID, _SECRET_ACCESS_KEY)
+
+
+@lru_cache(maxsize=1)
+def shared_seaweedfs() -> S3Server:
+    """Start SeaweedFS at the first call, for all tests of this process; take a prefix of your own."""
+    return _until_exit.enter_context(seaweedfs())
+
+
+_until_exit = ExitStack()
+atexit.register(_until_exit.close)
 
 
 def _seaweedfs_arguments(folder: Path, ports: dict[str, int], grpc_ports: dict[str, int]) -> list[str]:
