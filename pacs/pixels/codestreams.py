@@ -27,8 +27,8 @@ class CodestreamHeader:
     """The shape of the image in a codestream.
 
     ``color_space`` is RGB or YBR where the codestream declares one, None where it leaves it to the data set.
-    ``is_reversible`` is whether a JPEG 2000 codestream uses the reversible wavelet. ``start`` is the offset
-    of the codestream in what the header was read from, ``end_of_headers`` that of its first coded data.
+    ``start`` is the offset of the codestream in what the header was read from, ``end_of_headers`` that of the
+    first coded data of a JPEG.
     """
 
     rows: int
@@ -36,7 +36,6 @@ class CodestreamHeader:
     samples_per_pixel: int
     precision: int
     color_space: str | None = None
-    is_reversible: bool = False
     start: int = 0
     end_of_headers: int = 0
 
@@ -120,7 +119,7 @@ def read_jpeg_2000_header(data: bytes) -> CodestreamHeader:
 
     References
     ----------
-    ISO/IEC 15444-1 A.4, A.5.1, A.6.1
+    ISO/IEC 15444-1 A.5.1
     """
     start = _find_box(data, b"jp2c")[1] if data.startswith(_JP2_SIGNATURE) else 0
     if data[start : start + 4] != b"\xff\x4f\xff\x51" or len(data) < start + 42:
@@ -136,22 +135,8 @@ def read_jpeg_2000_header(data: bytes) -> CodestreamHeader:
         columns=width - x_offset,
         samples_per_pixel=samples_per_pixel,
         precision=(depths.pop() & 0x7F) + 1,
-        is_reversible=_is_reversible(data, start + 42 + 3 * samples_per_pixel),
         start=start,
-        end_of_headers=start + 42,
     )
-
-
-def _is_reversible(data: bytes, position: int) -> bool:
-    """Tell the wavelet from the COD marker segment of the main header."""
-    while position + 4 <= len(data):
-        marker, size_bytes = struct.unpack_from(">HH", data, position)
-        if marker == 0xFF52:
-            return data[position + 13 : position + 14] == b"\x01"
-        if marker == 0xFF90 or size_bytes < 2:  # SOT: the main header is over
-            return False
-        position += 2 + size_bytes
-    return False
 
 
 def read_jpeg_xl_size(data: bytes) -> tuple[int, int]:

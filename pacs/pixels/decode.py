@@ -206,8 +206,7 @@ def _read_complete_jpeg(data: bytes, description: PixelDescription) -> Codestrea
 
 def _decode_jpeg_ls(data: bytes, description: PixelDescription) -> Samples:
     """Decode JPEG-LS (PS3.5 A.4.3), whose samples have no sign of their own."""
-    header = read_jpeg_header(data)
-    _require_match(header, description)
+    header = _read_complete_jpeg(data, description)
     return _conform(_run(imagecodecs.jpegls_decode, data), description, header.precision)
 
 
@@ -215,18 +214,13 @@ def _decode_jpeg_2000(data: bytes, description: PixelDescription) -> Samples:
     """Decode JPEG 2000 and HTJ2K (PS3.5 A.4.4, A.4.9).
 
     Where the codestream's sign is not the data set's, the bits are right and the sign is the data set's.
+    OpenJPEG decodes both. OpenJPH is twice as fast on HTJ2K, but as imagecodecs 2026.3.6 calls it, it gives
+    unset memory for a damaged codestream without an error, and wraps irreversible values beyond the range.
     """
     header = read_jpeg_2000_header(data)
     _require_match(header, description)
-    codestream = data[header.start :]  # without the JP2 boxes no decoder transforms colour by them
-    is_high_throughput = description.transfer_syntax_uid in _HTJ2K
-    if is_high_throughput and header.is_reversible:
-        _require_end_marker(data, header)
-        values = _run(imagecodecs.htj2k_decode, codestream)
-    else:
-        # OpenJPEG is slower, but OpenJPH through imagecodecs wraps irreversible values beyond the range.
-        values = _run(imagecodecs.jpeg2k_decode, codestream)
-    return _conform(values, description, header.precision)
+    codestream = data[header.start :]  # without the JP2 boxes the decoder cannot transform colour by them
+    return _conform(_run(imagecodecs.jpeg2k_decode, codestream), description, header.precision)
 
 
 def _decode_jpeg_xl(data: bytes, description: PixelDescription) -> Samples:
@@ -246,19 +240,21 @@ def _require_match(header: CodestreamHeader, description: PixelDescription) -> N
 
 
 def _require_end_marker(data: bytes, header: CodestreamHeader) -> None:
-    # These decoders fill what is missing with gray and say nothing; a reader would take it for the image.
+    # libjpeg fills what is missing with gray and says nothing, and a reader would take that for the image.
+    # CharLS refuses it, but can spend seconds on the way: it counts zeros behind the end up to 2^32.
     if data.rfind(b"\xff\xd9", header.end_of_headers) < 0:
         raise UndecodablePixels("the codestream is cut short")
 
 
 def _conform(values: Samples, description: PixelDescription, number_of_bits: int) -> Samples:
     """Give decoded samples the type and sign of the description; ``number_of_bits`` of each are valid."""
-    if values.shape != description.frame_shape or values.dtype.kind not in "iub":
+    size_bytes = description.dtype.itemsize
+    is_fitting = values.dtype.kind in "iu" and values.dtype.itemsize <= size_bytes
+    if values.shape != description.frame_shape or not is_fitting:
         raise UndecodablePixels(f"the codestream gave {values.shape} of {values.dtype}")
-    container_bits = 8 * description.dtype.itemsize
-    same_size = values.dtype.kind != "b" and values.dtype.itemsize == description.dtype.itemsize
-    values = values.view(description.dtype) if same_size else values.astype(description.dtype)
-    return _take_bits(values, min(number_of_bits, container_bits))
+    has_same_size = values.dtype.itemsize == size_bytes
+    values = values.view(description.dtype) if has_same_size else values.astype(description.dtype)
+    return _take_bits(values, min(number_of_bits, 8 * size_bytes))
 
 
 def _run(codec: Callable[..., Any], data: bytes, **options: Any) -> Any:
@@ -271,7 +267,6 @@ def _run(codec: Callable[..., Any], data: bytes, **options: Any) -> Any:
 
 
 _LIBJPEG_COLOR_SPACES = {"RGB": "RGB", "YBR": "YCBCR"}
-_HTJ2K = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (201, 202, 203))
 _DECODERS: dict[str, Callable[[bytes, PixelDescription], Samples]] = {
     "1.2.840.10008.1.2": _decode_native,
     "1.2.840.10008.1.2.1": _decode_native,
@@ -283,7 +278,6 @@ _DECODERS: dict[str, Callable[[bytes, PixelDescription], Samples]] = {
     **{f"1.2.840.10008.1.2.4.{number}": _decode_jpeg for number in (50, 51, 53, 55)},
     **{f"1.2.840.10008.1.2.4.{number}": _decode_jpeg_lossless for number in (57, 70)},
     **{f"1.2.840.10008.1.2.4.{number}": _decode_jpeg_ls for number in (80, 81)},
-    **{f"1.2.840.10008.1.2.4.{number}": _decode_jpeg_2000 for number in (90, 91)},
+    **{f"1.2.840.10008.1.2.4.{number}": _decode_jpeg_2000 for number in (90, 91, 201, 202, 203)},
     **{f"1.2.840.10008.1.2.4.{number}": _decode_jpeg_xl for number in (110, 111, 112)},
-    **dict.fromkeys(_HTJ2K, _decode_jpeg_2000),
 }

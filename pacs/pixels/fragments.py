@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import BinaryIO
 
 from pydicom.dataset import Dataset
@@ -97,17 +98,18 @@ class EncapsulatedPixelData:
         number_of_entries = table.size_bytes // 4
         if number_of_entries < number_of_frames:
             return []
-        has_next = frame_index + 1 < number_of_entries
-        self._stream.seek(table.offset + 4 * frame_index)
-        entries = struct.unpack(f"<{1 + has_next}I", self._read_exactly(4 * (1 + has_next)))
-        start, stop = self._first_item + entries[0], self._first_item + entries[-1] if has_next else None
-        if stop is not None and stop <= start:
+        # The entries of the frame before, of this one and of the next, as far as there are any.
+        first, end = max(frame_index - 1, 0), min(frame_index + 2, number_of_entries)
+        self._stream.seek(table.offset + 4 * first)
+        entries = struct.unpack(f"<{end - first}I", self._read_exactly(4 * (end - first)))
+        if any(next_entry <= entry for entry, next_entry in pairwise(entries)):
             return []
+        start, *following = (self._first_item + entry for entry in entries[frame_index - first :])
         try:
             self._read_item(start)
         except UndecodablePixels:
             return []
-        return self._gather(start, stop)
+        return self._gather(start, following[0] if following else None)
 
     def _gather(self, start: int, stop: int | None) -> list[Extent]:
         """Return the fragments from the item at ``start`` to the one at ``stop``, none if that is no item."""

@@ -206,14 +206,15 @@ class GrayscaleTransformation:
         return 255 - levels if self.inverted else levels
 
     def _look_up(self, stored_values: Values) -> npt.NDArray[np.uint8]:
-        lowest, highest = int(stored_values.min()), int(stored_values.max())
-        table = self._compute(np.arange(lowest, highest + 1))
-        source = stored_values.reshape(-1)
+        table = self._compute(np.arange(int(stored_values.min()), int(stored_values.max()) + 1))
+        # Unsigned differences to the lowest value are right for signed values too: they wrap around.
+        unsigned = np.dtype(f"u{stored_values.dtype.itemsize}")
+        lowest = stored_values.min().view(unsigned)
+        source = stored_values.reshape(-1).view(unsigned)
         out = np.empty(source.shape, np.uint8)
         for start in range(0, source.size, _BLOCK_PIXELS):
             block = slice(start, start + _BLOCK_PIXELS)
-            indices = np.subtract(source[block], lowest, dtype=np.intp)
-            np.take(table, indices, out=out[block], mode="clip")
+            np.take(table, source[block] - lowest, out=out[block], mode="clip")
         return out.reshape(stored_values.shape)
 
 
