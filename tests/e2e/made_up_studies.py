@@ -21,6 +21,7 @@ SIDE = 96  # rows and columns
 NUMBER_OF_SLICES = 12
 NUMBER_OF_FRAMES = 8
 TODAY = date.today().strftime("%Y%m%d")
+PROCEDURE_CODE = "18.0192.0041"  # one that the national table has
 MARKUP = "<img src=x onerror=window.pwned=1>"
 
 
@@ -28,8 +29,7 @@ def ct_study(name: str = "NGUYỄN^VĂN ĐỨC", patient_id: str = "BN0001", **a
     """A disc of soft tissue that grows from slice to slice, with fat beside it, in air."""
     study = _study(name, patient_id, "CT", **attributes)
     code = Dataset()
-    code.CodeValue, code.CodingSchemeDesignator = "18.0149.0040", "99TEST"
-    code.CodeMeaning = attributes.get("StudyDescription", "Chụp cắt lớp vi tính sọ não")
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = PROCEDURE_CODE, "99BYT", "CT"
     study.ProcedureCodeSequence = [code]
     return [_ct_slice(study, number) for number in range(1, NUMBER_OF_SLICES + 1)]
 
@@ -81,7 +81,6 @@ def hostile_study() -> list[Dataset]:
     slices = ct_study(MARKUP, "<b onclick=alert(1)>", StudyDescription=MARKUP, InstitutionName=MARKUP)
     for instance in slices:
         instance.SeriesDescription = MARKUP
-        instance.ProcedureCodeSequence[0].CodeValue = "<i>1</i>"
     return slices[:2]
 
 
