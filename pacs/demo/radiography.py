@@ -41,7 +41,8 @@ def bedside_chest(order: Order, chest: ChestRadiograph) -> Iterator[Dataset]:
     instance = modules.new_instance(order, series, 1, ComputedRadiographyImageStorage)
     instance.ViewPosition = "AP"
     instance.PatientOrientation = ["L", "F"]
-    _add_plate(instance, chest.densities(), chest_radiograph.PIXEL_MM, "35CMX43CM")
+    _add_plate(instance, chest.densities(), chest_radiograph.PIXEL_MM, "35CMX43CM", kvp=85)
+    modules.add_windows(instance, [(2048, 4096, "NORMAL")])
     yield instance
 
 
@@ -52,7 +53,8 @@ def plate_of_hand(order: Order, hand: HandRadiograph) -> Iterator[Dataset]:
     instance.ViewPosition = "PA"
     instance.Laterality = "R"
     instance.PatientOrientation = ["L", "H"]
-    _add_plate(instance, hand.densities(), hand_radiograph.PIXEL_MM, "18CMX24CM")
+    _add_plate(instance, hand.densities(), hand_radiograph.PIXEL_MM, "18CMX24CM", kvp=50)
+    modules.add_windows(instance, [(1550, 3000, "BONE")])
     yield instance
 
 
@@ -104,13 +106,12 @@ def _add_detector(instance: Dataset) -> None:
     instance.ImagerPixelSpacing = [spacing, spacing]
 
 
-def _add_plate(instance: Dataset, densities: FloatImage, pixel_mm: float, cassette: str) -> None:
+def _add_plate(instance: Dataset, densities: FloatImage, pixel_mm: float, cassette: str, kvp: int) -> None:
     """Add the pixels and the CR Image module (PS3.3 C.8.1.2)."""
     instance.ImageType = ["ORIGINAL", "PRIMARY"]
-    instance.KVP = "60" if instance.BodyPartExamined == "HAND" else "85"
+    instance.KVP = str(kvp)
     instance.PlateType = "ST-VI"
     instance.CassetteSize = cassette
     instance.ImagerPixelSpacing = [modules.decimal(pixel_mm), modules.decimal(pixel_mm)]
     instance.BurnedInAnnotation = "NO"
     modules.add_grayscale_pixels(instance, _stored(densities, 12), 12)
-    modules.add_windows(instance, [(2048, 4096, "NORMAL")])

@@ -24,7 +24,7 @@ from pacs.demo.phantoms.thorax_organs import WITH_CONTRAST, WITHOUT_CONTRAST
 
 _EVERY_5_MM = [297.0 - 5 * step for step in range(60)]
 _EVERY_10_MM = [292.0 - 10 * step for step in range(30)]
-_BRAIN_MM = [-48.0 + 5 * step for step in range(25)]
+_BRAIN_MM = [-38.0 + 5 * step for step in range(23)]
 _UPPER_BRAIN_MM = [-33.0 + 5 * step for step in range(22)]
 
 
