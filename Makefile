@@ -9,7 +9,7 @@ demo: .venv/installed
 	$(BIN)/filmless demo
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not soak"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not soak"
 
 check: .venv/installed-check
 	$(BIN)/ruff check .

@@ -73,7 +73,9 @@ def demo() -> None:
     os.environ.setdefault("FILMLESS_DATA_DIR", "filmless-demo")
     settings = load_settings()
     _migrate(settings)
-    supervisor = supervise(settings, typer.echo, other_ports=True)
+    log = settings.data_dir / "log.txt"
+    typer.echo(f"Starting Filmless in {settings.data_dir}; its log is {log}")
+    supervisor = supervise(settings, typer.echo, other_ports=True, log=log)
     with _stopped_by_signals(supervisor.stop):
         run_demo(supervisor, settings)
 
@@ -203,7 +205,7 @@ def _log_to_stdout() -> None:
         level=logging.INFO,
         format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
     )
-    for name in ("alembic", "pydicom", "pynetdicom", "sqlalchemy", "botocore", "boto3", "urllib3"):
+    for name in ("pydicom", "pynetdicom", "sqlalchemy", "alembic", "botocore", "boto3", "urllib3", "uvicorn"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore")
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pacs.errors import SettingsError
 from pacs.settings import Settings
@@ -57,6 +58,7 @@ class Supervisor:
     tell: Callable[[str], None]
     dicom_port: int
     url: str
+    log: Path | None = None  # where the processes log to; None: to our own output
     _children: list[_Child] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -103,13 +105,16 @@ class Supervisor:
             "--supervisor-fd",
             str(theirs.fileno()),
         ]
-        child.process = subprocess.Popen(
-            command,
-            env={**self.environment},
-            pass_fds=(theirs.fileno(),),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is ours to pass on
-        )
+        with self.log.open("ab") if self.log else contextlib.nullcontext() as output:
+            child.process = subprocess.Popen(
+                command,
+                env={**self.environment},
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C is ours to pass on
+            )
         theirs.close()
         ours.setblocking(False)
         child.link, child.ready, child.started_at = ours, False, time.monotonic()
@@ -169,7 +174,13 @@ class Supervisor:
                 child.link.close()
 
 
-def supervise(settings: Settings, tell: Callable[[str], None], *, other_ports: bool = False) -> Supervisor:
+def supervise(
+    settings: Settings,
+    tell: Callable[[str], None],
+    *,
+    other_ports: bool = False,
+    log: Path | None = None,
+) -> Supervisor:
     """Make the supervisor of all doors that ``settings`` describe; nothing is started yet.
 
     Parameters
@@ -178,6 +189,8 @@ def supervise(settings: Settings, tell: Callable[[str], None], *, other_ports: b
         Gets one line for each door that is ready, and for each process that ended.
     other_ports
         Take the next free port where one is in use, instead of failing.
+    log
+        File that the processes log to, instead of to our output.
 
     Raises
     ------
@@ -200,7 +213,7 @@ def supervise(settings: Settings, tell: Callable[[str], None], *, other_ports: b
         Door("web", ("web",), settings.http_processes, f"Web     {url}/  ready"),
         Door("worker", ("work",), 1, "Worker  ready"),
     )
-    return Supervisor(doors, environment, tell, dicom_port, url)
+    return Supervisor(doors, environment, tell, dicom_port, url, log)
 
 
 def claim_port(door: str, host: str, port: int, other_ports: bool = False) -> int:

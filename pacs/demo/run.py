@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pacs.demo.bundled import bundled_files
 from pacs.demo.studies import demo_studies
-from pacs.dimse.scu import send_instances
+from pacs.dimse.scu import Instance, send_instances
 from pacs.errors import ArchiveError
 from pacs.settings import Settings
 from pacs.supervisor import Supervisor
@@ -37,18 +39,26 @@ def _fill(supervisor: Supervisor, settings: Settings) -> None:
     console.print(f"\nOpen the viewer: {supervisor.url}/   (Ctrl-C stops it)\n", highlight=False)
 
 
+def _batches() -> Iterator[tuple[str, int, Iterable[Instance]]]:
+    """Give the demo studies, then pydicom's samples of other kinds and syntaxes: title, count, instances."""
+    for study in demo_studies():
+        yield study.title, study.number_of_instances, study.instances()
+    samples = bundled_files()
+    yield "pydicom · samples", len(samples), samples
+
+
 def _send(console: Console, supervisor: Supervisor, settings: Settings) -> int:
     """Send every demo study; return how many instances were refused."""
     refused = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        for study in demo_studies():
-            task = progress.add_task(study.title, total=study.number_of_instances)
+        for title, number_of_instances, instances in _batches():
+            task = progress.add_task(title, total=number_of_instances)
             for _, status in send_instances(
                 settings.dicom_host,
                 supervisor.dicom_port,
                 settings.ae_title,
-                study.instances(),
+                instances,
                 calling_ae_title=_CALLING_AE_TITLE,
             ):
                 refused += status != 0x0000

@@ -1,0 +1,97 @@
+"""dcmtk's programs as modalities: every real file that they can read and send is taken in."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from tests.data import program, read_manifest, shared_data
+from tests.e2e.archive_process import ArchiveProcess
+
+ANSWERED = re.compile(r"^I: Received Store Response \((.+)\)$", re.MULTILINE)
+
+# The only files that storescu can send and an archive cannot place: they have no Study Instance UID, but for
+# the first, whose SOP Instance UID has 67 characters.
+UNPLACEABLE = {
+    "pr_gsps/jpeg2000-multiframe-multifragments.dcm",
+    "sc_colour_matrix/SC_rgb_jls_lossy_line.dcm",
+    "sc_colour_matrix/SC_rgb_jls_lossy_sample.dcm",
+    "ts_jpegls/JLSL_08_07_0_1F.dcm",
+    "ts_jpegls/JLSL_16_15_1_1F.dcm",
+    "ts_jpegls/JPEGLSNearLossless_08.dcm",
+    "ts_jpegls/JPEGLSNearLossless_16.dcm",
+}
+
+
+def files_by_transfer_syntax() -> dict[str, list[dict[str, str]]]:
+    """Group the proper files; those without a readable header and those broken on purpose are left out."""
+    groups = defaultdict(list)
+    for row in read_manifest():
+        if row["ts"] and row["sop"] and not row["file"].startswith("malformed"):
+            groups[row["ts"]].append(row)
+    return groups
+
+
+def write_profile(path: Path, transfer_syntax_uid: str, sop_class_uids: set[str]) -> None:
+    """Write a configuration of storescu that proposes each SOP class in this one transfer syntax."""
+    contexts = "\n".join(
+        f"PresentationContext{number} = {uid}\\Only"
+        for number, uid in enumerate(sorted(sop_class_uids), start=1)
+    )
+    path.write_text(
+        f"[[TransferSyntaxes]]\n[Only]\nTransferSyntax1 = {transfer_syntax_uid}\n"
+        f"[[PresentationContexts]]\n[All]\n{contexts}\n"
+        "[[Profiles]]\n[All]\nPresentationContexts = All\n"
+    )
+
+
+def test_dcmtk_asks_whether_the_archive_hears(any_archive: ArchiveProcess) -> None:
+    port = str(any_archive.dicom_port)
+    done = subprocess.run([program("echoscu"), "-v", "-aec", "FILMLESS", "127.0.0.1", port], check=False)
+    assert done.returncode == 0
+    wrong = subprocess.run(
+        [program("echoscu"), "-aec", "NOBODY", "127.0.0.1", port], check=False, capture_output=True
+    )
+    assert wrong.returncode != 0
+
+
+def test_storescu_sends_folders_and_every_file_that_it_can_send_is_accepted(
+    any_archive: ArchiveProcess, tmp_path: Path
+) -> None:
+    refused, accepted = set(), 0
+    for transfer_syntax_uid, rows in files_by_transfer_syntax().items():
+        paths = [shared_data(*Path(row["file"]).parts) for row in rows]
+        classes = {
+            str(dcmread(path, stop_before_pixels=True, force=True).get("SOPClassUID", "")) for path in paths
+        }
+        profile = tmp_path / "profile.cfg"
+        write_profile(profile, transfer_syntax_uid, classes - {"", "1.2.840.10008.1.3.10"})
+        command = [program("storescu"), "-v", "-nh", "-xf", str(profile), "All", "-aec", "FILMLESS"]
+        command += ["127.0.0.1", str(any_archive.dicom_port), *map(str, paths)]
+        log = subprocess.run(command, capture_output=True, check=False).stderr.decode("latin-1")
+        for part in log.split("I: Sending file: ")[1:]:
+            name = Path(part.splitlines()[0]).relative_to(shared_data()).as_posix()
+            answer = ANSWERED.search(part)
+            if answer is None:
+                continue  # storescu could not read or send it
+            if answer[1] in ("Success", "Warning: CoercionOfDataElements"):
+                accepted += 1
+            else:
+                refused.add(name)
+    assert accepted > 500
+    assert refused <= UNPLACEABLE
+
+
+@pytest.mark.parametrize("folder", ["ct_series_philips_phantom_54", "us"])
+def test_plain_storescu_sends_a_folder(any_archive: ArchiveProcess, folder: str) -> None:
+    command = [program("storescu"), "-v", "-nh", "+sd", "+r", "-aec", "FILMLESS"]
+    command += ["127.0.0.1", str(any_archive.dicom_port), str(shared_data(folder))]
+    log = subprocess.run(command, capture_output=True, check=False).stderr.decode("latin-1")
+    answers = ANSWERED.findall(log)
+    assert answers
+    assert set(answers) <= {"Success", "Warning: CoercionOfDataElements"}

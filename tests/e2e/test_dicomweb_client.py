@@ -1,0 +1,72 @@
+"""dicomweb-client (PyPI) as another hospital's client: it searches, retrieves and stores."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from dicomweb_client.api import DICOMwebClient
+from pydicom import dcmread
+from requests import HTTPError
+
+from tests.datasets import encode_file, make_dataset
+from tests.e2e.archive_process import ArchiveProcess
+
+
+@pytest.fixture(scope="module")
+def client(any_archive: ArchiveProcess) -> DICOMwebClient:
+    return DICOMwebClient(f"{any_archive.http_url}/dicom-web")
+
+
+def test_what_is_stored_is_found_and_comes_back(client: DICOMwebClient) -> None:
+    datasets = [make_dataset(InstanceNumber=number) for number in (1, 2, 3)]
+    for dataset in datasets[1:]:
+        dataset.StudyInstanceUID = datasets[0].StudyInstanceUID
+        dataset.SeriesInstanceUID = datasets[0].SeriesInstanceUID
+    files = [dcmread(io.BytesIO(encode_file(dataset))) for dataset in datasets]
+    answer = client.store_instances(files)
+    assert len(answer.ReferencedSOPSequence) == 3
+    study, series = datasets[0].StudyInstanceUID, datasets[0].SeriesInstanceUID
+    uids = [dataset.SOPInstanceUID for dataset in datasets]
+
+    found = client.search_for_studies(
+        search_filters={"PatientName": "nguyen van duc", "StudyInstanceUID": study}
+    )
+    assert found[0]["00100010"]["Value"][0]["Alphabetic"] == "NGUYỄN^VĂN ĐỨC"
+    assert [one["0020000E"]["Value"][0] for one in client.search_for_series(study)] == [series]
+    found = client.search_for_instances(study, series, fields=["Rows"], limit=2, offset=1)
+    assert [one["00080018"]["Value"][0] for one in found] == uids[1:]
+
+    whole = client.retrieve_study(study)
+    assert sorted(one.SOPInstanceUID for one in whole) == sorted(uids)
+    assert len(client.retrieve_series(study, series)) == 3
+    one = client.retrieve_instance(study, series, uids[0])
+    assert one.PixelData == datasets[0].PixelData
+    assert one.PatientName == "NGUYỄN^VĂN ĐỨC"
+
+    metadata = client.retrieve_series_metadata(study, series)
+    assert [entry["00200013"]["Value"][0] for entry in metadata] == [1, 2, 3]
+    assert client.retrieve_study_metadata(study) == metadata
+    assert client.retrieve_instance_metadata(study, series, uids[1]) == metadata[1]
+    (frame,) = client.retrieve_instance_frames(study, series, uids[0], [1])
+    assert frame == datasets[0].PixelData
+    (bulk,) = client.retrieve_bulkdata(metadata[0]["7FE00010"]["BulkDataURI"])
+    assert bulk == datasets[0].PixelData
+
+
+def test_rendered_images_are_jpeg_or_png(client: DICOMwebClient) -> None:
+    dataset = make_dataset()
+    client.store_instances([dcmread(io.BytesIO(encode_file(dataset)))])
+    place = dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID
+    jpeg = client.retrieve_instance_rendered(*place, media_types=("image/jpeg",))
+    assert jpeg.startswith(b"\xff\xd8")
+    png = client.retrieve_instance_frames_rendered(*place, [1], media_types=("image/png",))
+    assert png.startswith(b"\x89PNG")
+
+
+def test_a_study_that_is_not_there_is_not_found(client: DICOMwebClient) -> None:
+    assert client.search_for_studies(search_filters={"StudyInstanceUID": "1.2.3"}) == []
+    with pytest.raises(HTTPError) as refusal:
+        client.retrieve_study("1.2.3")
+    assert refusal.value.response.status_code == 404
+    assert refusal.value.response.headers["content-type"] == "application/problem+json"
