@@ -1,0 +1,310 @@
+"""Every image of the shared data, decoded and shown, against other programs that do the same."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import warnings
+import zlib
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import libjpeg
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.pixels import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import UID
+
+from pacs.errors import ArchiveError, PixelsUnavailable, UndecodablePixels
+from pacs.pixels.color import convert_to_rgb
+from pacs.pixels.decode import decode_frame
+from pacs.pixels.description import PixelDescription, describe_pixels
+from pacs.pixels.encode import encode_jpeg
+from pacs.pixels.frames import read_encoded_frame
+from pacs.pixels.grayscale import read_modality_lut, read_transformation
+from pacs.pixels.render import render_frame
+from pacs.pixels.window import LINEAR_EXACT, Window, default_windows
+from tests.data import program, read_manifest, shared_data
+
+VIDEO = "video: frames are not coded one by one"
+WITHOUT_PICTURES = {
+    "synthetic/us_hevc_main51.dcm": VIDEO,
+    "synthetic/us_mpeg2_mpml.dcm": VIDEO,
+    "synthetic/us_mpeg4_h264_bd.dcm": VIDEO,
+    "synthetic/us_mpeg4_h264_high41.dcm": VIDEO,
+}
+
+# pydicom reads none of these; test_what_pydicom_cannot_read compares them with something else.
+WITHOUT_REFERENCE = {
+    "seg/liver_deflate.dcm": "seg/liver.dcm",
+    "seg/liver_rle.dcm": "seg/liver.dcm",
+    "seg/liver_nonbyte_aligned_deflate.dcm": "seg/liver_nonbyte_aligned.dcm",
+    "seg/liver_nonbyte_aligned_rle.dcm": "seg/liver_nonbyte_aligned.dcm",
+}
+PROGRESSIVE = {
+    "ts_ct_ge_18/CTImage.dcm_JPEGProcess10_12TransferSyntax_1.2.840.10008.1.2.4.55.dcm",
+    "ts_ct_ge_18/CTImage.dcm_JPEGProcess6_8TransferSyntax_1.2.840.10008.1.2.4.53.dcm",
+}
+
+# Two decoders of lossy JPEG may round differently.
+LOSSY_JPEG = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
+LOSSY_UNDER_A_LOSSLESS_NAME = {"op_ophthalmic/sample-op.dcm"}
+# It says RGB over a JFIF codestream of YCbCr, which pydicom corrects only in its processed values.
+YBR_UNDER_THE_NAME_OF_RGB = {"mg/example-mg.dcm"}
+
+PIXEL_ELEMENTS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
+
+
+@dataclass(frozen=True)
+class StoredPixels:
+    """A file opened as the archive would: attributes, and where in a stream the pixel data is."""
+
+    stream: BinaryIO
+    attributes: Dataset
+    transfer_syntax_uid: str
+    value_offset: int
+    value_size_bytes: int | None
+    keyword: str
+
+    def describe(self) -> PixelDescription:
+        return describe_pixels(self.attributes, self.transfer_syntax_uid, self.keyword)
+
+    def decode(self, description: PixelDescription, frame_index: int) -> np.ndarray:
+        data = read_encoded_frame(
+            self.stream, self.value_offset, self.value_size_bytes, description, frame_index, self.attributes
+        )
+        return decode_frame(data, description)
+
+
+def open_pixels(path: Path) -> StoredPixels | None:
+    """Open a file at its pixel data; None where it has none."""
+    stream: BinaryIO = io.BytesIO(path.read_bytes())
+    attributes = dcmread(stream, stop_before_pixels=True, force=True)
+    transfer_syntax_uid = str(
+        getattr(attributes, "file_meta", {}).get("TransferSyntaxUID", "1.2.840.10008.1.2")
+    )
+    if transfer_syntax_uid == "1.2.840.10008.1.2.1.99":
+        return _open_deflated(path, transfer_syntax_uid)
+    return _at_pixel_data(stream, attributes, transfer_syntax_uid)
+
+
+def _open_deflated(path: Path, transfer_syntax_uid: str) -> StoredPixels | None:
+    data = path.read_bytes()
+    (group_length,) = struct.unpack_from("<I", data, 140)
+    inflated = zlib.decompress(data[144 + group_length :], -zlib.MAX_WBITS)
+    explicit = (
+        data[: 144 + group_length].replace(b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1\0\0\0") + inflated
+    )
+    stream = io.BytesIO(explicit)
+    return _at_pixel_data(stream, dcmread(stream, stop_before_pixels=True, force=True), transfer_syntax_uid)
+
+
+def _at_pixel_data(stream: BinaryIO, attributes: Dataset, transfer_syntax_uid: str) -> StoredPixels | None:
+    order = ">" if transfer_syntax_uid == "1.2.840.10008.1.2.2" else "<"
+    offset = stream.tell()
+    header = stream.read(12).ljust(12, b"\0")
+    group, element = struct.unpack_from(f"{order}HH", header)
+    if group << 16 | element not in PIXEL_ELEMENTS:
+        return None
+    is_explicit = header[4:6] in (b"OB", b"OW", b"OF", b"OD", b"UN")
+    (size_bytes,) = struct.unpack_from(f"{order}I", header, 8 if is_explicit else 4)
+    return StoredPixels(
+        stream,
+        attributes,
+        transfer_syntax_uid,
+        offset + (12 if is_explicit else 8),
+        None if size_bytes == 0xFFFFFFFF else size_bytes,
+        PIXEL_ELEMENTS[group << 16 | element],
+    )
+
+
+def folders(*, malformed: bool) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in read_manifest():
+        if row["file"].startswith("malformed") == malformed:
+            found[row["file"].split("/")[0]].append(row["file"])
+    return found
+
+
+FOLDERS = folders(malformed=False)
+
+
+@pytest.mark.parametrize("folder", sorted(FOLDERS))
+def test_stored_values_are_those_that_pydicom_reads(folder: str) -> None:
+    shared_data(folder)
+    for file in FOLDERS[folder]:
+        pixels = open_pixels(shared_data(file))
+        if pixels is None or file in WITHOUT_PICTURES or file in WITHOUT_REFERENCE or file in PROGRESSIVE:
+            continue
+        description = pixels.describe()
+        assert description == describe_pixels(pixels.attributes, pixels.transfer_syntax_uid), file
+        whole = dcmread(shared_data(file), force=True)
+        for frame_index in sorted({0, description.number_of_frames - 1}):
+            _compare(file, pixels.decode(description, frame_index), whole, pixels, frame_index)
+
+
+def _compare(file: str, decoded: np.ndarray, whole: Dataset, pixels: StoredPixels, frame_index: int) -> None:
+    expected = _reference(whole, pixels, frame_index, raw=file not in YBR_UNDER_THE_NAME_OF_RGB)
+    where = f"{file}, frame {frame_index + 1}"
+    assert decoded.shape == expected.shape, where
+    assert decoded.dtype == expected.dtype.newbyteorder("="), where
+    if pixels.transfer_syntax_uid in LOSSY_JPEG or file in LOSSY_UNDER_A_LOSSLESS_NAME:
+        assert np.abs(decoded.astype(int) - expected).max() <= 1, where
+    else:
+        assert np.array_equal(decoded, expected, equal_nan=decoded.dtype.kind == "f"), where
+
+
+def _reference(whole: Dataset, pixels: StoredPixels, frame_index: int, raw: bool) -> np.ndarray:
+    # Where chroma is subsampled the JPEG standard leaves open how to spread it; pylibjpeg has its own way.
+    is_baseline = pixels.transfer_syntax_uid == "1.2.840.10008.1.2.4.50"
+    whole.file_meta.TransferSyntaxUID = UID(pixels.transfer_syntax_uid)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom comments on each oddity of these files
+        array, _ = get_decoder(whole.file_meta.TransferSyntaxUID).as_array(
+            whole, index=frame_index, raw=raw, decoding_plugin="pillow" if is_baseline else ""
+        )
+    return array
+
+
+@pytest.mark.parametrize("file", sorted(WITHOUT_REFERENCE))
+def test_compressed_single_bits_are_those_of_the_same_object_uncompressed(file: str) -> None:
+    pixels, native = open_pixels(shared_data(file)), open_pixels(shared_data(WITHOUT_REFERENCE[file]))
+    assert pixels is not None and native is not None
+    description = pixels.describe()
+    for frame_index in range(description.number_of_frames):
+        expected = native.decode(native.describe(), frame_index)
+        assert np.array_equal(pixels.decode(description, frame_index), expected) and expected.any()
+
+
+@pytest.mark.parametrize("file", sorted(PROGRESSIVE))
+def test_retired_progressive_jpeg_is_what_another_libjpeg_reads(file: str) -> None:
+    pixels = open_pixels(shared_data(file))
+    assert pixels is not None
+    description = pixels.describe()
+    data = read_encoded_frame(pixels.stream, pixels.value_offset, None, description, 0, pixels.attributes)
+    assert np.abs(decode_frame(data, description).astype(int) - libjpeg.decode(data)).max() <= 1
+
+
+@pytest.mark.parametrize("file", sorted(WITHOUT_PICTURES))
+def test_only_video_has_no_pictures(file: str) -> None:
+    pixels = open_pixels(shared_data(file))
+    assert pixels is not None
+    with pytest.raises(PixelsUnavailable) as caught:
+        pixels.decode(pixels.describe(), 0)
+    assert not isinstance(caught.value, UndecodablePixels)
+
+
+@pytest.mark.parametrize(
+    "folder", ["mg", "misc_ct_mr_lut_overlay", "sc_colour_matrix", "seg", "sm_wsi", "us"]
+)
+def test_colour_is_that_of_pydicom(folder: str) -> None:
+    shared_data(folder)
+    for file in FOLDERS[folder]:
+        pixels = open_pixels(shared_data(file))
+        if pixels is None or (description := pixels.describe()).is_monochrome:
+            continue
+        stored = pixels.decode(description, 0)
+        shown = convert_to_rgb(stored, pixels.attributes, description)
+        whole = dcmread(shared_data(file), force=True)
+        if description.photometric_interpretation == "PALETTE COLOR":
+            expected = apply_color_lut(stored, whole)
+        else:
+            expected = _reference(whole, pixels, 0, raw=False)
+        if expected.dtype.itemsize > 1:
+            expected = expected >> (8 * expected.dtype.itemsize - 8)
+        assert np.abs(shown.astype(int) - expected).max() <= 2, file
+
+
+@pytest.mark.parametrize("folder", sorted(FOLDERS))
+def test_every_image_becomes_a_jpeg(folder: str) -> None:
+    shared_data(folder)
+    for file in FOLDERS[folder]:
+        pixels = open_pixels(shared_data(file))
+        if pixels is None or file in WITHOUT_PICTURES:
+            continue
+        description = pixels.describe()
+        middle = description.number_of_frames // 2
+        picture = render_frame(
+            pixels.decode(description, middle), pixels.attributes, description, middle, size=(200, 200)
+        )
+        assert picture.dtype == np.uint8 and 1 <= max(picture.shape[:2]) <= 200, file
+        assert picture.ndim == (2 if description.is_monochrome else 3), file
+        assert encode_jpeg(picture, 80).startswith(b"\xff\xd8"), file
+
+
+def test_malformed_files_give_pictures_or_our_errors() -> None:
+    shared_data("malformed")
+    outcomes: dict[str, int] = defaultdict(int)
+    for files in folders(malformed=True).values():
+        for file in files:
+            outcomes[_render_if_possible(shared_data(file))] += 1
+    assert outcomes["rendered"] >= 40 and outcomes["refused"] >= 5, dict(outcomes)
+
+
+def _render_if_possible(path: Path) -> str:
+    try:
+        pixels = open_pixels(path)
+    except Exception:  # pydicom, and this module's way to the pixel data, are not what is tested
+        return "unreadable"
+    if pixels is None:
+        return "without pixels"
+    try:
+        description = pixels.describe()
+        for frame_index in sorted({0, description.number_of_frames - 1}):
+            stored = pixels.decode(description, frame_index)
+            encode_jpeg(render_frame(stored, pixels.attributes, description, frame_index), 80)
+    except ArchiveError:
+        return "refused"
+    return "rendered"
+
+
+# dcmtk: +Wi 1 is the first window of the data set, +Wl 1 its first VOI LUT, +Wm the range of the pixels
+SHOWN_BY_DCMTK: list[tuple[str, list[str]]] = [
+    ("seg_ct_source/01.dcm", ["+Wi", "1"]),
+    ("rt/ct_1.dcm", ["+Wi", "1"]),
+    ("mr_siemens_mosaic", ["+Wi", "1"]),
+    ("mr_series_philips_mprage_171/IM0090.dcm", ["+Wi", "1"]),
+    ("ct_series_philips_phantom_54", ["+Wi", "1"]),
+    ("nist_study_Neck_HeadNeckPETCT_956049", ["+Wi", "1"]),
+    ("pt", ["+Wi", "1"]),
+    ("dx/dx_image.dcm", ["+Wi", "1"]),
+    ("misc_ct_mr_lut_overlay/vlut_04.dcm", ["+Wl", "1"]),
+    ("misc_ct_mr_lut_overlay/mlut_18.dcm", ["+Wm"]),
+    ("ts_mr_siemens_9/3.dcm", ["+Wi", "1"]),
+    ("rt/rtdose.dcm", ["+Wm"]),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), SHOWN_BY_DCMTK, ids=[name for name, _ in SHOWN_BY_DCMTK])
+def test_grayscale_is_shown_as_dcmtk_shows_it(name: str, options: list[str], tmp_path: Path) -> None:
+    path = shared_data(name)
+    path = min(path.iterdir()) if path.is_dir() else path
+    command = [program("dcm2pnm"), "-q", "-O", "+op", *options, str(path), str(tmp_path / "shown.pgm")]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    expected = np.asarray(Image.open(tmp_path / "shown.pgm"))
+    pixels = open_pixels(path)
+    assert pixels is not None
+    description = pixels.describe()
+    stored = pixels.decode(description, 0)
+    window = _window_of(options, stored, pixels.attributes)
+    shown = read_transformation(stored, pixels.attributes, description, 0, window).apply(stored)
+    assert np.abs(shown.astype(int) - expected).max() <= 1
+    assert len(np.unique(shown)) > 10
+
+
+def _window_of(options: list[str], stored: np.ndarray, attributes: Any) -> Window | None:
+    if options[0] == "+Wl":
+        return None
+    if options[0] == "+Wi":
+        return default_windows(attributes, 0)[0]
+    ends = np.array([stored.min(), stored.max()])
+    description = describe_pixels(attributes, "1.2.840.10008.1.2")
+    low, high = read_modality_lut(attributes, 0, description).apply(ends)
+    return Window((low + high) / 2, high - low, LINEAR_EXACT)
