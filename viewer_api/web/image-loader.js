@@ -98,10 +98,12 @@ export class ImageLoader {
     this.#fill();
   }
 
+  /** Start what is missing. The image on show has the line to itself: its neighbours follow when it has landed. */
   #fill() {
     for (const address of this.#wanted) {
       if (this.#flights.size >= this.#limit) return;
       if (this.#isMissing(address)) this.#start(address);
+      if (address === this.#wanted[0] && this.#flights.has(address)) return;
     }
   }
 
