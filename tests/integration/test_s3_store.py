@@ -25,7 +25,7 @@ class Proxy(ThreadingHTTPServer):
 
     ``lose request``: the connection breaks before the request is carried out. ``lose answer``: it breaks
     after that. ``cut``: it breaks in the middle of the answer's body. ``pretend``: the answer is 200, and
-    nothing was done.
+    nothing was done. A function is called before the request is passed on.
     """
 
     daemon_threads = True
@@ -49,6 +49,8 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         elif fault == "pretend":
             self.answer(200, {"Content-Length": "0"}, b"")
         else:
+            if callable(fault):
+                fault()
             self.pass_on(body, fault)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815
@@ -183,8 +185,19 @@ def test_an_upload_in_parts_that_fails_leaves_no_parts(store_in_parts, proxy, cl
 
 def test_an_object_that_is_there_is_not_sent_in_parts_again(store_in_parts, proxy):
     store_in_parts.put(KEY, b"content")
-    proxy.faults["PUT"].extend(["lose request"] * 100)
+    proxy.faults["PUT"].append("lose request")
     store_in_parts.put(KEY, b"content")
+    assert proxy.faults["PUT"]  # no request has met it
+
+
+def test_parts_are_not_joined_over_an_object_that_came_meanwhile(store_in_parts, proxy, client, prefix):
+    def put_another():
+        client.put_object(Bucket=BUCKET, Key=f"{prefix}/{KEY}", Body=b"another")
+
+    proxy.faults["POST"].extend([None, put_another])
+    with pytest.raises(ObjectExists):
+        store_in_parts.put(KEY, b"content")
+    assert read(store_in_parts) == b"another"
 
 
 def test_old_uploads_are_abandoned_and_young_ones_are_not(store, client, prefix):

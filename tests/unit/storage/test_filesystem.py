@@ -140,6 +140,16 @@ def test_a_disk_that_fails_keeps_nothing_and_later_works_again(
     assert files_in(root) == [KEY]
 
 
+def test_a_commit_that_fails_gives_its_space_back_at_once(store, root, monkeypatch):
+    with store.stage() as staged:
+        staged.write(CONTENT)
+        with failing(monkeypatch, "fsync", errno.ENOSPC), pytest.raises(StoreFull):
+            staged.commit(KEY)
+        assert files_in(root) == []
+        with pytest.raises(ValueError, match="discarded"):
+            staged.commit(KEY)
+
+
 def test_a_disk_that_fills_up_in_the_middle_keeps_nothing(store, root, monkeypatch):
     write, room = os.write, [3000]
 
