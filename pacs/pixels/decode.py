@@ -260,9 +260,7 @@ def _conform(values: Samples, description: PixelDescription, number_of_bits: int
 def _run(codec: Callable[..., Any], data: bytes, **options: Any) -> Any:
     try:
         return codec(data, **options)
-    except MemoryError as error:
-        raise UndecodablePixels("the codestream asks for more memory than there is") from error
-    except Exception as error:  # each codec has its own kind, and some raise ValueError
+    except Exception as error:  # each codec has its own kind; some raise ValueError, or MemoryError
         raise UndecodablePixels(f"the codestream is damaged ({type(error).__name__})") from error
 
 

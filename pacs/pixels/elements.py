@@ -37,10 +37,9 @@ def read_integer(attributes: Dataset, keyword: str) -> int | None:
         The value is no integer.
     """
     value = read_value(attributes, keyword)
-    if isinstance(value, MultiValue):
-        value = value[0]
     if value is None:
         return None
+    value = _as_sequence(value)[0]
     if isinstance(value, bytes):  # int() would read them as text
         raise UndecodablePixels(f"{keyword} is not an integer")
     try:

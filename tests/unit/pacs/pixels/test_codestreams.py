@@ -94,6 +94,27 @@ def test_the_size_of_a_jpeg_xl_is_read(shape: tuple[int, int], in_boxes: bool) -
     assert read_jpeg_xl_size(data) == shape
 
 
+def test_fill_bytes_and_markers_without_length_are_passed_over() -> None:
+    data = small_jpeg(b"\1")
+    assert read_jpeg_header(data[:2] + b"\xff\xff\xff\x01" + data[2:]).samples_per_pixel == 1
+
+
+def test_a_codestream_in_a_box_of_extended_size_is_found() -> None:
+    bare = imagecodecs.jpegxl_encode(GRAY, lossless=True, usecontainer=False)
+    signature = b"\0\0\0\x0cJXL \r\n\x87\n"
+    extended = struct.pack(">I4sQ", 1, b"jxlc", 16 + len(bare)) + bare
+    partial = struct.pack(">I4sI", 12 + len(bare), b"jxlp", 1 << 31) + bare
+    assert read_jpeg_xl_size(signature + extended) == read_jpeg_xl_size(signature + partial) == (32, 40)
+
+
+@pytest.mark.parametrize(
+    "boxes", [b"", struct.pack(">I4s", 0, b"free") + bytes(30), struct.pack(">I4s", 8, b"free") * 9]
+)
+def test_boxes_without_a_codestream_are_refused(boxes: bytes) -> None:
+    with pytest.raises(UndecodablePixels):
+        read_jpeg_xl_size(b"\0\0\0\x0cJXL \r\n\x87\n" + boxes)
+
+
 _starts = st.sampled_from(
     [
         b"",

@@ -282,6 +282,20 @@ def test_only_the_frame_and_item_headers_are_read() -> None:
     assert stream.bytes_read < 10_000 + 60 * 8
 
 
+class ShrinkingStream(io.BytesIO):
+    """A stream that ends before it said it would, as an object does that is being removed."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(size)[:-1]
+
+
+@pytest.mark.parametrize("transfer_syntax_uid", [EXPLICIT, JPEG_LS])
+def test_a_stream_that_ends_early_is_refused(transfer_syntax_uid: str) -> None:
+    stream = ShrinkingStream(encapsulate([bytes(48)]))
+    with pytest.raises(UndecodablePixels):
+        read_encoded_frame(stream, 0, 48, describe(transfer_syntax_uid), 0, NOTHING)
+
+
 # Properties
 
 

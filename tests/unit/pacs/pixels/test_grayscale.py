@@ -213,6 +213,17 @@ def test_a_window_of_the_data_set_comes_before_one_of_the_pixels() -> None:
     assert choose_window(np.zeros((4, 6), np.uint16), attributes, 0, description) == Window(5, 7)
 
 
+def test_pixels_without_any_number_are_black() -> None:
+    changes = {"BitsAllocated": 32, "BitsStored": None, "PixelRepresentation": None}
+    assert show([np.nan, np.nan], dtype="f4", **changes) == [0, 0]
+
+
+def test_damaged_padding_is_no_padding() -> None:
+    attributes, description = described()
+    attributes.add_new("PixelPaddingValue", "OB", b"??")
+    assert choose_window(np.array([[1, 9]], "u2"), attributes, 0, description).width > 0
+
+
 # The table of outcomes
 
 

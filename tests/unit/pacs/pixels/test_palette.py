@@ -88,6 +88,18 @@ def test_a_segmented_palette_is_read() -> None:
     assert read_palette(attributes, indices()).colors[:, 0].tolist() == [0, 85, 170, 255]
 
 
+def test_a_big_endian_segmented_palette_is_read() -> None:
+    data = words(0, 1, 0, 1, 3, 0xFF00, order=">")
+    attributes = palette([4, 0, 16], data, data, data, prefix="Segmented")
+    assert read_palette(attributes, indices(BIG_ENDIAN)).colors[:, 0].tolist() == [0, 85, 170, 255]
+
+
+def test_a_segmented_palette_of_bytes_is_read() -> None:
+    data = bytes([0, 1, 0, 1, 3, 255])
+    attributes = palette([4, 0, 8], data, data, data, prefix="Segmented")
+    assert read_palette(attributes, indices()).colors[:, 0].tolist() == [0, 85, 170, 255]
+
+
 @pytest.mark.parametrize(
     "numbers",
     [[1, 4, 60], [3, 1, 1], [0, 0, 0], [0, 1, 5, 1, 0, 9], [0, 1, 5, 2, 1, 6, 0], [2, 1, 0, 0], [0], []],
