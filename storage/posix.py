@@ -127,7 +127,10 @@ def open_for_reading(path: Path | str, flags: int = 0) -> int:
 
 def read_at(descriptor: int, offset: int, size_bytes: int) -> bytes:
     """Read ``size_bytes`` bytes from ``offset``, fewer where the file ends before."""
-    size_bytes = min(size_bytes, os.fstat(descriptor).st_size - offset)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    size_bytes = min(size_bytes, found.st_size - offset)
     if size_bytes <= 0:
         return b""
     first = os.pread(descriptor, size_bytes, offset)
