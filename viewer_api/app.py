@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI, Response
 
@@ -26,7 +26,7 @@ def create_app(archive: Archive) -> FastAPI:
     The pages with the API's description are left out, as they load scripts from elsewhere; the description
     itself is at ``/openapi.json``.
     """
-    app = FastAPI(
+    app = _Application(
         title="Filmless",
         version=__version__,
         description=_DESCRIPTION,
@@ -37,8 +37,8 @@ def create_app(archive: Archive) -> FastAPI:
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.viewer = ViewerState(archive)
-    # The first path that fits counts: what is not offered comes last.
-    for router in (search, retrieve, rendered, bulkdata, frames, store, unbuilt):
+    # Paths are tried one after the other: what is asked for most comes first.
+    for router in (rendered, frames, search, retrieve, bulkdata, store, unbuilt):
         app.include_router(router.router, prefix=DICOM_WEB_PATH)
     app.include_router(viewer.router)
     app.include_router(health.router)
@@ -47,3 +47,22 @@ def create_app(archive: Archive) -> FastAPI:
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(SecurityHeaders)
     return app
+
+
+class _Application(FastAPI):
+    """Describes itself without the answer 422 that the framework would give to a malformed parameter.
+
+    Ours is 400, in problem details.
+    """
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description, made once."""
+        if self.openapi_schema is None:
+            schema = super().openapi()
+            for operations in schema["paths"].values():
+                for operation in operations.values():
+                    if "HTTPValidationError" in str(operation["responses"].get("422")):
+                        del operation["responses"]["422"]
+            for name in ("HTTPValidationError", "ValidationError"):
+                schema.get("components", {}).get("schemas", {}).pop(name, None)
+        return super().openapi()

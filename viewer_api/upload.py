@@ -29,6 +29,7 @@ class UploadedBody:
         self._timeout_s = timeout_s
         self._received_size_bytes = 0
         self._waited_s = 0.0
+        self._is_too_slow = False
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body; called in a worker thread.
@@ -44,6 +45,8 @@ class UploadedBody:
 
     async def drain(self) -> None:
         """Take what is left, within bounds: a client that is still sending does not read our refusal."""
+        if self._is_too_slow:
+            return
         with anyio.move_on_after(_MAX_DRAINING_S):
             left = MAX_DRAINED_SIZE_BYTES
             async for chunk in self._stream:
@@ -61,10 +64,14 @@ class UploadedBody:
                     if chunk:
                         break
         except TimeoutError:
-            raise HttpProblem(HTTPStatus.REQUEST_TIMEOUT, "the body did not come") from None
+            raise self._give_up() from None
         self._waited_s += time.monotonic() - began
         self._received_size_bytes += len(chunk)
         too_little = self._received_size_bytes < MIN_BYTES_PER_S * self._waited_s
         if chunk and self._waited_s > self._timeout_s and too_little:
-            raise HttpProblem(HTTPStatus.REQUEST_TIMEOUT, "the body came too slowly")
+            raise self._give_up()
         return chunk
+
+    def _give_up(self) -> HttpProblem:
+        self._is_too_slow = True
+        return HttpProblem(HTTPStatus.REQUEST_TIMEOUT, "the body did not come, or came too slowly")

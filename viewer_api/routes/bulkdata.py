@@ -9,9 +9,10 @@ from typing import Final
 
 import numpy as np
 from fastapi import APIRouter, Response
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as ItemSequence
+from pydicom.tag import Tag
 from starlette.responses import StreamingResponse
 
 from pacs.archive import Archive
@@ -21,13 +22,14 @@ from pacs.index.records import StoredInstance
 from pacs.retrieve import find_instances, open_instance, read_attributes
 from viewer_api import multipart
 from viewer_api.caching import IMMUTABLE, cache_headers, make_etag
+from viewer_api.dataset_json import BINARY_VRS
 from viewer_api.media_types import MULTIPART_RELATED, OCTET_STREAM
 from viewer_api.metadata import PIXEL_DATA_TAGS
 from viewer_api.negotiation import Acceptable, AcceptableTypes, Representation
 from viewer_api.openapi import problems, success
 from viewer_api.problems import HttpProblem
 from viewer_api.state import INSTANCE_PATH, InstanceUid, SeriesUid, State, StudyUid
-from viewer_api.streaming import primed
+from viewer_api.streaming import gathered, primed
 
 _CHUNK_SIZE_BYTES: Final = 1 << 20
 _PATH: Final = re.compile(r"[0-9A-F]{8}(/[1-9][0-9]{0,5}/[0-9A-F]{8}){0,16}", re.IGNORECASE | re.ASCII)
@@ -83,7 +85,8 @@ def retrieve_bulkdata(
 
 
 def _answer_value(archive: Archive, acceptable: Acceptable, instance: StoredInstance, path: str) -> Response:
-    value, media_type = _find_value(read_attributes(archive, instance), path)
+    big_endian = TRANSFER_SYNTAXES[instance.transfer_syntax_uid].big_endian
+    value, media_type = _find_value(read_attributes(archive, instance), path, big_endian)
     types = dict.fromkeys((media_type, OCTET_STREAM))
     offered = [Representation(one, multipart=is_part) for one in types for is_part in (True, False)]
     chosen = acceptable.choose(offered)
@@ -111,7 +114,7 @@ def _answer_pixel_data(archive: Archive, acceptable: Acceptable, instance: Store
         return StreamingResponse(primed(chunks), media_type=str(chosen))
     boundary = location.sha256[:32]
     media_type = multipart.content_type(boundary, chosen.media_type, chosen.transfer_syntax_uid)
-    return StreamingResponse(primed(_as_only_part(chunks, chosen, boundary)), media_type=media_type)
+    return StreamingResponse(primed(gathered(_as_only_part(chunks, chosen, boundary))), media_type=media_type)
 
 
 def _as_only_part(chunks: Iterator[bytes], chosen: Representation, boundary: str) -> Iterator[bytes]:
@@ -128,7 +131,7 @@ def _read_extent(archive: Archive, instance: StoredInstance, offset: int, size_b
             yield chunk
 
 
-def _find_value(dataset: Dataset, path: str) -> tuple[bytes, str]:
+def _find_value(dataset: Dataset, path: str, big_endian: bool) -> tuple[bytes, str]:
     """Return a binary value, little endian, and its media type.
 
     Raises
@@ -139,22 +142,26 @@ def _find_value(dataset: Dataset, path: str) -> tuple[bytes, str]:
     *steps, last = path.split("/")
     for holder, number in zip(steps[::2], steps[1::2], strict=True):
         dataset = _find_item(dataset, int(holder, 16), int(number))
-    tag = int(last, 16)
-    found = dataset.get_item(tag)
-    value = None if found is None else found.value
-    if not isinstance(value, bytes):
+    element = _get(dataset, int(last, 16))
+    if element is None or element.VR not in BINARY_VRS or not isinstance(element.value, bytes):
         raise NotFound("there is no such bulk data")
-    word_size = _WORD_SIZES.get(str(found.VR), 1)
-    if isinstance(found, RawDataElement) and not found.is_little_endian and len(value) % word_size == 0:
+    value, word_size = element.value, _WORD_SIZES.get(element.VR, 1)
+    if big_endian and len(value) % word_size == 0:
         value = np.frombuffer(value, f"u{word_size}").byteswap().tobytes()
-    return value, _media_type(dataset, tag, value)
+    return value, _media_type(dataset, element.tag, value)
+
+
+def _get(dataset: Dataset, tag: int) -> DataElement | None:
+    try:
+        found: DataElement | None = dataset.get(Tag(tag))
+    except Exception:  # pydicom converts when asked, and fails in its own ways
+        return None
+    return found
 
 
 def _find_item(dataset: Dataset, tag: int, number: int) -> Dataset:
-    try:
-        items = dataset[tag].value if tag in dataset else None
-    except Exception:  # pydicom converts when asked, and fails in its own ways
-        items = None
+    element = _get(dataset, tag)
+    items = None if element is None else element.value
     if not isinstance(items, ItemSequence) or number > len(items):
         raise NotFound("there is no such bulk data")
     item: Dataset = items[number - 1]

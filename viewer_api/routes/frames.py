@@ -87,7 +87,8 @@ async def _answer_frames(
         return StreamingResponse(parts, media_type=media_type)
     data = await _read_frame(state, instance, frames[0], chosen)
     if chosen.multipart:
-        return Response(_part(data, chosen, boundary) + multipart.closing(boundary), media_type=media_type)
+        body = b"".join((*_part(data, chosen, boundary), multipart.closing(boundary)))
+        return Response(body, media_type=media_type)
     return Response(data, media_type=str(chosen), headers={"Content-Disposition": "attachment"})
 
 
@@ -99,13 +100,14 @@ async def _parts(
     boundary: str,
 ) -> AsyncIterator[bytes]:
     for frame_number in frames:
-        yield _part(await _read_frame(state, instance, frame_number, chosen), chosen, boundary)
+        data = await _read_frame(state, instance, frame_number, chosen)
+        yield b"".join(_part(data, chosen, boundary))
     yield multipart.closing(boundary)
 
 
-def _part(data: bytes, chosen: Representation, boundary: str) -> bytes:
+def _part(data: bytes, chosen: Representation, boundary: str) -> tuple[bytes, bytes, bytes]:
     head = multipart.part_head(boundary, chosen.media_type, chosen.transfer_syntax_uid)
-    return b"".join((head, data, b"\r\n"))
+    return head, data, b"\r\n"
 
 
 async def _read_frame(

@@ -35,15 +35,9 @@ def empty_archive(directory: Path) -> Iterator[Archive]:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[Archive]:
-    """An empty archive."""
+    """An empty archive, for tests that break it or count what is in it."""
     with empty_archive(tmp_path) as opened:
         yield opened
-
-
-@pytest.fixture
-def client(archive: Archive) -> TestClient:
-    """A client of the empty archive."""
-    return make_client(archive)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +45,12 @@ def module_archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive
     """One archive for all tests of a module."""
     with empty_archive(tmp_path_factory.mktemp("archive")) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def client(module_archive: Archive) -> TestClient:
+    """A client of the module's archive."""
+    return make_client(module_archive)
 
 
 def make_client(archive: Archive) -> TestClient:
@@ -73,9 +73,9 @@ def store_dataset(
 def split_multipart(response: httpx.Response) -> list[tuple[dict[str, str], bytes]]:
     """Take an answer apart with the parser of the standard library, not ours."""
     head = f"Content-Type: {response.headers['content-type']}\r\n\r\n".encode()
-    message = BytesParser(policy=policy.HTTP).parsebytes(head + response.content)
+    message = BytesParser(policy=policy.compat32).parsebytes(head + response.content)
     assert message.is_multipart(), "not multipart"
     return [
         ({name.lower(): value for name, value in part.items()}, part.get_payload(decode=True))
-        for part in message.iter_parts()
+        for part in message.get_payload()
     ]

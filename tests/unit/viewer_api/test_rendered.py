@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from pacs.archive import Archive
+from tests.datasets import make_dataset
+from tests.unit.viewer_api.conftest import store_dataset
+
+STUDY, SERIES = "1.2.826.0.1.3680043.8.498.3", "1.2.826.0.1.3680043.8.498.3.1"
+# A ramp from 0 to 4080 in steps of 16, a stored value in each pixel of 16 x 16.
+RAMP = (np.arange(256, dtype="<u2") * 16).reshape(16, 16)
+FLAT = np.full((16, 16), 4000, "<u2")
+
+
+@pytest.fixture(scope="module")
+def ramp(module_archive: Archive) -> str:
+    """Path of an instance of two frames, the ramp and one of a single value."""
+    dataset = make_dataset(
+        NumberOfFrames=2,
+        PixelData=np.stack([RAMP, FLAT]).tobytes(),
+        WindowCenter="2048",
+        WindowWidth="4096",
+    )
+    return store_dataset(module_archive, dataset)
+
+
+def picture(client: TestClient, path: str) -> np.ndarray:
+    response = client.get(path, headers={"accept": "image/png"})
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "image/png"
+    return np.asarray(Image.open(io.BytesIO(response.content)))
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("image/jpeg", "image/jpeg"),
+        ("image/png", "image/png"),
+        ("*/*", "image/jpeg"),
+        ("image/webp, image/apng, image/*;q=0.8", "image/jpeg"),
+    ],
+)
+def test_a_picture_comes_in_the_type_that_is_accepted(
+    client: TestClient, ramp: str, accept: str, expected: str
+) -> None:
+    for suffix in ("/rendered", "/frames/1/rendered", "/thumbnail", "/frames/2/thumbnail"):
+        response = client.get(ramp + suffix, headers={"accept": accept})
+        assert response.headers["content-type"] == expected
+        assert Image.open(io.BytesIO(response.content)).size == (16, 16)
+
+
+def test_the_query_parameter_wins_over_the_multipart_header_that_ohif_sends(
+    client: TestClient, ramp: str
+) -> None:
+    header = {"accept": 'multipart/related; type="image/jpeg"'}
+    for suffix in ("/rendered?accept=image%2Fjpeg", "/thumbnail?accept=image/jpeg"):
+        assert client.get(ramp + suffix, headers=header).headers["content-type"] == "image/jpeg"
+    assert client.get(f"{ramp}/rendered", headers=header).status_code == 406
+
+
+def test_the_window_of_the_instance_is_used_unless_told_otherwise(client: TestClient, ramp: str) -> None:
+    shown = picture(client, f"{ramp}/rendered")
+    assert shown[0, 0] == 0
+    assert shown[15, 15] > 250
+    narrow = picture(client, f"{ramp}/rendered?window=2048,16,linear")
+    assert set(np.unique(narrow)) <= {0, 255} | set(range(256)) and (narrow[:7] == 0).all()
+    assert (narrow[9:] == 255).all()
+    assert not np.array_equal(picture(client, f"{ramp}/rendered?window=2048,2000,sigmoid"), shown)
+
+
+def test_the_frame_of_the_path_is_shown(client: TestClient, ramp: str) -> None:
+    assert len(np.unique(picture(client, f"{ramp}/frames/1/rendered"))) > 100
+    assert len(np.unique(picture(client, f"{ramp}/frames/2/rendered"))) == 1
+    assert np.array_equal(picture(client, f"{ramp}/rendered"), picture(client, f"{ramp}/frames/1/rendered"))
+
+
+def test_a_picture_fits_into_the_viewport_and_is_not_enlarged(client: TestClient, ramp: str) -> None:
+    assert picture(client, f"{ramp}/rendered?viewport=8,100").shape == (8, 8)
+    assert picture(client, f"{ramp}/rendered?viewport=512,512").shape == (16, 16)
+
+
+def test_a_region_looks_as_it_does_in_the_whole(client: TestClient, module_archive: Archive) -> None:
+    path = store_dataset(module_archive, make_dataset(PixelData=RAMP.tobytes()))  # has no window of its own
+    whole = picture(client, f"{path}/rendered")
+    region = picture(client, f"{path}/rendered?viewport=100,100,4,2,8,6")
+    np.testing.assert_array_equal(region, whole[2:8, 4:12])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "viewport=16,16,10,10,10,10",  # not within the image
+        "viewport=0,0",
+        "viewport=99999,99999",
+        "window=1",
+        "window=1,2,three",
+        "quality=0",
+        "quality=1e2",
+    ],
+)
+def test_bad_parameters_are_400(client: TestClient, ramp: str, query: str) -> None:
+    assert client.get(f"{ramp}/rendered?{query}").status_code == 400
+    assert client.get(f"{ramp}/frames/1/rendered?{query}").status_code == 400
+
+
+@pytest.mark.parametrize(("frames", "status"), [("0", 400), ("x", 400), ("3", 404), ("1,2", 501)])
+def test_one_frame_that_is_there_is_rendered(client: TestClient, ramp: str, frames: str, status: int) -> None:
+    assert client.get(f"{ramp}/frames/{frames}/rendered").status_code == status
+
+
+def test_quality_makes_a_smaller_jpeg(client: TestClient, module_archive: Archive) -> None:
+    noise = np.random.default_rng(1).integers(0, 4096, (16, 16)).astype("<u2")
+    path = store_dataset(module_archive, make_dataset(PixelData=noise.tobytes()))
+    sizes = [len(client.get(f"{path}/rendered?quality={quality}").content) for quality in (10, 100)]
+    assert sizes[0] < sizes[1]
+
+
+def test_a_picture_that_the_client_has_is_told_before_the_object_is_read(
+    client: TestClient, module_archive: Archive
+) -> None:
+    path = store_dataset(module_archive, make_dataset(PixelData=RAMP.tobytes()))
+    first = client.get(f"{path}/rendered?quality=50")
+    assert "immutable" in first.headers["cache-control"]
+    etag = {"if-none-match": first.headers["etag"]}
+    assert client.get(f"{path}/rendered?quality=51", headers=etag).status_code == 200
+    uids = path.split("/")[3::2]
+    module_archive.store.delete(module_archive.index.find_instances(*uids)[0].location.key)
+    assert client.get(f"{path}/rendered?quality=50", headers=etag).status_code == 304
+
+
+def test_a_study_and_a_series_are_shown_by_their_middle_image(
+    client: TestClient, module_archive: Archive
+) -> None:
+    for number in (1, 2, 3):
+        pixels = FLAT if number == 2 else RAMP
+        store_dataset(
+            module_archive,
+            make_dataset(
+                StudyInstanceUID=STUDY,
+                SeriesInstanceUID=SERIES,
+                SeriesNumber=2,
+                InstanceNumber=number,
+                PixelData=pixels.tobytes(),
+                WindowCenter="2048",
+                WindowWidth="4096",
+            ),
+        )
+    report = make_dataset(StudyInstanceUID=STUDY, SeriesNumber=1, PixelData=None, Modality="SR")
+    where = store_dataset(module_archive, report)
+    for path in (f"/dicom-web/studies/{STUDY}", f"/dicom-web/studies/{STUDY}/series/{SERIES}"):
+        shown = picture(client, f"{path}/thumbnail")
+        assert len(np.unique(shown)) == 1
+        response = client.get(f"{path}/thumbnail")
+        assert response.headers["cache-control"] == "private, no-cache"  # it changes when images arrive
+        etag = {"if-none-match": response.headers["etag"]}
+        assert client.get(f"{path}/thumbnail", headers=etag).status_code == 304
+    assert client.get(f"{where.partition('/instances')[0]}/thumbnail").status_code == 406
+
+
+def test_a_thumbnail_is_small_unless_told_otherwise(client: TestClient, module_archive: Archive) -> None:
+    large = make_dataset(Rows=400, Columns=200, PixelData=bytes(400 * 200 * 2))
+    path = store_dataset(module_archive, large)
+    assert picture(client, f"{path}/thumbnail").shape == (160, 80)
+    assert picture(client, f"{path}/thumbnail?viewport=50,50").shape == (50, 25)
+    assert picture(client, f"{path}/rendered").shape == (400, 200)
