@@ -21,6 +21,7 @@ from storage.store import ObjectStat, ObjectStore, StagedObject, check_range
 
 # One conditional PUT can never overwrite, so parts are for what is very large. S3 takes 5 GiB in one at most.
 MULTIPART_SIZE_BYTES = 1024**3
+_FIRST_READ_BYTES = 1024**2  # all of a CT or MR slice
 _READ_BUFFER_BYTES = 256 * 1024
 _WRITE_ATTEMPTS = 2
 
@@ -79,7 +80,7 @@ class S3Store(ObjectStore):
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading. The first request brings its size and, often, all that will be read."""
-        start, size_bytes = self._bucket.get_range(key, 0, _READ_BUFFER_BYTES)
+        start, size_bytes = self._bucket.get_range(key, 0, _FIRST_READ_BYTES)
 
         def read_range(offset: int, size: int) -> bytes:
             return self._bucket.get_range(key, offset, size)[0]
