@@ -15,6 +15,8 @@ MAX_CACHED_SIZE_BYTES: Final = 64 * 1024 * 1024
 # What lies under a SOP Instance UID never changes, so a frame and what is made of it do not either. Private:
 # for this user's browser only, not for a cache on the way (RFC 9111 5.2.2.7).
 IMMUTABLE: Final = "private, max-age=31536000, immutable"
+# How a frame is rendered changes with the software; then the tag does too, which names its version.
+RENDERED: Final = "private, max-age=86400"
 # A picture that stands for a study or a series changes while instances arrive.
 REVALIDATED: Final = "private, no-cache"
 

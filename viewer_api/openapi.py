@@ -14,6 +14,7 @@ _DESCRIPTIONS: Final[Mapping[int, str]] = {
     HTTPStatus.NOT_FOUND: "There is no such study, series, instance or frame",
     HTTPStatus.REQUEST_TIMEOUT: "The body did not come, or came too slowly",
     HTTPStatus.NOT_ACCEPTABLE: "Nothing acceptable can be sent; `available` lists what can",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "An instance is larger than what is taken in",
     HTTPStatus.CONFLICT: "None of the instances was stored",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is of another media type, or compressed",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The pixel data is damaged or contradicts its description",
@@ -33,49 +34,34 @@ _PROBLEM_SCHEMA: Final = {
 }
 _BINARY: Final = {"type": "string", "format": "binary"}
 
-SEARCH_PARAMETERS: Final = {
-    "parameters": [
-        {
-            "name": name,
-            "in": "query",
-            "required": False,
-            "description": description,
-            "schema": {"type": kind},
-        }
-        for name, kind, description in (
-            ("limit", "integer", "Results at most; 1000 unless told, and never more"),
-            ("offset", "integer", "Results to skip"),
-            ("includefield", "string", "Attributes to return besides: keywords or tags, or `all`"),
-            (
-                "fuzzymatching",
-                "boolean",
-                "Taken and ignored: names always match blind to case and diacritics",
-            ),
-            ("{attributeID}", "string", "A matching key: keyword or tag, nested ones as `Sequence.Keyword`"),
-        )
-    ]
-}
-RENDERING_PARAMETERS: Final = {
-    "parameters": [
-        {
-            "name": name,
-            "in": "query",
-            "required": False,
-            "description": description,
-            "schema": {"type": kind},
-        }
-        for name, kind, description in (
-            ("window", "string", "`center,width,function`; functions are linear, linear-exact and sigmoid"),
-            (
-                "viewport",
-                "string",
-                "`vw,vh` or `vw,vh,sx,sy,sw,sh`: what the image is to fit into, and its part",
-            ),
-            ("quality", "integer", "Of a JPEG: 1 to 100"),
-            ("accept", "string", "Comes before the Accept header field"),
-        )
-    ]
-}
+
+def _query_parameters(*described: tuple[str, str, str]) -> dict[str, Any]:
+    """Describe query parameters, each by its name, type and meaning."""
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": kind}}
+            for name, kind, text in described
+        ]
+    }
+
+
+_SEARCH: Final = (
+    ("limit", "integer", "Results at most; 1000 unless told, and never more"),
+    ("offset", "integer", "Results to skip"),
+    ("includefield", "string", "Attributes to return besides: keywords or tags, or `all`"),
+    ("fuzzymatching", "boolean", "Taken and ignored: names always match blind to case and diacritics"),
+    ("{attributeID}", "string", "A matching key: keyword or tag, nested ones as `Sequence.Keyword`"),
+)
+SEARCH_PARAMETERS: Final = _query_parameters(*_SEARCH)
+STUDY_LIST_PARAMETERS: Final = _query_parameters(
+    ("q", "string", "What was typed into the search box"), *_SEARCH
+)
+RENDERING_PARAMETERS: Final = _query_parameters(
+    ("window", "string", "`center,width,function`; functions are linear, linear-exact and sigmoid"),
+    ("viewport", "string", "`vw,vh` or `vw,vh,sx,sy,sw,sh`: what the image is to fit into, and its part"),
+    ("quality", "integer", "Of a JPEG: 1 to 100"),
+    ("accept", "string", "Comes before the Accept header field"),
+)
 
 
 def success(description: str, *media_types: str, **headers: str) -> dict[int | str, dict[str, Any]]:

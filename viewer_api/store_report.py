@@ -79,6 +79,11 @@ class StoreReport:
     failures: list[Failure] = field(default_factory=list)
 
     @property
+    def too_large(self) -> bool:
+        """Whether an instance was larger than what is taken in."""
+        return any(isinstance(failure.error, ObjectTooLarge) for failure in self.failures)
+
+    @property
     def status(self) -> HTTPStatus:
         """The status of the answer (PS3.18 Table 10.5.3-1); when to try again is 503 or 507."""
         if self.stored:
@@ -87,7 +92,7 @@ class StoreReport:
         if self.failures and all(failure.may_pass for failure in self.failures):
             full = isinstance(self.failures[0].error, StoreFull)
             return HTTPStatus.INSUFFICIENT_STORAGE if full else HTTPStatus.SERVICE_UNAVAILABLE
-        return HTTPStatus.CONFLICT
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE if self.too_large else HTTPStatus.CONFLICT
 
     def to_json(self, urls: DicomWebUrls) -> JsonDataset:
         """Write the Store Instances Response Module (PS3.18 Table I.1-1)."""

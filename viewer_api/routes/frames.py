@@ -53,9 +53,9 @@ async def retrieve_frames(
 ) -> Response:
     """Retrieve frames, as they are stored or decoded, each with its media type and transfer syntax.
 
-    Stored frames come in the media type of their transfer syntax (`image/jls` and so on), or as
-    `application/octet-stream; transfer-syntax=*`. `application/octet-stream` alone means decoded, little
-    endian samples. A single frame can also be had without multipart around it.
+    Stored frames come in the media type of their transfer syntax (`image/jls` and so on), also to a client
+    that takes anything, or as `application/octet-stream; transfer-syntax=*`. `application/octet-stream` alone
+    means decoded, little endian samples. A single frame can also be had without multipart around it.
     """
     frames = parse_frame_list(frame_list)
     uids = (study_instance_uid, series_instance_uid, sop_instance_uid)

@@ -10,10 +10,11 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from pacs import __version__
 from pacs.errors import NotFound
 from pacs.index.records import StoredInstance
 from pacs.retrieve import find_instances
-from viewer_api.caching import IMMUTABLE, REVALIDATED, cache_headers, make_etag, not_modified
+from viewer_api.caching import RENDERED, REVALIDATED, cache_headers, make_etag, not_modified
 from viewer_api.negotiation import Acceptable, AcceptableTypes, Representation
 from viewer_api.openapi import RENDERING_PARAMETERS, problems, success
 from viewer_api.params import Rendering, RenderingParameters, Viewport, parse_frame_list
@@ -162,7 +163,7 @@ async def _answer_frame(
     (instance,) = await run_in_threadpool(find_instances, state.archive, *uids)
     if frames[0] > instance.number_of_frames:
         raise NotFound(f"there is no frame {frames[0]}, only 1 to {instance.number_of_frames}")
-    return await _answer_picture(request, state, instance, frames[0], rendering, media_type, IMMUTABLE)
+    return await _answer_picture(request, state, instance, frames[0], rendering, media_type, RENDERED)
 
 
 async def _answer_representative(
@@ -189,7 +190,7 @@ async def _answer_picture(
     cache_control: str,
 ) -> Response:
     """Answer with a picture, or with 304 before anything of the object is read."""
-    etag = make_etag(instance.location.sha256, frame_number, rendering, media_type)
+    etag = make_etag(__version__, instance.location.sha256, frame_number, rendering, media_type)
     if (answer := not_modified(request, etag, cache_control)) is not None:
         return answer
     picture = state.rendered.get(etag)

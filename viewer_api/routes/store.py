@@ -50,6 +50,7 @@ router = APIRouter(
         HTTPStatus.NOT_ACCEPTABLE,
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.CONFLICT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
@@ -86,9 +87,8 @@ async def _store(
         report = await to_thread.run_sync(
             _store_parts, state.archive, parts, study_instance_uid, limiter=state.uploads
         )
-    except (HttpProblem, ArchiveError):
+    finally:
         await body.drain()
-        raise
     retry = report.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return Response(
         orjson.dumps(report.to_json(state.urls)),
@@ -120,6 +120,8 @@ def _store_parts(archive: Archive, parts: Iterator[Part], study_instance_uid: st
     try:
         for part in parts:
             _store_part(archive, part, study_instance_uid, report)
+            if report.too_large:
+                break  # there may be no end to it
     except MalformedMultipart as error:
         if not report.stored:
             raise  # 400: nothing is kept of what cannot be read

@@ -17,7 +17,7 @@ from viewer_api.caching import cache_headers, make_etag, not_modified
 from viewer_api.compression import HEADERS as GZIP_HEADERS
 from viewer_api.compression import accepts_gzip, compress
 from viewer_api.negotiation import AcceptableTypes
-from viewer_api.openapi import SEARCH_PARAMETERS, problems
+from viewer_api.openapi import STUDY_LIST_PARAMETERS
 from viewer_api.params import parse_study_list
 from viewer_api.problems import HttpProblem
 from viewer_api.routes.search import RESPONSES as SEARCH_RESPONSES
@@ -90,8 +90,8 @@ async def static_file(request: Request, path: str) -> Response:
 
 @router.get(
     "/api/studies",
-    responses=SEARCH_RESPONSES | problems(HTTPStatus.BAD_REQUEST),
-    openapi_extra=SEARCH_PARAMETERS,
+    responses=SEARCH_RESPONSES,
+    openapi_extra=STUDY_LIST_PARAMETERS,
 )
 def list_studies(request: Request, state: State, acceptable: AcceptableTypes) -> Response:
     """List studies, newest first, as the study list shows them.

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from email import policy
 from email.parser import BytesParser
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -24,8 +25,8 @@ BASE_URL = "http://127.0.0.1:8080"
 
 
 @contextmanager
-def empty_archive(directory: Path) -> Iterator[Archive]:
-    archive = open_archive(Settings(data_dir=directory, public_url="https://pacs.example.vn/xa"))
+def empty_archive(directory: Path, **settings: Any) -> Iterator[Archive]:
+    archive = open_archive(Settings(data_dir=directory, public_url="https://pacs.example.vn/xa", **settings))
     archive.index.migrate()
     try:
         yield archive

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from pacs.errors import IndexUnavailable, InvalidUid, ObjectTooLarge, Unsupporte
 from pacs.ingest import Disposition, StoreOutcome
 from storage.errors import StoreFull, StoreUnavailable
 from tests.datasets import encode_file, make_dataset
+from tests.unit.viewer_api.conftest import empty_archive, make_client
 from viewer_api.store_report import Failure, StoreReport
 from viewer_api.urls import DicomWebUrls
 
@@ -214,6 +216,15 @@ def test_a_body_may_come_in_pieces(client: TestClient) -> None:
     assert post(client, pieces()).status_code == 200
 
 
+def test_an_instance_that_is_too_large_ends_the_request(tmp_path: Path) -> None:
+    with empty_archive(tmp_path, max_object_size_bytes=1 << 20) as archive:
+        huge = make_dataset(Rows=1024, Columns=1024, PixelData=bytes(2 << 20))
+        response = post(make_client(archive), compose(encode_file(huge), encode_file(make_dataset())))
+        assert response.status_code == 413
+        assert reasons(response.json()) == [0xA700]
+        assert list(archive.store.list()) == []
+
+
 OUTCOME = StoreOutcome(Disposition.STORED, "1.2", "1.3", "1.4", "1.5")
 
 
@@ -226,7 +237,8 @@ OUTCOME = StoreOutcome(Disposition.STORED, "1.2", "1.3", "1.4", "1.5")
         ([StoreUnavailable("x"), IndexUnavailable("x")], [], 503),
         ([StoreFull("x"), StoreUnavailable("x")], [], 507),
         ([StoreFull("x"), InvalidUid("x")], [], 409),
-        ([ObjectTooLarge("x")], [], 409),
+        ([ObjectTooLarge("x")], [], 413),
+        ([ObjectTooLarge("x")], [OUTCOME], 202),
     ],
 )
 def test_the_status_says_whether_to_try_again(

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from pacs.archive import Archive, open_archive
-from pacs.settings import Settings
+from pacs.archive import Archive
 from tests.datasets import encode_file, make_dataset
+from tests.unit.viewer_api.conftest import empty_archive
 from viewer_api.app import create_app
 
 HEADERS = [
@@ -21,12 +21,10 @@ PART = b"--stow\r\nContent-Type: application/dicom\r\n\r\n"
 
 
 @pytest.fixture
-def impatient(tmp_path: Path) -> Any:
+def impatient(tmp_path: Path) -> Iterator[Archive]:
     """An archive that waits a twentieth of a second for a sender."""
-    archive = open_archive(Settings(data_dir=tmp_path, network_timeout_s=0.05))
-    archive.index.migrate()
-    yield archive
-    archive.close()
+    with empty_archive(tmp_path, network_timeout_s=0.05) as archive:
+        yield archive
 
 
 def post(archive: Archive, receive: Callable[[], Awaitable[dict[str, Any]]]) -> list[dict[str, Any]]:
