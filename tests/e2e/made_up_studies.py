@@ -52,7 +52,7 @@ def loop_study() -> list[Dataset]:
     _become_instance(instance, UltrasoundMultiFrameImageStorage, 1)
     frames = np.zeros((NUMBER_OF_FRAMES, SIDE, SIDE, 3), np.uint8)
     for frame in range(NUMBER_OF_FRAMES):
-        frames[frame, :, 10 * frame : 10 * frame + 10] = (250, 180, 60)
+        frames[frame, :, 24 + 6 * frame : 30 + 6 * frame] = (250, 180, 60)
     instance.NumberOfFrames, instance.FrameTime = NUMBER_OF_FRAMES, "50"
     instance.FrameIncrementPointer = 0x00181063
     instance.SamplesPerPixel, instance.PhotometricInterpretation, instance.PlanarConfiguration = 3, "RGB", 0

@@ -99,8 +99,8 @@ def words(browser: Browser, corner: str) -> str:
 
 def wait_for_slice(browser: Browser, number: int) -> tuple[int, int]:
     """Wait until a slice is drawn; return how many pixels are lit, and the sum of the picture."""
-    expected = {"state": "ready", "slice": str(number)}
-    wait_until(browser, lambda: state(browser).items() >= expected.items(), f"slice {number} is drawn")
+    drawn = f"#stage[data-state=ready][data-slice='{number}'][aria-busy=false]"
+    wait_until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, drawn), f"slice {number} is drawn")
     lit, total = browser.execute_script(LOOK)
     return lit, total
 

@@ -78,6 +78,11 @@ export async function searchForStudy(studyInstanceUid) {
   return study ?? null;
 }
 
+/** What the index knows of the instances of a series: at once, where their metadata may take seconds. */
+export function searchForInstances(studyInstanceUid, seriesInstanceUid) {
+  return request(`${seriesPath(studyInstanceUid, seriesInstanceUid)}/instances`, DICOM_JSON, readDatasets);
+}
+
 /** The data sets of all instances of a series, without pixels. */
 export function retrieveMetadata(studyInstanceUid, seriesInstanceUid) {
   return request(`${seriesPath(studyInstanceUid, seriesInstanceUid)}/metadata`, DICOM_JSON, readDatasets);

@@ -73,8 +73,9 @@ export class SeriesStrip {
 
   #thumbnailAddress({ series, stack, isPart }) {
     const uid = text(series, "SeriesInstanceUID");
+    const middle = stack?.slices[Math.floor(stack.slices.length / 2)];
     const path = isPart
-      ? instancePath(this.#studyInstanceUid, uid, stack.slices[0].sopInstanceUid)
+      ? instancePath(this.#studyInstanceUid, uid, middle.sopInstanceUid)
       : seriesPath(this.#studyInstanceUid, uid);
     return `${path}/${THUMBNAIL}`;
   }

@@ -46,17 +46,25 @@ export class StackViewport {
 
   /**
    * Show a stack of images. `instanceAddress(slice)` tells where the archive keeps a slice's instance,
-   * `modality` is the series'. Window, view and inversion start afresh.
+   * `modality` is the series'. If the slice on show is one of the stack, more is known of the same images:
+   * slice, window and view stay; else they start afresh.
    */
   show(stack, { instanceAddress, modality }) {
+    const place = this.#stack === null ? -1 : placeOf(this.slice, stack.slices);
+    const drawnPlace = this.#drawn === null ? -1 : placeOf(this.drawn.slice, stack.slices);
     this.#stack = { slices: stack.slices, instanceAddress, modality };
-    this.#index = 0;
+    this.#index = Math.max(0, place);
+    if (drawnPlace >= 0) this.#drawn.index = drawnPlace;
+    else this.#blank();
+    if (place < 0) this.#startAfresh();
+    this.#refresh();
+  }
+
+  #startAfresh() {
     this.#isPlaying = false;
     this.#isInverted = false;
     this.#window = null;
     this.#view = INITIAL_VIEW;
-    this.#blank();
-    this.#refresh();
   }
 
   /** Show nothing and fetch nothing. */
@@ -307,4 +315,9 @@ export class StackViewport {
     const { columns, rows } = dimensions(slice);
     return displaySize(columns, rows, pixelSize(slice));
   }
+}
+
+/** Where in `slices` the same frame of the same instance is, or -1. */
+function placeOf({ sopInstanceUid, frameNumber }, slices) {
+  return slices.findIndex((slice) => slice.sopInstanceUid === sopInstanceUid && slice.frameNumber === frameNumber);
 }

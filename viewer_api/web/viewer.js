@@ -1,6 +1,13 @@
 /** The viewer page: opens the study that the address names, and joins strip, stage, tools and keys. */
 
-import { RequestFailure, instancePath, retrieveMetadata, searchForSeries, searchForStudy } from "./api.js";
+import {
+  RequestFailure,
+  instancePath,
+  retrieveMetadata,
+  searchForInstances,
+  searchForSeries,
+  searchForStudy,
+} from "./api.js";
 import { Cine } from "./cine.js";
 import { number, personName, text } from "./dicom-json.js";
 import { byId, element, isolated } from "./dom.js";
@@ -99,18 +106,32 @@ async function open(entry) {
   viewport.clear();
   if (entry.stack !== null) return showStack(entry);
   say(() => quietCard(t("viewer.loading")));
+  preview(entry);
   try {
     const [first] = await expand(entry);
-    return chosen === entry ? open(first) : undefined;
+    if (chosen !== entry) return undefined;
+    chosen = first;
+    return showStack(first);
   } catch (error) {
-    return chosen === entry ? say(() => failureCard(t("viewer.error.title"), reason(error), () => open(entry))) : undefined;
+    if (chosen !== entry) return undefined;
+    viewport.clear();
+    return say(() => failureCard(t("viewer.error.title"), reason(error), () => open(entry)));
   }
+}
+
+/** Show the images of a series by what the index knows of them, until their metadata is there. */
+async function preview(entry) {
+  const instances = await searchForInstances(studyInstanceUid, seriesOf(entry)).catch(() => []);
+  const [stack] = stacksOfSeries(instances.map((instance) => ({ ...study, ...entry.series, ...instance })));
+  if (chosen === entry && stack?.kind === "images") showStack({ series: entry.series, stack });
 }
 
 /** Put the stacks of a series into the strip, in the place of its entry, and return their entries. */
 async function expand(entry) {
-  const instances = await retrieveMetadata(studyInstanceUid, text(entry.series, "SeriesInstanceUID"));
-  const stacks = stacksOfSeries(instances);
+  // Of objects that are not shown, the index knows enough; a document's metadata tells where the document is.
+  const modality = text(entry.series, "Modality");
+  const isNameEnough = objectIconOfModality(modality) !== null && modality !== "DOC";
+  const stacks = stacksOfSeries(await (isNameEnough ? searchForInstances : retrieveMetadata)(studyInstanceUid, seriesOf(entry)));
   if (stacks.length === 0) throw new RequestFailure("missing");
   const known = stacks.map((stack) => ({ series: entry.series, stack, isPart: stacks.length > 1 }));
   entries = entries.flatMap((each) => (each === entry ? known : [each]));
@@ -125,9 +146,13 @@ function showStack({ series, stack }) {
   return viewport.show(stack, { instanceAddress, modality: text(series, "Modality") });
 }
 
+function seriesOf({ series }) {
+  return text(series, "SeriesInstanceUID");
+}
+
 /** Where the archive keeps the instance of a slice (or object) of the chosen series. */
 function instanceAddress({ sopInstanceUid }) {
-  return instancePath(studyInstanceUid, text(chosen.series, "SeriesInstanceUID"), sopInstanceUid);
+  return instancePath(studyInstanceUid, seriesOf(chosen), sopInstanceUid);
 }
 
 function scroll(steps) {
@@ -155,6 +180,7 @@ function renderNow() {
   toolbar.render();
   const { state, index, count } = viewport;
   stageNode.dataset.state = message === null ? state : "message";
+  stageNode.setAttribute("aria-busy", String(chosen?.stack === null));
   stageNode.dataset.slice = String((viewport.drawn?.index ?? index) + 1);
   stageNode.setAttribute("aria-label", count > 0 ? t("viewer.image_of", { n: index + 1, count }) : t("viewer.stage"));
   renderCard(message ?? viewport.failure);

@@ -44,9 +44,9 @@ export function defaultWindow(slice) {
   return items(slice.dataset, "VOILUTSequence").length > 0 ? null : (fileWindows(slice)[0] ?? null);
 }
 
-/** Whether a window means anything: one sample for each pixel, and no palette. */
+/** Whether a window means anything: one sample for each pixel, and no palette. Not known before the metadata is. */
 export function isWindowed({ dataset }) {
-  return (number(dataset, "SamplesPerPixel") ?? 1) === 1 && text(dataset, "PhotometricInterpretation") !== "PALETTE COLOR";
+  return number(dataset, "SamplesPerPixel") === 1 && text(dataset, "PhotometricInterpretation") !== "PALETTE COLOR";
 }
 
 /** Whether the lowest value is shown white (PS3.3 C.7.6.3.1.2, C.11.6). */
