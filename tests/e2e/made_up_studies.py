@@ -11,6 +11,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import (
     BasicTextSRStorage,
     CTImageStorage,
+    EncapsulatedPDFStorage,
     ExplicitVRLittleEndian,
     JPEGBaseline8Bit,
     UltrasoundMultiFrameImageStorage,
@@ -76,6 +77,15 @@ def report_study() -> list[Dataset]:
     return [instance]
 
 
+def document_study() -> list[Dataset]:
+    """A PDF document, or what begins like one."""
+    instance = _study("ĐẶNG^QUỐC BẢO", "BN0006", "DOC", StudyDescription="Giấy cam đoan")
+    _become_instance(instance, EncapsulatedPDFStorage, 1)
+    instance.MIMETypeOfEncapsulatedDocument = "application/pdf"
+    instance.EncapsulatedDocument = b"%PDF-1.7\n" + bytes(5001)
+    return [instance]
+
+
 def hostile_study() -> list[Dataset]:
     """Markup in everything that a page shows."""
     slices = ct_study(MARKUP, "<b onclick=alert(1)>", StudyDescription=MARKUP, InstitutionName=MARKUP)
@@ -86,7 +96,14 @@ def hostile_study() -> list[Dataset]:
 
 def all_studies() -> Iterator[Dataset]:
     """Every instance of the studies above."""
-    for study in (ct_study(), damaged_study(), loop_study(), report_study(), hostile_study()):
+    for study in (
+        ct_study(),
+        damaged_study(),
+        loop_study(),
+        report_study(),
+        document_study(),
+        hostile_study(),
+    ):
         yield from study
 
 

@@ -136,7 +136,7 @@ def test_every_image_of_the_list_has_a_thumbnail(browser, archive):
     )
     wait_until(browser, lambda: browser.execute_script(loaded), "all thumbnails are there")
     with_image = [row for row in rows(browser) if row.find_elements(By.CSS_SELECTOR, ".thumbnail img")]
-    assert len(with_image) == len(rows(browser)) - 1  # the report has none
+    assert len(with_image) == len(rows(browser)) - 2  # the report and the document have none
 
 
 def test_a_search_without_diacritics_finds_the_name_that_has_them(browser, archive):
@@ -304,22 +304,29 @@ def test_a_loop_plays_and_stops(browser, archive):
     assert lit > 0
 
 
-def test_an_object_without_pixels_says_what_it_is_and_can_be_downloaded(browser, archive):
-    open_viewer(browser, archive, "VÕ THỊ HỒNG NHUNG")
-    card = wait_until(
-        browser,
-        lambda: next(iter(browser.find_elements(By.CSS_SELECTOR, ".message-card")), None),
-        "the object is described",
-    )
-    assert "Báo cáo có cấu trúc" in card.text
-    address = card.find_element(By.CSS_SELECTOR, "a[download]").get_attribute("href")
-    begin = """
-      const response = await fetch(given[0]);
-      const prefix = new Uint8Array(await response.arrayBuffer()).slice(128, 132);
+@pytest.mark.parametrize(
+    ("name", "told", "link", "media_type", "offset", "magic"),
+    [
+        ("VÕ THỊ HỒNG NHUNG", "Báo cáo có cấu trúc", "DICOM", "application/dicom", 128, "DICM"),
+        ("ĐẶNG QUỐC BẢO", "Tài liệu PDF", "DICOM", "application/dicom", 128, "DICM"),
+        ("ĐẶNG QUỐC BẢO", "Tài liệu PDF", "application/pdf", "application/pdf", 0, "%PDF"),
+    ],
+)
+def test_an_object_without_pixels_says_what_it_is_and_can_be_downloaded(
+    browser, archive, name, told, link, media_type, offset, magic
+):
+    open_viewer(browser, archive, name)
+    wait_until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".message-card a"), "it is described")
+    card = browser.find_element(By.CSS_SELECTOR, ".message-card")
+    assert told in card.text
+    address = card.find_element(By.XPATH, f".//a[contains(., '{link}')]").get_attribute("href")
+    download = """
+      const response = await fetch(given[0], { headers: { Accept: 'text/html,*/*;q=0.8' } });
+      const begin = new Uint8Array(await response.arrayBuffer()).slice(given[1], given[1] + 4);
       const [type] = response.headers.get('content-type').split(';');
-      return [response.status, type, String.fromCharCode(...prefix)];
+      return [response.status, type, String.fromCharCode(...begin)];
     """
-    assert browser.run(begin, address) == [200, "application/dicom", "DICM"]
+    assert browser.run(download, address, offset) == [200, media_type, magic]
 
 
 def test_a_damaged_image_says_why_and_the_others_can_still_be_seen(browser, archive):

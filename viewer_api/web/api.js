@@ -108,7 +108,7 @@ export function renderedFrameAddress(instance, frameNumber, { window = null, siz
   return `${instance}/frames/${frameNumber}/rendered?${query.join("&")}`;
 }
 
-/** The address at which a browser downloads the DICOM file as it is kept. */
-export function downloadAddress(instance) {
-  return `${instance}?accept=${encodeURIComponent("application/dicom")}`;
+/** The address at which a browser, which asks for HTML first, gets this media type alone and not in parts. */
+export function downloadAddress(path, mediaType) {
+  return `${path}?accept=${encodeURIComponent(mediaType)}`;
 }

@@ -3,14 +3,17 @@
 // Controls, zero-width marks and bidirectional overrides have no place in a name; the <bdi> does the isolation.
 const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
 
+const LONGEST_TEXT = 256; // the longest short text of the Standard, PN, has 3 times 64 characters
+
 /** A DICOM person name for reading: `NGUYỄN^VĂN ĐỨC` becomes `NGUYỄN VĂN ĐỨC` (PS3.5 6.2.1.1). */
 export function formatPersonName(name) {
   return plain(name.replaceAll("^", " "));
 }
 
-/** Text of a device on one line: without invisible characters, spaces joined. */
+/** Text of a device on one line: without invisible characters, spaces joined, not longer than anyone reads. */
 export function plain(value) {
-  return value.replace(/[\t\r\n]/g, " ").replace(INVISIBLE, "").replace(/ {2,}/g, " ").trim();
+  const text = value.slice(0, 4 * LONGEST_TEXT).replace(/[\t\r\n]/g, " ").replace(INVISIBLE, "").replace(/ {2,}/g, " ").trim();
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
 }
 
 /** Parts of a DICOM date: `20261120`, or the old `2026.11.20`; null where it is no date (PS3.5 6.2, DA). */

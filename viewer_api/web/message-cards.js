@@ -29,8 +29,8 @@ export function imageFailureCard(sentence, instanceAddress, retry) {
 /** An object without pixels: what it is, its document if it carries one, and its file. */
 export function objectCard(dataset, series, instanceAddress) {
   const kind = objectKind(dataset);
+  const type = plain(text(dataset, "MIMETypeOfEncapsulatedDocument"));
   const address = ownAddress(bulkDataUri(dataset, "EncapsulatedDocument"));
-  const type = text(dataset, "MIMETypeOfEncapsulatedDocument");
   return card(
     kind.icon,
     element("h2", { text: t(kind.name) }),
@@ -39,7 +39,7 @@ export function objectCard(dataset, series, instanceAddress) {
     element(
       "div",
       { class: "message-actions" },
-      address && downloadLink(address, t("viewer.download.document", { type })),
+      address && downloadLink(downloadAddress(address, type), t("viewer.download.document", { type })),
       originalLink(instanceAddress),
     ),
   );
@@ -54,7 +54,7 @@ function retryButton(retry) {
 }
 
 function originalLink(instanceAddress) {
-  return downloadLink(downloadAddress(instanceAddress), t("viewer.download"));
+  return downloadLink(downloadAddress(instanceAddress, "application/dicom"), t("viewer.download"));
 }
 
 function downloadLink(href, words) {
@@ -67,8 +67,8 @@ function downloadLink(href, words) {
  */
 function ownAddress(address) {
   try {
-    const { pathname, search } = new URL(address, location.href);
-    return pathname.startsWith(`${DICOM_WEB}/`) ? pathname + search : null;
+    const { pathname } = new URL(address, location.href);
+    return pathname.startsWith(`${DICOM_WEB}/`) ? pathname : null;
   } catch {
     return null;
   }

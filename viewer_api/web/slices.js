@@ -9,6 +9,7 @@
 import { frameGroup, number, numbers, text } from "./dicom-json.js";
 
 const PARALLEL = 0.99;
+const LARGEST_STACK = 20_000; // frames; what a file claims may be a mistake, or meant to harm
 
 /** The stacks of a series, from the data sets of its instances. */
 export function stacksOfSeries(instances) {
@@ -76,8 +77,9 @@ export function dimensions({ dataset }) {
   return { columns: number(dataset, "Columns"), rows: number(dataset, "Rows") };
 }
 
+/** Number of Frames, as far as a browser can hold a list of them. */
 export function numberOfFrames(dataset) {
-  return Math.max(1, number(dataset, "NumberOfFrames") ?? 1);
+  return Math.min(LARGEST_STACK, Math.max(1, Math.trunc(number(dataset, "NumberOfFrames") ?? 1)));
 }
 
 function isImage(dataset) {

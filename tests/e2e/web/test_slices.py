@@ -97,6 +97,14 @@ def test_every_loop_is_a_stack_of_its_own_and_objects_come_last(evaluate):
 
 
 @pytest.mark.parametrize(
+    ("claimed", "believed"), [(2_000_000_000, 20_000), (-3, 1), (0, 1), (2.7, 2), ("x", 1)]
+)
+def test_a_number_of_frames_is_believed_within_reason(evaluate, claimed, believed):
+    body = "return (await import('/slices.js')).numberOfFrames({ '00280008': { Value: [given[0]] } });"
+    assert evaluate(body, claimed) == believed
+
+
+@pytest.mark.parametrize(
     ("attributes", "expected"),
     [
         ({"00280030": attribute("DS", 0.5, 0.25)}, [0.5, 0.25, "mm", False]),

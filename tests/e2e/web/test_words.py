@@ -71,6 +71,11 @@ def test_names_are_read_without_carets_and_without_invisible_characters(evaluate
     assert evaluate("return (await import('/format.js')).formatPersonName(given[0]);", written) == read
 
 
+def test_a_text_without_end_is_cut(evaluate):
+    body = "return (await import('/format.js')).formatPersonName('Ă'.repeat(1e7)).length;"
+    assert evaluate(body) == 257
+
+
 @pytest.mark.parametrize(
     ("value", "language", "expected"),
     [
