@@ -236,7 +236,7 @@ export const MESSAGES = {
     "viewer.scrubber": "Choose an image of the series",
     "viewer.tools": "Viewing tools",
     "viewer.drag": "Drag to",
-    "viewer.lossy": "JPEG – compressed, not for measurement",
+    "viewer.lossy": "JPEG – compressed, do not measure",
     "viewer.detector": "at detector",
     "viewer.download": "Download the original (DICOM)",
     "viewer.download.document": "Download the document ({type})",
