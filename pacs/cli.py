@@ -103,7 +103,8 @@ def web(supervisor_fd: SupervisorFd = None) -> None:
     """
     from viewer_api.server import serve
 
-    with _process(supervisor_fd) as (archive, ready):
+    # The server has handlers of its own while it runs; ours let the process end as one that was asked to.
+    with _process(supervisor_fd) as (archive, ready), _stopped_by_signals(lambda: None):
         serve(archive, ready)
 
 

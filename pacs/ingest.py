@@ -12,14 +12,22 @@ from pacs.codes.tagging import DatasetCode
 from pacs.dicom.instance import InstanceAttributes, read_instance
 from pacs.dicom.object_keys import ObjectName
 from pacs.dicom.part10 import encode_file_meta, split_part10
+from pacs.dicom.sop_classes import is_storage_sop_class
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax
 from pacs.dicom.uids import parse_uid
-from pacs.errors import ObjectTooLarge, SopClassMismatch, UnreadableInstance, UnsupportedTransferSyntax
+from pacs.errors import (
+    ObjectTooLarge,
+    SopClassMismatch,
+    UnreadableInstance,
+    UnsupportedSopClass,
+    UnsupportedTransferSyntax,
+)
 from pacs.index.records import InstanceRecord, ObjectLocation, ProcedureCode, RequestAttributes
 from pacs.index.writer import WriteOutcome
 from storage.store import Buffer, StagedObject
 
 _COPY_SIZE_BYTES = 1 << 20
+_HEAD_SIZE_BYTES = 1 << 17  # more than any File Meta Information that is taken
 
 
 class Disposition(Enum):
@@ -94,7 +102,7 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
         The data set cannot be understood; nothing was kept. (InvalidUid where a UID is the reason.)
     pacs.errors.SopClassMismatch
         The data set names another SOP Class, Instance or study than the message.
-    pacs.errors.UnsupportedTransferSyntax, pacs.errors.ObjectTooLarge
+    pacs.errors.UnsupportedSopClass, pacs.errors.UnsupportedTransferSyntax, pacs.errors.ObjectTooLarge
         Not accepted here.
     pacs.errors.IndexUnavailable, storage.errors.StoreFull, storage.errors.StoreUnavailable
         Not acknowledged, and not visible; the same request may succeed later. (An object that became durable
@@ -102,6 +110,8 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
     """
     syntax = _known_syntax(incoming.transfer_syntax_uid)
     claimed = parse_uid(incoming.sop_class_uid), parse_uid(incoming.sop_instance_uid)
+    if not is_storage_sop_class(claimed[0], accept_unknown=archive.settings.accept_unknown_sop_classes):
+        raise UnsupportedSopClass("the SOP Class is not one that is stored here")
     with archive.store.stage() as staged:
         staged.write(encode_file_meta(*claimed, syntax.uid))
         dataset_offset = staged.size_bytes
@@ -133,10 +143,10 @@ def adopt_object(archive: Archive, key: str) -> StoreOutcome:
         while piece := stored.read(_COPY_SIZE_BYTES):
             copy.write(piece)
         sha256 = copy.sha256()
-        with copy.view() as view:
-            meta, dataset = split_part10([view])
-            size_bytes = copy.size_bytes
-            dataset_offset = size_bytes - sum(len(piece) for piece in dataset)
+        size_bytes = copy.size_bytes
+        with copy.view() as view, view[:_HEAD_SIZE_BYTES] as head:
+            meta, behind = split_part10([head])
+            dataset_offset = len(head) - sum(len(piece) for piece in behind)
         syntax = _known_syntax(meta.transfer_syntax_uid)
         attributes = _read(archive, copy, dataset_offset, syntax)
     if _name(attributes, sha256).key() != key:

@@ -15,11 +15,11 @@ import pytest
 
 from pacs.archive import Archive, open_archive
 from pacs.settings import KNOWN_VARIABLES, Settings
-from tests.servers import S3Server, postgresql, seaweedfs
+from tests.servers import postgresql, shared_seaweedfs
 
 _BUCKET = "filmless"
 
-# The servers start when the first test needs them and serve all tests of this process.
+# PostgreSQL starts when the first test needs it and serves all tests of this process, as the S3 server does.
 _running = ExitStack()
 atexit.register(_running.close)
 
@@ -45,8 +45,8 @@ def servers(folder: Path) -> Iterator[Backend]:
     environment = {
         "FILMLESS_DATA_DIR": str(folder / "data"),
         "FILMLESS_DATABASE_URL": _execute(f'CREATE DATABASE "{name}"').replace("/postgres", f"/{name}"),
-        "FILMLESS_STORE_URL": _s3_server().store_url(_BUCKET, name),
-        **_s3_server().environment,
+        "FILMLESS_STORE_URL": shared_seaweedfs().store_url(_BUCKET, name),
+        **shared_seaweedfs().environment,
     }
     yield Backend("postgresql-s3", environment)
     _execute(f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -65,11 +65,6 @@ def _execute(statement: str) -> str:
 @lru_cache(maxsize=1)
 def _postgresql_url() -> str:
     return _running.enter_context(postgresql())
-
-
-@lru_cache(maxsize=1)
-def _s3_server() -> S3Server:
-    return _running.enter_context(seaweedfs())
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
+from pacs.dicom.sop_classes import is_storage_sop_class
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.dimse.association import Association, Operation
 from pacs.dimse.command import CommandField, Element
-from pacs.dimse.contexts import is_storage_sop_class
 from pacs.dimse.message import Message
 from pacs.dimse.statuses import SUCCESS, Status, StatusCode
 from pacs.errors import UnsupportedSopClass

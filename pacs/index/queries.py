@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Row, Select, bindparam, select
 
 from pacs.dicom.attributes import ATTRIBUTES, Attribute, Level
 from pacs.index.conditions import TABLES, key_condition, text_conditions
@@ -66,12 +67,25 @@ def find_instances(
     ------
     pacs.errors.IndexUnavailable
     """
-    conditions = [study.c.study_instance_uid == study_instance_uid]
-    if series_instance_uid is not None:
-        conditions.append(series.c.series_instance_uid == series_instance_uid)
-    if sop_instance_uid is not None:
-        conditions.append(instance.c.sop_instance_uid == sop_instance_uid)
-    statement = (
+    uids = {
+        "study_uid": study_instance_uid,
+        "series_uid": series_instance_uid,
+        "sop_uid": sop_instance_uid,
+    }
+    statement = _instances_statement(series_instance_uid is not None, sop_instance_uid is not None)
+    with reading(engine) as connection:
+        return [_stored_instance(row) for row in connection.execute(statement, uids)]
+
+
+@cache
+def _instances_statement(of_series: bool, one: bool) -> Select[Any]:
+    """Build a statement once: it runs for every frame, and building it costs more than running it."""
+    conditions = [study.c.study_instance_uid == bindparam("study_uid")]
+    if of_series:
+        conditions.append(series.c.series_instance_uid == bindparam("series_uid"))
+    if one:
+        conditions.append(instance.c.sop_instance_uid == bindparam("sop_uid"))
+    return (
         select(instance, study.c.study_instance_uid, series.c.series_instance_uid)
         .select_from(_joined(Level.INSTANCE))
         .where(*conditions)
@@ -82,8 +96,6 @@ def find_instances(
             instance.c.id,
         )
     )
-    with reading(engine) as connection:
-        return [_stored_instance(row) for row in connection.execute(statement)]
 
 
 def known_object_keys(engine: Engine, sop_instance_uids: Sequence[str]) -> set[str]:

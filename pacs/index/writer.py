@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, select, update
+from sqlalchemy import Connection, Engine, Table, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pacs.dicom.attributes import ATTRIBUTES, Level, Matching
@@ -23,7 +23,7 @@ from pacs.index.models import (
     study,
 )
 from pacs.index.names import fold_name
-from pacs.index.records import InstanceRecord
+from pacs.index.records import InstanceRecord, ProcedureCode
 
 _FOLDED = {
     level: tuple(
@@ -146,7 +146,7 @@ def _count(connection: Connection, study_ref: int, series_ref: int) -> None:
 
 
 def _add_codes(connection: Connection, record: InstanceRecord, study_ref: int, series_ref: int) -> None:
-    for code in record.procedure_codes:
+    for code in _codes_to_add(connection, record, study_ref):
         _insert_if_new(
             connection,
             procedure_code,
@@ -168,6 +168,18 @@ def _add_codes(connection: Connection, record: InstanceRecord, study_ref: int, s
                 "scheduled_procedure_step_id": item.scheduled_procedure_step_id or "",
             },
         )
+
+
+def _codes_to_add(connection: Connection, record: InstanceRecord, study_ref: int) -> Sequence[ProcedureCode]:
+    """Let codes that objects carry win over those that a site rule gave to other objects of the study."""
+    of_study = procedure_code.c.study_ref == study_ref
+    if any(code.origin == "sequence" for code in record.procedure_codes):
+        connection.execute(delete(procedure_code).where(of_study, procedure_code.c.origin == "rule"))
+    elif record.procedure_codes:
+        carried = select(procedure_code.c.id).where(of_study, procedure_code.c.origin == "sequence")
+        if connection.scalar(carried.limit(1)) is not None:
+            return ()
+    return record.procedure_codes
 
 
 def _add_conflict(connection: Connection, record: InstanceRecord, received_at: datetime) -> None:

@@ -290,3 +290,11 @@ def test_a_database_that_is_away_is_unavailable() -> None:
         index.write(make_record())
     with pytest.raises(IndexUnavailable):
         index.check()
+
+
+def test_a_code_that_an_object_carries_wins_over_one_of_a_site_rule(archive: Archive) -> None:
+    carried = ProcedureCode("18.0119.0028", "99BYT", "Chụp X-quang ngực thẳng", "sequence")
+    guessed = ProcedureCode("18.0192.0041", "99BYT", "CLVT ngực", "rule")
+    for number, code in enumerate((guessed, carried, guessed), start=1):
+        archive.index.write(make_record(number, codes=(code,)))
+    assert archive.index.search(Query(Level.STUDY)).matches[0].procedure_codes == [carried]

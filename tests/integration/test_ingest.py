@@ -20,6 +20,7 @@ from pacs.errors import (
     ObjectTooLarge,
     SopClassMismatch,
     UnreadableInstance,
+    UnsupportedSopClass,
     UnsupportedTransferSyntax,
 )
 from pacs.index.records import Query, SearchResult
@@ -138,6 +139,7 @@ def test_a_deflated_instance_is_indexed_and_kept_deflated(archive: Archive) -> N
         ({"StudyInstanceUID": "1.2.3"}, {"sop_instance_uid": "../../../etc/passwd"}, InvalidUid),
         ({}, {"sop_instance_uid": "1.2.3"}, SopClassMismatch),
         ({}, {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.4"}, SopClassMismatch),
+        ({}, {"sop_class_uid": "1.2.840.10008.1.3.10"}, UnsupportedSopClass),
         ({}, {"transfer_syntax_uid": "1.2.3"}, UnsupportedTransferSyntax),
         ({}, {"transfer_syntax_uid": DEFLATED}, UnreadableInstance),
     ],

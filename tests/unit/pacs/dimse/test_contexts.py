@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from pynetdicom import sop_class
 
+from pacs.dicom.sop_classes import is_storage_sop_class
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
-from pacs.dimse.contexts import choose_transfer_syntax, is_storage_sop_class, negotiate
+from pacs.dimse.contexts import choose_transfer_syntax, negotiate
 from pacs.dimse.pdu import ContextResult, ProposedContext
 from tests.unit.pacs.dimse.wire import CT_IMAGE_STORAGE, EXPLICIT, IMPLICIT, JPEG_LOSSLESS, STUDY_ROOT_FIND
 
