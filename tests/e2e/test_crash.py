@@ -21,7 +21,6 @@ from tests.e2e.archive_process import ArchiveProcess, running_up
 from tests.e2e.raw_sender import RawInstance, associated, send
 
 EXPLICIT = "1.2.840.10008.1.2.1"
-ROUNDS = 4
 BACK_WITHIN_S = 30.0
 
 
@@ -72,16 +71,20 @@ def wait_until(condition: Callable[[], object], within_s: float = BACK_WITHIN_S)
         time.sleep(0.02)
 
 
+@pytest.mark.parametrize(
+    "rounds", [pytest.param(4, id="short"), pytest.param(300, id="long", marks=pytest.mark.soak)]
+)
 def test_a_killed_listener_comes_back_and_nothing_acknowledged_is_missing(
-    running: tuple[ArchiveProcess, Archive],
+    running: tuple[ArchiveProcess, Archive], rounds: int
 ) -> None:
     process, archive = running
     modalities = [Modality(process.dicom_port) for _ in range(3)]
     for modality in modalities:
         modality.start()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         sent = sum(len(modality.acknowledged) for modality in modalities)
         wait_until(lambda sent=sent: sum(len(modality.acknowledged) for modality in modalities) > sent + 10)
+        time.sleep(random.uniform(0, 0.05))
         victims = process.children("listen")
         os.kill(victims[0], signal.SIGKILL)
         wait_until(

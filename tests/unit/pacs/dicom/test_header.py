@@ -133,9 +133,10 @@ def test_a_data_set_that_is_cut_short_before_its_pixels_is_never_half_read(cut: 
 @given(st.binary(max_size=400), st.sampled_from([IMPLICIT, EXPLICIT, BIG_ENDIAN]))
 def test_any_bytes_are_scanned_or_refused(encoded: bytes, syntax) -> None:  # type: ignore[no-untyped-def]
     try:
-        scan_header(encoded, syntax, frozenset({PATIENT_ID}), frozenset({REQUESTS}))
+        header = scan_header(encoded, syntax, frozenset({PATIENT_ID}), frozenset({REQUESTS}))
     except UnreadableInstance:
         return
+    assert header.pixel_data is None or header.pixel_data.offset <= len(encoded)
 
 
 def encode_with_request() -> bytes:
