@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pacs.codes.tagging import StudyTagger, load_tagger
+from pacs.errors import SettingsError
 from pacs.index.index import Index, open_index
 from pacs.settings import Settings
 from storage.open import open_store
@@ -31,12 +32,17 @@ def open_archive(settings: Settings) -> Archive:
 
     Raises
     ------
+    pacs.errors.SettingsError
+        The data folder, a URL or a site rule cannot be used.
     pacs.errors.IndexUnavailable
         The database does not answer, or its schema is not this version's (``filmless migrate`` applies it).
     storage.errors.StoreUnavailable
         The object store cannot be opened.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"DATA_DIR={settings.data_dir} cannot be used: {error.strerror}") from error
     return Archive(
         index=open_index(settings.resolved_database_url),
         store=open_store(settings.resolved_store_url),

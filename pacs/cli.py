@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -15,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pacs import __version__
-from pacs.errors import ArchiveError
+from pacs.errors import ArchiveError, IndexUnavailable
 from pacs.settings import Settings, load_settings, report_settings
 from pacs.supervisor import SupervisorLink, supervise
-from storage.errors import StoreError
+from storage.errors import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from pacs.archive import Archive
@@ -36,6 +37,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+_RETRY_AFTER_S = 5.0
+
 SupervisorFd = Annotated[int | None, typer.Option(hidden=True)]
 
 
@@ -45,6 +48,8 @@ def main() -> None:
         app()
     except (ArchiveError, StoreError) as error:
         sys.exit(f"filmless: {error}")
+    except OSError as error:
+        sys.exit(f"filmless: {error.strerror or type(error).__name__}: {error.filename or 'no file'}")
 
 
 @app.command()
@@ -54,7 +59,7 @@ def up() -> None:
     A process that dies is started again. Stop it with Ctrl-C or SIGTERM: what is being received is finished.
     """
     settings = load_settings()
-    _migrate(settings)
+    _migrate_when_possible(settings)
     supervisor = supervise(settings, typer.echo)
     with _stopped_by_signals(supervisor.stop):
         supervisor.start()
@@ -185,6 +190,18 @@ def _migrate(settings: Settings) -> tuple[str | None, str]:
         return archive.index.migrate()
     finally:
         archive.close()
+
+
+def _migrate_when_possible(settings: Settings) -> None:
+    """Wait for a database or store that is not there yet, as after a power cut of the whole house."""
+    while True:
+        try:
+            _migrate(settings)
+        except (IndexUnavailable, StoreUnavailable) as error:
+            typer.echo(f"waiting, trying again in {_RETRY_AFTER_S:.0f} s: {error}")
+            time.sleep(_RETRY_AFTER_S)
+        else:
+            return
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +25,10 @@ from pacs.errors import (
 )
 from pacs.index.records import InstanceRecord, ObjectLocation, ProcedureCode, RequestAttributes
 from pacs.index.writer import WriteOutcome
+from storage.errors import ObjectExists
 from storage.store import Buffer, StagedObject
+
+_log = logging.getLogger(__name__)
 
 _COPY_SIZE_BYTES = 1 << 20
 _HEAD_SIZE_BYTES = 1 << 17  # more than any File Meta Information that is taken
@@ -123,7 +127,7 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
         sha256 = staged.sha256()
         size_bytes = staged.size_bytes
         key = _name(attributes, sha256).key()
-        staged.commit(key)
+        _commit(archive, staged, key, sha256)
     location = _locate(key, size_bytes, sha256, dataset_offset, attributes)
     return _index(archive, attributes, syntax, location, origin)
 
@@ -139,9 +143,8 @@ def adopt_object(archive: Archive, key: str) -> StoreOutcome:
         The object is damaged, or its key is not the one that its content has.
     pacs.errors.IndexUnavailable, storage.errors.StoreError
     """
-    with archive.store.stage() as copy, archive.store.open(key) as stored:
-        while piece := stored.read(_COPY_SIZE_BYTES):
-            copy.write(piece)
+    with archive.store.stage() as copy:
+        _copy(archive, key, copy)
         sha256 = copy.sha256()
         size_bytes = copy.size_bytes
         with copy.view() as view, view[:_HEAD_SIZE_BYTES] as head:
@@ -153,6 +156,32 @@ def adopt_object(archive: Archive, key: str) -> StoreOutcome:
         raise UnreadableInstance("the object is damaged: its content does not belong to its key")
     location = _locate(key, size_bytes, sha256, dataset_offset, attributes)
     return _index(archive, attributes, syntax, location, Origin("sweep"))
+
+
+def _commit(archive: Archive, staged: StagedObject, key: str, sha256: str) -> None:
+    """Commit an object; one that a failing disk damaged under the same key makes room for it."""
+    try:
+        staged.commit(key)
+    except ObjectExists:  # other bytes, and yet the key has their digest
+        _set_aside_damaged(archive, key, sha256)
+        staged.commit(key)
+
+
+def _set_aside_damaged(archive: Archive, key: str, sha256: str) -> None:
+    """Keep the bytes of a damaged object under another key, then free its own."""
+    with archive.store.stage() as copy:
+        _copy(archive, key, copy)
+        if copy.sha256() == sha256:
+            return  # another sender has just mended it
+        copy.commit(f"damaged/{copy.sha256()}/{key}")
+    archive.store.delete(key)
+    _log.error("an object was damaged in the store, was set aside and is replaced as it was sent: %s", key)
+
+
+def _copy(archive: Archive, key: str, copy: StagedObject) -> None:
+    with archive.store.open(key) as stored:
+        while piece := stored.read(_COPY_SIZE_BYTES):
+            copy.write(piece)
 
 
 def _known_syntax(transfer_syntax_uid: str) -> TransferSyntax:

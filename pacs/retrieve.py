@@ -13,8 +13,10 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from pacs.archive import Archive
-from pacs.dicom.header import inflate, scan_header
+from pacs.dicom.deflated import inflate
+from pacs.dicom.header import scan_header
 from pacs.dicom.part10 import encode_file_meta
+from pacs.dicom.text import defined_terms
 from pacs.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
 from pacs.errors import NotFound, PixelsUnavailable, UnreadableInstance
 from pacs.index.records import StoredInstance
@@ -22,6 +24,8 @@ from pacs.pixels.description import describe_pixels
 from pacs.pixels.frames import read_encoded_frame
 
 _CACHED_DATASETS = 256
+_MAX_ELEMENTS = 300_000
+_MAX_ITEMS = 300_000
 _CACHED_SIZE_BYTES = 256 * 1024  # a header larger than this is read again each time
 
 
@@ -78,14 +82,17 @@ def read_attributes(archive: Archive, instance: StoredInstance) -> Dataset:
     Raises
     ------
     pacs.errors.UnreadableInstance
-        The data set passed the scan at ingest and still cannot be read as a whole.
+        The data set passed the scan at ingest and still cannot be read as a whole, or has more elements or
+        items than a reader can be asked to hold.
     """
     cached = _datasets.get(instance.location.sha256)
     if cached is not None:
         return cached
     head = _read_head(archive, instance)
+    _require_modest(head, instance)
     try:
         dataset = dcmread(io.BytesIO(head), stop_before_pixels=True, force=True)
+        _mend_character_set(dataset)
     except (Exception, RecursionError) as error:  # what pydicom raises on damage is not one tree
         raise UnreadableInstance(f"the data set cannot be read: {type(error).__name__}") from error
     if len(head) <= _CACHED_SIZE_BYTES:
@@ -113,6 +120,24 @@ def read_frame(archive: Archive, instance: StoredInstance, frame_number: int) ->
     return EncodedFrame(data, instance.transfer_syntax_uid, frame_number)
 
 
+def _require_modest(head: bytes, instance: StoredInstance) -> None:
+    """Refuse what takes pydicom minutes and gigabytes; the object itself can still be retrieved."""
+    if max(head.count(b"\xfe\xff\x00\xe0"), head.count(b"\xff\xfe\xe0\x00")) > _MAX_ITEMS:
+        raise UnreadableInstance(f"the data set has more than {_MAX_ITEMS} sequence items")
+    syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
+    dataset = memoryview(head)[instance.location.dataset_offset :]
+    scan_header(dataset, syntax, whole=False, max_elements=_MAX_ELEMENTS)
+
+
+def _mend_character_set(dataset: Dataset) -> None:
+    """Keep pydicom from the codecs that it would take by name where a term is not one of the Standard's."""
+    declared = dataset.get("SpecificCharacterSet") or ""
+    terms = [declared] if isinstance(declared, str) else [str(term) for term in declared]
+    defined = defined_terms("\\".join(terms).encode("ascii", "replace"))
+    if defined != terms:
+        dataset.SpecificCharacterSet = defined if any(defined) else "ISO_IR 192"
+
+
 def _read_head(archive: Archive, instance: StoredInstance) -> bytes:
     """Read a Part 10 stream that ends where the value of the pixel data begins; inflated if need be."""
     location = instance.location
@@ -136,7 +161,7 @@ def _open_pixel_data(archive: Archive, instance: StoredInstance) -> tuple[Binary
     syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
     if syntax.deflated:
         dataset = _inflated_dataset(archive, instance)
-        pixel_data = scan_header(dataset, syntax, frozenset(), frozenset()).pixel_data
+        pixel_data = scan_header(dataset, syntax).pixel_data
         if pixel_data is not None:
             return io.BytesIO(dataset), pixel_data.offset, pixel_data.size_bytes
     elif location.pixel_data_offset is not None:

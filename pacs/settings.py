@@ -7,19 +7,22 @@ import ipaddress
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
+from pydantic_settings.exceptions import SettingsError as UnparsableSettings
 
 from pacs.codes.rules import CodeRule
 from pacs.errors import SettingsError
@@ -42,8 +45,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_file=ENV_FILE,
-        env_file_encoding="utf-8",
-        toml_file=TOML_FILE,
+        env_file_encoding="utf-8-sig",
         extra="ignore",
         frozen=True,
     )
@@ -98,7 +100,10 @@ class Settings(BaseSettings):
         default=200, ge=1, description="Associations that one listener process serves at a time."
     )
     network_timeout_s: float = Field(
-        default=60.0, gt=0, description="Seconds without a byte after which an association is dropped."
+        default=60.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds without a byte after which an association is dropped.",
     )
     code_rules: tuple[CodeRule, ...] = Field(
         default=(),
@@ -118,6 +123,13 @@ class Settings(BaseSettings):
         ):
             raise ValueError("an AE title has 1 to 16 plain characters and no backslash (PS3.5 6.2)")
         return value.strip()
+
+    @field_validator("data_dir")
+    @classmethod
+    def _named_folder(cls, value: Path) -> Path:
+        if value == Path():
+            raise ValueError("give the name of a folder")
+        return value.expanduser()
 
     @field_validator("undeclared_character_set")
     @classmethod
@@ -145,7 +157,7 @@ class Settings(BaseSettings):
     @property
     def resolved_database_url(self) -> str:
         """The database URL, with the embedded default filled in."""
-        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'index.sqlite'}"
+        return self.database_url or f"sqlite:///{quote(str(self.data_dir.resolve() / 'index.sqlite'))}"
 
     @property
     def resolved_store_url(self) -> str:
@@ -168,7 +180,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take the environment before ``.env`` before ``filmless.toml``."""
-        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+        toml_settings = InitSettingsSource(settings_cls, init_kwargs=_read_toml())
+        return init_settings, env_settings, dotenv_settings, toml_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +217,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(one) for one in error.errors(include_input=False))) from error
+    except UnparsableSettings as error:
+        raise SettingsError(f"{error}; its value is not JSON") from error
 
 
 def report_settings(settings: Settings) -> list[SettingReport]:
@@ -221,7 +236,8 @@ def report_settings(settings: Settings) -> list[SettingReport]:
 
 def mask_password(url: str) -> str:
     """Hide the password of a URL."""
-    return re.sub(r"(?<=://)([^/@:]*):[^@]*@", r"\1:***@", url)
+    url = re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", url)
+    return re.sub(r"(?i)([?&][^=&]*(?:password|secret)[^=&]*)=[^&]*", r"\1=***", url)
 
 
 _IN_FORCE = {
@@ -236,7 +252,7 @@ def _names_by_source() -> dict[str, set[str]]:
     """Names that each source sets, as variables; the sources in order of precedence."""
     return {
         "environment": {name.upper() for name in os.environ if _is_ours(name)},
-        ENV_FILE: {name.upper() for name in dotenv_values(ENV_FILE, encoding="utf-8") if _is_ours(name)},
+        ENV_FILE: {name.upper() for name in _read_env_file() if _is_ours(name)},
         TOML_FILE: {PREFIX + name.upper() for name in _read_toml()},
     }
 
@@ -245,13 +261,20 @@ def _is_ours(name: str) -> bool:
     return name.upper().startswith(PREFIX) and name.upper() not in _NOT_SETTINGS
 
 
+def _read_env_file() -> Mapping[str, str | None]:
+    try:
+        return dotenv_values(ENV_FILE, encoding="utf-8-sig")
+    except (UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{ENV_FILE} cannot be read: {error}") from error
+
+
 def _read_toml() -> dict[str, object]:
     path = Path(TOML_FILE)
     if not path.exists():
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Notepad begins with a mark
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{TOML_FILE} cannot be read: {error}") from error
 
 

@@ -228,12 +228,16 @@ def claim_port(door: str, host: str, port: int, other_ports: bool = False) -> in
     ------
     pacs.errors.SettingsError
     """
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError as error:
+        raise SettingsError(f"{door}_HOST={host} is not a known address") from error
     for candidate in range(port, port + (_OTHER_PORTS if other_ports and port else 1)):
         try:
             with socket.create_server((host, candidate), family=_family(host)) as probe:
                 return int(probe.getsockname()[1])
         except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+            if error.errno == errno.EADDRNOTAVAIL:
                 raise SettingsError(f"{door}_HOST={host} is not an address of this machine") from error
             if error.errno == errno.EACCES:
                 raise SettingsError(

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as ItemSequence
 from pydicom.valuerep import PersonName
 
-from pacs.dicom.text import MAX_TEXT_LENGTH, TextDecoder, text_decoder
+from pacs.dicom.text import TextDecoder, text_decoder
 from viewer_api.dicom_json import SPECIFIC_CHARACTER_SET, Element, JsonDataset, element, sequence
 
 MAX_INLINE_SIZE_BYTES: Final = 1024  # a larger binary value is named by a URI
@@ -96,7 +96,7 @@ def _write_element(dataset: Dataset, tag: int, writing: _Writing) -> Element:
     try:
         if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes):
             convert = _FROM_BYTES.get(vr)
-            if convert is not None and (vr not in _ENCODED_TEXT_VRS or len(raw.value) <= MAX_TEXT_LENGTH):
+            if convert is not None:
                 return element(vr, *convert(raw, writing))
             if vr in BINARY_VRS and vr != "UN":  # pydicom knows the VR of many that were written as UN
                 return _write_binary(tag, vr, raw.value, writing)
@@ -155,7 +155,7 @@ def _plain_text(raw: RawDataElement, writing: _Writing) -> list[str | float | No
 
 
 def _encoded_text(raw: RawDataElement, writing: _Writing) -> list[str | float | None]:
-    text = writing.decode(_value(raw))
+    text = writing.decode(_value(raw)).replace("\0", "").rstrip(" ")
     if raw.VR in _SINGLE_VALUE_VRS:
         return [text]
     return [one.strip() for one in text.split("\\")]

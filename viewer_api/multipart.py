@@ -13,7 +13,8 @@ MAX_PART_HEADERS_SIZE_BYTES: Final = 8 * 1024
 MAX_PARTS: Final = 10_000
 MAX_PADDING_SIZE_BYTES: Final = 64 * 1024  # before the first part, behind the last, behind a boundary
 
-_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
+# RFC 2046 5.1.1 allows 70 characters; Orthanc sends 73.
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,199}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 

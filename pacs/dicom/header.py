@@ -8,7 +8,6 @@ the path of every object, where a general parser costs twenty times as much.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -23,8 +22,6 @@ MAX_ELEMENTS: Final = 2_000_000
 MAX_VALUE_SIZE_BYTES: Final = 64 * 1024
 MAX_ITEMS: Final = 1_000
 MAX_PADDING_SIZE_BYTES: Final = 64 * 1024
-MAX_INFLATED_SIZE_BYTES: Final = 512 * 1024 * 1024
-MAX_INFLATION_RATIO: Final = 200
 
 PIXEL_DATA_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})  # PS3.3 C.7.6.3, C.7.6.24
 
@@ -73,15 +70,24 @@ class _Scan:
     byte_order: str
     wanted: Set[int]
     wanted_sequences: Set[int]
-    elements_left: int = MAX_ELEMENTS
+    whole: bool
+    elements_left: int
 
     def spend(self) -> None:
         self.elements_left -= 1
         if self.elements_left < 0:
-            raise UnreadableInstance(f"the data set has more than {MAX_ELEMENTS} elements")
+            raise UnreadableInstance("the data set has too many elements")
 
 
-def scan_header(view: Buffer, syntax: TransferSyntax, wanted: Set[int], wanted_sequences: Set[int]) -> Header:
+def scan_header(
+    view: Buffer,
+    syntax: TransferSyntax,
+    wanted: Set[int] = frozenset(),
+    wanted_sequences: Set[int] = frozenset(),
+    *,
+    whole: bool = True,
+    max_elements: int = MAX_ELEMENTS,
+) -> Header:
     """Scan an encoded data set from its first byte to its pixel data, or to its end if it has none.
 
     Parameters
@@ -90,6 +96,10 @@ def scan_header(view: Buffer, syntax: TransferSyntax, wanted: Set[int], wanted_s
         The whole data set; a memory map will do. Inflated, if the syntax is deflated.
     wanted, wanted_sequences
         Tags of the elements to keep, at the top and, for the latter, of the sequences to enter.
+    whole
+        False where ``view`` is a beginning only: the pixel data may then end behind it.
+    max_elements
+        Elements and items to look at; what a sequence of known length holds is passed over uncounted.
 
     Raises
     ------
@@ -108,34 +118,11 @@ def scan_header(view: Buffer, syntax: TransferSyntax, wanted: Set[int], wanted_s
         ">" if syntax.big_endian else "<",
         wanted,
         wanted_sequences,
+        whole,
+        max_elements,
     )
     elements, pixel_data, _ = _scan_elements(scan, 0, scan.end, scan.implicit_vr, 0)
     return Header(elements, pixel_data, syntax.big_endian)
-
-
-def inflate(view: Buffer, max_size_bytes: int = MAX_INFLATED_SIZE_BYTES) -> bytes:
-    """Inflate a data set of a deflated transfer syntax.
-
-    Raises
-    ------
-    UnreadableInstance
-        The stream is damaged or cut short, or would grow past the cap or past 200 times its size.
-
-    References
-    ----------
-    PS3.5 A.5
-    """
-    limit = min(max_size_bytes, max(len(view) * MAX_INFLATION_RATIO, 64 * 1024))
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        data = inflater.decompress(view, limit + 1)
-    except zlib.error as error:
-        raise UnreadableInstance("the deflated data set is damaged") from error
-    if len(data) > limit:
-        raise UnreadableInstance("the deflated data set would grow out of proportion")
-    if not inflater.eof:
-        raise UnreadableInstance("the deflated data set is cut short")
-    return data
 
 
 def _is_implicit(view: Buffer, syntax: TransferSyntax) -> bool:
@@ -274,11 +261,11 @@ def _skip_undefined(scan: _Scan, offset: int, limit: int, implicit_vr: bool) -> 
 
 def _locate_pixel_data(scan: _Scan, tag: int, length: int, start: int) -> PixelData:
     if length != _UNDEFINED:
-        if start + length > scan.end:
+        if scan.whole and start + length > scan.end:
             raise UnreadableInstance("the pixel data is cut short")
         return PixelData(tag, start, length)
     offset = start
-    while offset < scan.end:  # a missing delimiter behind a whole last fragment is tolerated
+    while scan.whole and offset < scan.end:  # a missing delimiter behind a whole last fragment is tolerated
         scan.spend()
         item, _, item_length, value = _read_element(scan, offset, scan.end, implicit_vr=True)
         if item == _SEQUENCE_DELIMITER:

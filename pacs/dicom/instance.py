@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pacs.dicom.attributes import ATTRIBUTES, Attribute, Level
-from pacs.dicom.header import Buffer, Elements, Header, PixelData, inflate, scan_header
-from pacs.dicom.text import TextDecoder, text_decoder
+from pacs.dicom.deflated import scan_deflated_header
+from pacs.dicom.header import Buffer, Elements, Header, PixelData, scan_header
+from pacs.dicom.text import TextDecoder, normalize, text_decoder
 from pacs.dicom.transfer_syntaxes import TransferSyntax
 from pacs.dicom.uids import parse_uid
 from pacs.errors import InvalidUid, UnreadableInstance
@@ -97,7 +98,8 @@ def read_instance(
     ----------
     PS3.3 C.7.1.1, C.7.2.1, C.7.3.1, C.12.1
     """
-    header = scan_header(inflate(dataset) if syntax.deflated else dataset, syntax, _WANTED, _WANTED_SEQUENCES)
+    scan = scan_deflated_header if syntax.deflated else scan_header
+    header = scan(dataset, syntax, _WANTED, _WANTED_SEQUENCES)
     elements = header.elements
     decode = text_decoder(elements.values.get(_SPECIFIC_CHARACTER_SET, b""), undeclared_character_set)
     by_level: dict[Level, dict[str, str | int | None]] = {level: {} for level in Level}
@@ -145,10 +147,12 @@ def _value(attribute: Attribute, raw: bytes, decode: TextDecoder, header: Header
             if len(raw) not in (2, 4):
                 return None
             return int.from_bytes(raw, "big" if header.big_endian else "little")
-        case "UI" | "CS":
+        case "UI":
+            return raw[:1024].decode("ascii", "replace").rstrip("\0 ")  # a NUL inside is refused
+        case "CS":
             return _plain(raw)
         case _:
-            return decode(raw)
+            return normalize(decode(raw))
 
 
 def _plain(raw: bytes) -> str:
@@ -202,4 +206,4 @@ def _request_items(elements: Elements, decode: TextDecoder) -> list[RequestItem]
 
 def _text(item: Elements, tag: int, decode: TextDecoder) -> str | None:
     raw = item.values.get(tag)
-    return decode(raw) or None if raw else None
+    return normalize(decode(raw)) or None if raw else None

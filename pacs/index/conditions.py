@@ -80,7 +80,8 @@ def _word_condition(word: str) -> ColumnElement[bool]:
 
 def _condition(attribute: Attribute, value: str) -> ColumnElement[bool]:
     if attribute.keyword == "ModalitiesInStudy":
-        return exists().where(series.c.study_ref == study.c.id, _any_of(series.c.modality, value))
+        any_series = series.alias()  # the query itself may be about one series
+        return exists().where(any_series.c.study_ref == study.c.id, _any_of(any_series.c.modality, value))
     table = TABLES[attribute.level]
     column = table.c.get(attribute.column)
     if column is None or attribute.matching is Matching.NONE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,15 @@ from types import ModuleType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from pacs.errors import IndexUnavailable, SettingsError
 
@@ -27,8 +36,8 @@ def create_index_engine(database_url: str) -> Engine:
         The URL is malformed, or of another database than SQLite and PostgreSQL.
     """
     try:
-        url = make_url(database_url)
-    except ArgumentError as error:
+        url = make_url(re.sub(r"^postgres:", "postgresql:", database_url))
+    except (ArgumentError, ValueError) as error:
         raise SettingsError("DATABASE_URL is not a database URL") from error
     # Errors go to logs, and a statement's parameters hold names: hide_parameters keeps them out.
     if url.get_backend_name() == "sqlite":
@@ -116,7 +125,9 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except (DataError, IntegrityError, NotSupportedError, ProgrammingError):
+        raise  # ours to mend: trying again will not help
     except DBAPIError as error:
         raise IndexUnavailable(f"the database refused or failed: {type(error.orig).__name__}") from error
-    except SQLAlchemyError as error:
-        raise IndexUnavailable(f"the database cannot be used: {type(error).__name__}") from error
+    except PoolTimeoutError as error:
+        raise IndexUnavailable("all connections to the database are in use") from error

@@ -11,9 +11,9 @@ from threading import Event
 
 from pacs.archive import Archive
 from pacs.dicom.object_keys import ObjectName, parse_key
-from pacs.errors import ArchiveError
+from pacs.errors import ArchiveError, IndexUnavailable
 from pacs.ingest import adopt_object
-from storage.errors import ObjectNotFound
+from storage.errors import ObjectNotFound, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ class SweepReport:
     examined: int = 0
     adopted: int = 0
     unreadable: int = 0
+    postponed: int = 0  # not to be had from the store just now
     temporaries_removed: int = 0
 
 
@@ -69,6 +70,12 @@ def _adopt(archive: Archive, name: ObjectName, report: SweepReport) -> None:
     try:
         adopt_object(archive, name.key())
     except ObjectNotFound:
+        return
+    except IndexUnavailable:
+        raise
+    except StoreError as error:
+        report.postponed += 1
+        _log.warning("object of instance %s cannot be read now: %s", name.sop_instance_uid, error)
         return
     except ArchiveError as error:
         report.unreadable += 1

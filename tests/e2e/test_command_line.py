@@ -83,7 +83,11 @@ def test_children_stop_when_their_supervisor_is_killed(tmp_path: Path) -> None:
         ({"FILMLESS_DICOM_HOST": "0.0.0.0"}, "LAN_OPEN=true"),
         ({"FILMLESS_HTP_PORT": "1"}, "did you mean FILMLESS_HTTP_PORT"),
         ({"FILMLESS_DATABASE_URL": "mysql://localhost/x"}, "neither SQLite nor PostgreSQL"),
-        ({"FILMLESS_DATABASE_URL": "postgresql://x:secret@127.0.0.1:1/x"}, "database"),
+        ({"FILMLESS_DATABASE_URL": "postgresql://x:secret@127.0.0.1:port/x"}, "DATABASE_URL"),
+        ({"FILMLESS_DATA_DIR": "/dev/null"}, "DATA_DIR=/dev/null"),
+        ({"FILMLESS_DATA_DIR": ""}, "FILMLESS_DATA_DIR"),
+        ({"FILMLESS_CODE_RULES": "not json"}, "code_rules"),
+        ({"FILMLESS_DICOM_HOST": "nohost.invalid", "FILMLESS_LAN_OPEN": "true"}, "not a known address"),
         ({"FILMLESS_STORE_URL": "ftp://x"}, "ftp"),
     ],
 )

@@ -188,6 +188,13 @@ def test_matching_is_that_of_the_standard(filled: Archive, keys: dict[str, str],
     assert uids(filled, **keys) == expected
 
 
+@pytest.mark.parametrize("level", [Level.SERIES, Level.INSTANCE])
+def test_modalities_of_a_study_can_be_asked_below_its_level(filled: Archive, level: Level) -> None:
+    assert [values["StudyInstanceUID"] for values in search(filled, level, ModalitiesInStudy="MR")] == [
+        "1.2.2"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

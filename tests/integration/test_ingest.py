@@ -26,7 +26,8 @@ from pacs.errors import (
 from pacs.index.records import Query, SearchResult
 from pacs.ingest import Disposition, IncomingInstance, Origin, open_part10, store_instance
 from pacs.jobs.sweep import sweep
-from pacs.retrieve import find_instances, read_chunks
+from pacs.retrieve import find_instances, read_attributes, read_chunks
+from storage.errors import StoreUnavailable
 from storage.store import Buffer
 from tests.datasets import encode, encode_file, make_dataset
 
@@ -231,6 +232,73 @@ def test_the_sweep_never_indexes_a_damaged_or_foreign_object(archive: Archive) -
     report = sweep(archive, Event(), settled_after=timedelta(0))
     assert (report.examined, report.adopted, report.unreadable) == (2, 0, 1)
     assert len(keys(archive)) == 3
+
+
+def test_an_object_that_the_disk_damaged_is_set_aside_and_replaced_when_sent_again(archive: Archive) -> None:
+    dataset = make_dataset()
+    store_instance(archive, incoming(dataset), ORIGIN)
+    (key,) = keys(archive)
+    archive.store.delete(key)
+    archive.store.put(key, b"what a failing disk left")
+    assert store_instance(archive, incoming(dataset), ORIGIN).disposition is Disposition.ALREADY_STORED
+    (found,) = find_instances(archive, dataset.StudyInstanceUID)
+    assert b"".join(read_chunks(archive, found)).endswith(encode(dataset))
+    aside, kept = sorted(keys(archive), key=lambda one: one == key)
+    assert kept == key
+    assert archive.store.read_range(aside, 0, 100) == b"what a failing disk left"
+
+
+def test_a_sweep_that_meets_a_database_that_is_away_is_tried_again(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset()
+    store_instance(archive, incoming(dataset), ORIGIN)
+    (key,) = keys(archive)
+    archive.store.put(key.replace(dataset.SOPInstanceUID, "1.2.3.4"), b"another")
+
+    def away(*_: object) -> None:
+        raise IndexUnavailable("the database is away")
+
+    monkeypatch.setattr("pacs.jobs.sweep.adopt_object", away)
+    with pytest.raises(IndexUnavailable):
+        sweep(archive, Event(), settled_after=timedelta(0))
+
+
+def test_an_object_that_cannot_be_read_now_does_not_end_the_sweep(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset()
+    store_instance(archive, incoming(dataset), ORIGIN)
+    (key,) = keys(archive)
+    archive.store.put(key.replace(dataset.SOPInstanceUID, "1.2.3.4"), b"another")
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("the store is away")
+
+    monkeypatch.setattr("pacs.jobs.sweep.adopt_object", away)
+    report = sweep(archive, Event(), settled_after=timedelta(0))
+    assert (report.examined, report.postponed) == (2, 1)
+
+
+def test_a_data_set_of_a_million_items_is_kept_and_never_unfolded(archive: Archive) -> None:
+    items = b"\xfe\xff\x00\xe0\x00\x00\x00\x00" * 1_000_000
+    content = b"\x40\x00\x30\xa7SQ\x00\x00" + len(items).to_bytes(4, "little") + items
+    dataset = make_dataset()
+    del dataset.PixelData
+    store_instance(archive, incoming(dataset, [encode(dataset), content]), ORIGIN)
+    (found,) = find_instances(archive, dataset.StudyInstanceUID)
+    with pytest.raises(UnreadableInstance, match="items"):
+        read_attributes(archive, found)
+    assert b"".join(read_chunks(archive, found)).endswith(items)
+
+
+@pytest.mark.parametrize("term", ["rot13", "idna", "punycode"])
+def test_a_character_set_that_names_a_codec_of_python_does_no_harm(archive: Archive, term: str) -> None:
+    dataset = make_dataset(PatientName="A^B")
+    encoded = encode(dataset).replace(b"CS\x0a\x00ISO_IR 192", b"CS\x0a\x00" + term.encode().ljust(10))
+    store_instance(archive, incoming(dataset, [encoded]), ORIGIN)
+    (found,) = find_instances(archive, dataset.StudyInstanceUID)
+    assert read_attributes(archive, found).PatientName == "A^B"
 
 
 def test_a_young_object_is_left_to_its_ingest(archive: Archive) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pacs.errors import SettingsError
+from pacs.index.index import open_index
 from pacs.settings import KNOWN_VARIABLES, Settings, load_settings, mask_password, report_settings
 
 
@@ -111,6 +112,38 @@ def test_passwords_are_masked_in_reports() -> None:
     shown = {report.variable: report.value for report in report_settings(settings)}
     assert shown["FILMLESS_DATABASE_URL"] == "postgresql://filmless:***@db/filmless"
     assert mask_password("file:///folder") == "file:///folder"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:SEC@RET@h/d", "postgresql://u:***@h/d"),
+        ("postgresql://h/d?user=u&password=SECRET&x=1", "postgresql://h/d?user=u&password=***&x=1"),
+    ],
+)
+def test_a_password_is_masked_wherever_it_stands(url: str, shown: str) -> None:
+    assert mask_password(url) == shown
+
+
+@pytest.mark.parametrize("folder", ["q?x", "p%20x", "a#b", "kho ảnh", "semi;colon"])
+def test_any_folder_may_hold_the_index(folder: str, tmp_path: Path) -> None:
+    index = open_index(Settings(data_dir=tmp_path / folder).resolved_database_url)
+    (tmp_path / folder).mkdir()
+    index.migrate()
+    assert (tmp_path / folder / "index.sqlite").is_file()
+
+
+def test_files_of_windows_editors_are_read(tmp_path: Path) -> None:
+    (tmp_path / "filmless.toml").write_text('ae_title = "TOML"\n', encoding="utf-8-sig")
+    (tmp_path / ".env").write_text("FILMLESS_HTTP_PORT=2\n", encoding="utf-8-sig")
+    assert (load_settings().ae_title, load_settings().http_port) == ("TOML", 2)
+
+
+@pytest.mark.parametrize("name", [".env", "filmless.toml"])
+def test_a_file_of_another_encoding_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes("FILMLESS_AE_TITLE=Đ".encode("utf-16"))
+    with pytest.raises(SettingsError, match=name):
+        load_settings()
 
 
 def test_every_setting_says_what_it_is() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacs.dicom.text import MAX_TEXT_LENGTH, text_decoder
+from pacs.dicom.text import MAX_TEXT_LENGTH, normalize, text_decoder
 
 
 @pytest.mark.parametrize(
@@ -26,19 +26,19 @@ from pacs.dicom.text import MAX_TEXT_LENGTH, text_decoder
     ],
 )
 def test_text_becomes_unicode_nfc_without_padding(declared: bytes, value: bytes, text: str) -> None:
-    assert text_decoder(declared, "windows-1258")(value) == text
+    assert normalize(text_decoder(declared, "windows-1258")(value)) == text
 
 
 def test_undeclared_bytes_are_read_in_the_character_set_of_the_site() -> None:
     value = "Nguyễn Đức".encode("windows-1258", errors="ignore")
     composed = unicodedata.normalize("NFC", value.decode("windows-1258"))
-    assert text_decoder(b"", "windows-1258")(value) == composed
+    assert normalize(text_decoder(b"", "windows-1258")(value)) == composed
 
 
 def test_nul_and_excess_are_dropped() -> None:
     decode = text_decoder(b"ISO_IR 192", "latin-1")
-    assert decode(b"A\0B\0") == "AB"
-    assert len(decode(b"x" * 100_000)) == MAX_TEXT_LENGTH
+    assert normalize(decode(b"A\0B\0")) == "AB"
+    assert len(normalize(decode(b"x" * 100_000))) == MAX_TEXT_LENGTH
 
 
 @given(
@@ -48,7 +48,23 @@ def test_nul_and_excess_are_dropped() -> None:
     st.binary(max_size=300),
 )
 def test_any_bytes_decode_to_storable_text(declared: bytes, value: bytes) -> None:
-    text = text_decoder(declared, "windows-1258")(value)
+    text = normalize(text_decoder(declared, "windows-1258")(value))
     assert "\0" not in text
     text.encode("utf-8")
     assert unicodedata.is_normalized("NFC", text)
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [b"rot13", b"hex", b"zip", b"punycode", b"idna", b"undefined", b"unicode_escape", b"utf_7", b"\\rot13"],
+)
+def test_a_codec_that_is_no_defined_term_is_never_used(declared: bytes) -> None:
+    value = b"\\x41 +AGE- Tr\xe1\xba\xa7n"
+    assert text_decoder(declared, "windows-1258")(value) == value.decode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "declared", [b"ISO-IR 100", b"ISO IR 100", b"ISO_IR_100", b"iso_ir 100", b"ISOIR 100"]
+)
+def test_a_misspelled_term_is_understood(declared: bytes) -> None:
+    assert text_decoder(declared, "windows-1258")(b"J\xe9r\xf4me") == "Jérôme"
