@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from pydicom import dcmread
+from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 
 from pacs.archive import Archive
@@ -135,7 +136,10 @@ def _mend_character_set(dataset: Dataset) -> None:
     terms = [declared] if isinstance(declared, str) else [str(term) for term in declared]
     defined = defined_terms("\\".join(terms).encode("ascii", "replace"))
     if defined != terms:
-        dataset.SpecificCharacterSet = defined if any(defined) else "ISO_IR 192"
+        mended = defined if any(defined) else ["ISO_IR 192"]
+        dataset.SpecificCharacterSet = mended
+        implicit_vr, little_endian = dataset.original_encoding
+        dataset.set_original_encoding(implicit_vr, little_endian, convert_encodings(mended))
 
 
 def _read_head(archive: Archive, instance: StoredInstance) -> bytes:
