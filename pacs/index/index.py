@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
 from sqlalchemy import Engine, text
 
-from pacs.index import queries, schema, writer
+from pacs.index import queries, schema
 from pacs.index.engine import create_index_engine, reading
+from pacs.index.group_commit import GroupCommit
 from pacs.index.records import InstanceRecord, Query, SearchResult, StoredInstance
 from pacs.index.writer import WriteOutcome
 
@@ -18,15 +18,11 @@ class Index:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # SQLite has one writer. Waiting for it here is fair and wakes at once; its own busy handler polls.
-        self._write_lock = threading.Lock() if engine.dialect.name == "sqlite" else None
+        self._group_commit = GroupCommit(engine)
 
     def write(self, record: InstanceRecord) -> WriteOutcome:
         """Index one instance; committed and durable when this returns. Raises IndexUnavailable."""
-        if self._write_lock is None:
-            return writer.write_instance(self._engine, record)
-        with self._write_lock:
-            return writer.write_instance(self._engine, record)
+        return self._group_commit.write(record)
 
     def search(self, query: Query) -> SearchResult:
         """Find what matches, newest study first. Raises InvalidRequest, IndexUnavailable."""

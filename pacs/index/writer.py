@@ -1,17 +1,17 @@
-"""Writing instances into the index: one transaction each, idempotent, safe beside other processes."""
+"""Writing instances into the index: idempotent, and safe beside other processes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pacs.dicom.attributes import ATTRIBUTES, Level, Matching
-from pacs.index.engine import writing
 from pacs.index.models import (
     FOLDED_SUFFIX,
     conflict,
@@ -43,45 +43,38 @@ class WriteOutcome(Enum):
     CONFLICT = "conflict"  # another content under the same SOP Instance UID: recorded beside the first
 
 
-def write_instance(engine: Engine, record: InstanceRecord) -> WriteOutcome:
-    """Index one instance, its series, study and patient; committed when this returns.
-
-    Raises
-    ------
-    pacs.errors.IndexUnavailable
-    """
+def write_instance(connection: Connection, record: InstanceRecord) -> WriteOutcome:
+    """Write one instance, its series, study and patient, inside a transaction that the caller commits."""
     received_at = record.received_at or datetime.now(UTC)
-    with writing(engine) as connection:
-        known = _known_sha256(connection, record)
-        if known is None:
-            study_ref = _ensure_study(connection, record, received_at)
-            series_ref = _ensure_series(connection, record, study_ref)
-            if _add_instance(connection, record, series_ref, received_at):
-                _count(connection, study_ref, series_ref)
-                _add_codes(connection, record, study_ref, series_ref)
-                return WriteOutcome.ADDED
-            known = _known_sha256(connection, record)  # another process was faster
-        if known == record.location.sha256:
-            return WriteOutcome.ALREADY_THERE
-        _add_conflict(connection, record, received_at)
-        return WriteOutcome.CONFLICT
+    known = _known_sha256(connection, record)
+    if known is None:
+        study_ref = _ensure_study(connection, record, received_at)
+        series_ref = _ensure_series(connection, record, study_ref)
+        if _add_instance(connection, record, series_ref, received_at):
+            connection.execute(_COUNT_IN_STUDY, {"ref": study_ref})
+            connection.execute(_COUNT_IN_SERIES, {"ref": series_ref})
+            _add_codes(connection, record, study_ref, series_ref)
+            return WriteOutcome.ADDED
+        known = _known_sha256(connection, record)  # another process was faster
+    if known == record.location.sha256:
+        return WriteOutcome.ALREADY_THERE
+    _add_conflict(connection, record, received_at)
+    return WriteOutcome.CONFLICT
 
 
 def _known_sha256(connection: Connection, record: InstanceRecord) -> str | None:
-    known: str | None = connection.scalar(
-        select(instance.c.sha256).where(instance.c.sop_instance_uid == record.instance["sop_instance_uid"])
-    )
+    known: str | None = connection.scalar(_SHA256, {"uid": record.instance["sop_instance_uid"]})
     return known
 
 
 def _ensure_study(connection: Connection, record: InstanceRecord, received_at: datetime) -> int:
     uid = record.study["study_instance_uid"]
     values = _with_folded(record.study, Level.STUDY)
-    row = connection.execute(select(study).where(study.c.study_instance_uid == uid)).one_or_none()
+    row = connection.execute(_STUDY, {"uid": uid}).one_or_none()
     if row is None:
         patient_ref = _ensure_patient(connection, record.study)
         _insert_if_new(connection, study, {**values, "patient_ref": patient_ref, "received_at": received_at})
-        row = connection.execute(select(study).where(study.c.study_instance_uid == uid)).one()
+        row = connection.execute(_STUDY, {"uid": uid}).one()
     _fill_gaps(connection, study, dict(row._mapping), values)
     return int(row.id)
 
@@ -102,18 +95,12 @@ def _ensure_patient(connection: Connection, values: Mapping[str, str | int | Non
 
 def _ensure_series(connection: Connection, record: InstanceRecord, study_ref: int) -> int:
     values = _with_folded(record.series, Level.SERIES)
-    wanted = select(series).where(
-        series.c.study_ref == study_ref, series.c.series_instance_uid == values["series_instance_uid"]
-    )
-    row = connection.execute(wanted).one_or_none()
+    wanted = {"study_ref": study_ref, "uid": values["series_instance_uid"]}
+    row = connection.execute(_SERIES, wanted).one_or_none()
     if row is None:
         if _insert_if_new(connection, series, {**values, "study_ref": study_ref}):
-            connection.execute(
-                update(study)
-                .where(study.c.id == study_ref)
-                .values(number_of_series=study.c.number_of_series + 1)
-            )
-        row = connection.execute(wanted).one()
+            connection.execute(_COUNT_SERIES_IN_STUDY, {"ref": study_ref})
+        row = connection.execute(_SERIES, wanted).one()
     _fill_gaps(connection, series, dict(row._mapping), values)
     return int(row.id)
 
@@ -136,13 +123,6 @@ def _add_instance(
         "received_at": received_at,
     }
     return _insert_if_new(connection, instance, values)
-
-
-def _count(connection: Connection, study_ref: int, series_ref: int) -> None:
-    for table, row in ((study, study_ref), (series, series_ref)):
-        connection.execute(
-            update(table).where(table.c.id == row).values(number_of_instances=table.c.number_of_instances + 1)
-        )
 
 
 def _add_codes(connection: Connection, record: InstanceRecord, study_ref: int, series_ref: int) -> None:
@@ -213,6 +193,32 @@ def _fill_gaps(
 
 def _insert_if_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert a row unless one of its unique keys is taken; tell whether it was inserted."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(dict(values)).on_conflict_do_nothing().returning(table.c.id)
-    return connection.scalar(statement) is not None
+    statement = _insert_statement(connection.dialect.name, table)
+    return connection.scalar(statement, dict(values)) is not None
+
+
+@cache
+def _insert_statement(dialect_name: str, table: Table) -> Any:
+    dialect = postgresql if dialect_name == "postgresql" else sqlite
+    return dialect.insert(table).on_conflict_do_nothing().returning(table.c.id)
+
+
+# Built once: they run for every instance, and building one costs more than running it.
+_SHA256 = select(instance.c.sha256).where(instance.c.sop_instance_uid == bindparam("uid"))
+_STUDY = select(study).where(study.c.study_instance_uid == bindparam("uid"))
+_SERIES = select(series).where(
+    series.c.study_ref == bindparam("study_ref"), series.c.series_instance_uid == bindparam("uid")
+)
+_COUNT_IN_STUDY = (
+    update(study)
+    .where(study.c.id == bindparam("ref"))
+    .values(number_of_instances=study.c.number_of_instances + 1)
+)
+_COUNT_SERIES_IN_STUDY = (
+    update(study).where(study.c.id == bindparam("ref")).values(number_of_series=study.c.number_of_series + 1)
+)
+_COUNT_IN_SERIES = (
+    update(series)
+    .where(series.c.id == bindparam("ref"))
+    .values(number_of_instances=series.c.number_of_instances + 1)
+)
