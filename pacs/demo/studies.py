@@ -47,14 +47,6 @@ class DemoStudy:
         return self._make(self.order)
 
 
-@dataclass(frozen=True)
-class DemoTotals:
-    """How much there is to make and to send."""
-
-    studies: int
-    instances: int
-
-
 def demo_studies() -> Iterator[DemoStudy]:
     """Name the studies, from the newest of each modality to its priors; pixels are made on demand."""
     yield DemoStudy(orders.CT_CHEST, "CT", len(_EVERY_5_MM), _chest_with_contrast)
@@ -67,12 +59,6 @@ def demo_studies() -> Iterator[DemoStudy]:
     yield DemoStudy(orders.CR_HAND, "CR", 1, _hand)
     yield DemoStudy(orders.US_HEART, "US", 1, _heart)
     yield DemoStudy(orders.US_ABDOMEN, "US", 2, _abdomen)
-
-
-def demo_totals() -> DemoTotals:
-    """Count what :func:`demo_studies` makes, without making it."""
-    counts = [study.number_of_instances for study in demo_studies()]
-    return DemoTotals(studies=len(counts), instances=sum(counts))
 
 
 def _chest_with_contrast(order: Order) -> Iterator[Dataset]:

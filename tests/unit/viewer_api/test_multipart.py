@@ -138,3 +138,12 @@ def test_what_we_write_names_type_and_transfer_syntax() -> None:
     assert (
         part_head("x", "image/jls", "1.2") == b"--x\r\nContent-Type: image/jls; transfer-syntax=1.2\r\n\r\n"
     )
+
+
+def test_the_boundary_of_orthanc_is_taken() -> None:
+    boundary = "0b5c2f0e-7d43-4a7e-9f0a-3a8f4f4a5c11-5b7d9f7e-1c2d-4e3f-8a9b-0c1d2e3f4a5b"  # 73 characters
+    assert len(boundary) == 73
+    assert [content for _, content in read([compose([b"one", b"two"], boundary)], boundary)] == [
+        b"one",
+        b"two",
+    ]
