@@ -11,7 +11,6 @@ from pacs.codes.tagging import load_tagger
 from pacs.demo import orders
 from pacs.demo.modules import demo_uid
 from pacs.demo.orders import Order
-from pacs.demo.studies import demo_studies
 from tests.unit.pacs.demo.made import STUDIES, first, first_of_each_series, make_again
 
 SHAPES = {
