@@ -1,0 +1,48 @@
+"""The command line: every process that Filmless runs starts here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from pacs.cli import administration, processes
+from pacs.errors import ArchiveError
+from storage.errors import StoreError
+
+# In the order in which 'filmless --help' lists them.
+_COMMANDS: dict[str, Callable[..., Any]] = {
+    "up": processes.up,
+    "demo": processes.demo,
+    "listen": processes.listen,
+    "web": processes.web,
+    "work": processes.work,
+    "migrate": administration.migrate,
+    "echo": administration.echo,
+    "settings": administration.show_settings,
+    "version": administration.version,
+}
+
+app = typer.Typer(
+    name="filmless",
+    help="Filmless keeps the images of a hospital and shows them in a browser, instead of on film.\n\n"
+    "Settings are FILMLESS_* variables, lines of a file .env, or entries of filmless.toml; "
+    "'filmless settings' lists them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
+
+
+def main() -> None:
+    """Run the command line; errors that the archive raises on purpose end it with their message."""
+    try:
+        app()
+    except (ArchiveError, StoreError) as error:
+        sys.exit(f"filmless: {error}")
+    except OSError as error:
+        sys.exit(f"filmless: {error.strerror or type(error).__name__}: {error.filename or 'no file'}")

@@ -1,0 +1,52 @@
+"""Commands of an administrator that answer at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pacs import __version__
+from pacs.cli.running import apply_migrations
+from pacs.settings import load_settings, report_settings
+
+# ruff: noqa: PLC0415 - as in pacs.cli.processes
+
+
+def migrate() -> None:
+    """Create the database's tables, or bring them to this version. Safe to run again; 'up' does it itself."""
+    before, after = apply_migrations(load_settings())
+    typer.echo(
+        f"schema {after} (was {before or 'empty'})" if before != after else f"schema {after}, unchanged"
+    )
+
+
+def echo(
+    peer: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Address of the device.")],
+    aet: Annotated[str, typer.Argument(metavar="AET", help="AE title of the device.")],
+) -> None:
+    """Ask a device whether it hears us (C-ECHO), as a first test of a new connection."""
+    from pacs.dimse.scu import verify
+
+    host, _, port = peer.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise typer.BadParameter("give the address as HOST:PORT, e.g. 192.168.1.20:104")
+    latency_s = verify(host.strip("[]"), int(port), aet, calling_ae_title=load_settings().ae_title)
+    typer.echo(f"{aet} at {peer} answered in {latency_s * 1000:.0f} ms")
+
+
+def show_settings() -> None:
+    """Print every setting with its value in force and where it comes from. Passwords are masked."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("Setting", "Value", "From", "What it is", show_lines=True)
+    for report in report_settings(load_settings()):
+        table.add_row(report.variable, report.value, report.source, report.description)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"filmless {__version__}")

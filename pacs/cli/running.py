@@ -1,0 +1,88 @@
+"""What commands share: an archive of their own, its migrations, signals and the log."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from pacs.errors import IndexUnavailable
+from pacs.settings import Settings, load_settings
+from pacs.supervisor import SupervisorLink
+from storage.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from pacs.archive import Archive
+
+# ruff: noqa: PLC0415 - as in pacs.cli.processes
+
+_RETRY_AFTER_S = 5.0
+
+
+@contextlib.contextmanager
+def archive_process(supervisor_fd: int | None) -> Iterator[tuple[Archive, Callable[[], None]]]:
+    """Open the archive for one process; give it and the function that tells when the door is open."""
+    from pacs.archive import open_archive
+
+    link = SupervisorLink(supervisor_fd) if supervisor_fd is not None else None
+    _log_to_stdout()
+    archive = open_archive(load_settings())
+    try:
+        archive.index.require_newest_schema()
+        yield archive, link.ready if link else lambda: typer.echo("ready")
+    finally:
+        archive.close()
+
+
+def apply_migrations(settings: Settings) -> tuple[str | None, str]:
+    """Bring the database to this version's schema; return the versions before and after."""
+    from pacs.archive import open_archive
+
+    archive = open_archive(settings)
+    try:
+        return archive.index.migrate()
+    finally:
+        archive.close()
+
+
+def migrate_when_possible(settings: Settings) -> None:
+    """Wait for a database or store that is not there yet, as after a power cut of the whole house."""
+    while True:
+        try:
+            apply_migrations(settings)
+        except (IndexUnavailable, StoreUnavailable) as error:
+            typer.echo(f"waiting, trying again in {_RETRY_AFTER_S:.0f} s: {error}")
+            time.sleep(_RETRY_AFTER_S)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` on SIGTERM and SIGINT while the block runs."""
+    signals = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: stop()) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _log_to_stdout() -> None:
+    """Log one line an event; libraries that may put patient data into a message are silenced."""
+    logging.basicConfig(
+        stream=sys.stdout,
+        level=logging.INFO,
+        format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
+    )
+    for name in ("pydicom", "pynetdicom", "sqlalchemy", "alembic", "botocore", "boto3", "urllib3", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    warnings.simplefilter("ignore")
