@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,9 +24,19 @@ def require(present: object, what: str) -> None:
     pytest.skip(f"{what} is not here")
 
 
+def find_program(name: str) -> str | None:
+    """Path of a foreign program, None where there is none.
+
+    pynetdicom brings scripts with the names of dcmtk's programs, which an active environment puts first.
+    """
+    ours = Path(sysconfig.get_path("scripts"))
+    elsewhere = [folder for folder in os.get_exec_path() if Path(folder) != ours]
+    return shutil.which(name, path=os.pathsep.join(elsewhere))
+
+
 def program(name: str) -> str:
     """Path of a foreign program, or a skip."""
-    found = shutil.which(name)
+    found = find_program(name)
     require(found, f"the program {name}")
     return str(found)
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from tests.bench.corpus import CT, DX, SMALL, Kind
-from tests.bench.measure import cpu_seconds, machine_busy_seconds, peak_memory_bytes
+from tests.bench.measure import MemorySampler, cpu_seconds, machine_busy_seconds
 from tests.bench.senders import Order, Sender
 from tests.bench.servers import Contender, RunningServer
 
@@ -27,6 +27,11 @@ class Workload:
     instances: int
 
     @property
+    def key(self) -> str:
+        """Name for the command line, e.g. ``ct4``."""
+        return f"{self.kind.modality.lower()}{self.associations}"
+
+    @property
     def instances_each(self) -> int:
         """Instances of each association's study, at least one."""
         return max(1, self.instances // self.associations)
@@ -39,7 +44,8 @@ class Measurement:
     instances: int
     size_bytes: int
     elapsed_s: float  # from the first request to the last response
-    server_cpu_s: float
+    cpu_s_by_part: dict[str, float]  # of the server: its listener, its database ...
+    peak_memory_bytes: int
     sender_cpu_s: float
     other_cpu_s: float  # of the rest of the machine: the kernel's own threads, and other users
 
@@ -56,7 +62,11 @@ class Measurement:
     @property
     def server_cpu_ms(self) -> float:
         """The server's CPU time per instance."""
-        return 1000 * self.server_cpu_s / self.instances
+        return 1000 * sum(self.cpu_s_by_part.values()) / self.instances
+
+    def part_cpu_ms(self, part: str) -> float:
+        """CPU time per instance of a part of the server."""
+        return 1000 * self.cpu_s_by_part[part] / self.instances
 
     @property
     def sender_cpu_ms(self) -> float:
@@ -69,7 +79,6 @@ class Results:
     """All that was measured, by name of the server, one entry for each repetition."""
 
     measurements: dict[tuple[Workload, str], list[Measurement]]
-    peak_memory_bytes: dict[str, list[int]]
     versions: dict[str, str]
 
 
@@ -92,7 +101,7 @@ def measure_ingest(
     meet the same machine; the order changes with every workload and repetition. The others wait meanwhile,
     which costs next to nothing.
     """
-    results = Results({}, {}, {})
+    results = Results({}, {})
     with ExitStack() as running:
         senders = [running.enter_context(Sender()) for _ in range(max(_ASSOCIATIONS))]
         for repetition in range(repetitions):
@@ -117,9 +126,6 @@ def _repeat(
             for server in _in_turn(servers, workload.number + repetition):
                 measurement = _send(server, workload, senders)
                 results.measurements.setdefault((workload, server.name), []).append(measurement)
-        for server in servers:
-            peak = peak_memory_bytes(server.processes)
-            results.peak_memory_bytes.setdefault(server.name, []).append(peak)
 
 
 def _in_turn(servers: Sequence[RunningServer], turn: int) -> Iterator[RunningServer]:
@@ -137,18 +143,21 @@ def _send(server: RunningServer, workload: Workload, senders: Sequence[Sender]) 
         sender.prepare(Order(server.peer, workload.kind, number, workload.instances_each))
     for sender in at_work:
         sender.wait_until_ready()
-    server_cpu_s, busy_s = cpu_seconds(server.processes), machine_busy_seconds()
-    for sender in at_work:
-        sender.go()
-    sent = [sender.result() for sender in at_work]
-    time.sleep(_SETTLE_S)
-    server_cpu_s, busy_s = cpu_seconds(server.processes) - server_cpu_s, machine_busy_seconds() - busy_s
+    cpu_s, busy_s = cpu_seconds(server.parts), machine_busy_seconds()
+    with MemorySampler(server.parts) as memory:
+        for sender in at_work:
+            sender.go()
+        sent = [sender.result() for sender in at_work]
+        time.sleep(_SETTLE_S)
+    cpu_s_by_part = {part: now_s - cpu_s[part] for part, now_s in cpu_seconds(server.parts).items()}
+    busy_s = machine_busy_seconds() - busy_s
     sender_cpu_s = sum(one.cpu_s for one in sent)
     return Measurement(
         instances=workload.instances_each * workload.associations,
         size_bytes=sum(one.size_bytes for one in sent),
         elapsed_s=max(one.end_s for one in sent) - min(one.begin_s for one in sent),
-        server_cpu_s=server_cpu_s,
+        cpu_s_by_part=cpu_s_by_part,
+        peak_memory_bytes=memory.peak_bytes,
         sender_cpu_s=sender_cpu_s,
-        other_cpu_s=max(0.0, busy_s - server_cpu_s - sender_cpu_s),
+        other_cpu_s=max(0.0, busy_s - sum(cpu_s_by_part.values()) - sender_cpu_s),
     )

@@ -6,12 +6,17 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 _PROC = Path("/proc")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_SAMPLE_EVERY_S = 0.2
+
+Parts = Mapping[str, tuple[int, ...]]  # by name of the part, the processes whose trees make it up
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +27,54 @@ class _Stat:
     cpu_s: float  # user and system, of the process and of its children that are gone
 
 
-def cpu_seconds(roots: Iterable[int]) -> float:
-    """CPU time that processes and their descendants used so far.
+def cpu_seconds(parts: Parts) -> dict[str, float]:
+    """CPU time that each part of a server used so far, its processes and their descendants together.
 
-    A child that ends goes over to its parent's account, so differences of two readings are right. They are
-    as fine as the kernel's clock tick, mostly 10 ms a process.
+    A process counts to the part that is nearest above it, so a supervisor's part is what its listeners and
+    workers leave over. A child that ends goes over to its parent's account, so differences of two readings
+    are right. They are as fine as the kernel's clock tick, mostly 10 ms a process.
     """
-    return sum(stat.cpu_s for stat in _family(roots).values())
+    everybody = _everybody()
+    part_of = {pid: part for part, pids in parts.items() for pid in pids}
+    seconds = dict.fromkeys(parts, 0.0)
+    for pid in _family(part_of, everybody):
+        ancestor = pid
+        while ancestor not in part_of:
+            ancestor = everybody[ancestor].parent
+        seconds[part_of[ancestor]] += everybody[pid].cpu_s
+    return seconds
 
 
-def peak_memory_bytes(roots: Iterable[int]) -> int:
-    """Sum of the largest resident sizes of processes and their living descendants.
+class MemorySampler:
+    """Watches the memory of a server's processes while a block runs, five times a second.
 
-    Pages that they share (the program's code, PostgreSQL's buffers) are counted in each.
+    The measure is the proportional set size (PSS): a page that several processes share counts once, divided
+    among them. A page that is shared with processes outside the server counts in part only.
     """
-    return sum(_peak_memory_bytes(pid) for pid in _family(roots))
+
+    def __init__(self, parts: Parts) -> None:
+        self._roots = [pid for pids in parts.values() for pid in pids]
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.peak_bytes = 0
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_SAMPLE_EVERY_S):
+            self._sample()
+
+    def _sample(self) -> None:
+        size_bytes = sum(map(_proportional_memory_bytes, _family(self._roots, _everybody())))
+        self.peak_bytes = max(self.peak_bytes, size_bytes)
+
+    def __enter__(self) -> Self:
+        self._sample()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._sample()
 
 
 def machine_busy_seconds() -> float:
@@ -67,18 +105,19 @@ def describe_machine(folder: Path) -> str:
     )
 
 
-def _family(roots: Iterable[int]) -> dict[int, _Stat]:
-    """Read the state of processes and of their descendants, by process id."""
-    everybody = {}
-    for folder in _PROC.iterdir():
-        if folder.name.isdigit() and (stat := _read_stat(int(folder.name))):
-            everybody[int(folder.name)] = stat
-    family: dict[int, _Stat] = {}
-    generation = [pid for pid in roots if pid in everybody]
+def _everybody() -> dict[int, _Stat]:
+    """Read the state of every process, by process id."""
+    pids = [int(folder.name) for folder in _PROC.iterdir() if folder.name.isdigit()]
+    return {pid: stat for pid in pids if (stat := _read_stat(pid))}
+
+
+def _family(roots: Iterable[int], everybody: Mapping[int, _Stat]) -> set[int]:
+    """Find processes and their descendants among all that there are."""
+    family: set[int] = set()
+    generation = {pid for pid in roots if pid in everybody}
     while generation:
-        family.update((pid, everybody[pid]) for pid in generation)
-        parents = set(generation)
-        generation = [pid for pid, stat in everybody.items() if stat.parent in parents]
+        family |= generation
+        generation = {pid for pid, stat in everybody.items() if stat.parent in generation} - family
     return family
 
 
@@ -92,10 +131,10 @@ def _read_stat(pid: int) -> _Stat | None:
     return _Stat(parent=int(fields[1]), cpu_s=sum(map(int, fields[11:15])) / _TICKS_PER_S)
 
 
-def _peak_memory_bytes(pid: int) -> int:
+def _proportional_memory_bytes(pid: int) -> int:
     try:
-        status = (_PROC / str(pid) / "status").read_text()
+        rollup = (_PROC / str(pid) / "smaps_rollup").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    peak = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
-    return int(peak[1]) * 1024 if peak else 0  # a zombie has none
+    size = re.search(r"^Pss:\s*(\d+) kB$", rollup, re.MULTILINE)
+    return int(size[1]) * 1024 if size else 0  # a zombie has none

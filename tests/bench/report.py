@@ -14,12 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from tests.bench.ingest import Measurement, Results
+from tests.bench.ingest import Measurement, Results, Workload
 from tests.bench.measure import describe_machine
 from tests.bench.servers import Contender
 from tests.data import PROJECT
 
-BASELINE = "Orthanc"
 RESULTS_FILE = Path(__file__).with_name("RESULTS.md")
 _NEWEST_FIRST = "<!-- newest run first -->\n"
 
@@ -45,8 +44,9 @@ def format_run(results: Results, contenders: Sequence[Contender], circumstances:
         f"## {circumstances.began_at:%Y-%m-%d %H:%M} UTC",
         _format_circumstances(results, circumstances),
         _format_contenders(results, contenders),
-        _format_table(_measurement_rows(results)),
-        _format_table(_memory_rows(results)),
+        _format_table(_measurement_rows(results, contenders)),
+        _format_table(_part_rows(results)),
+        _format_table(_memory_rows(results, contenders)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -70,7 +70,8 @@ def _format_circumstances(results: Results, circumstances: Circumstances) -> str
         f"Load average: {circumstances.load:.2f} before, {os.getloadavg()[0]:.2f} after; while measuring, "
         f"the kernel's threads and other users took {others:.2f} processors on average",
         f"Figures are medians of {repetitions}, with the lowest and highest; MB = 10^6 bytes; "
-        f"ratios are to {BASELINE} in the same run (more instances/s and less CPU are better)",
+        "ratios are to Orthanc with the same database in the same run "
+        "(more instances/s and less CPU are better)",
     ]
     return "\n".join(f"- {line}" for line in lines)
 
@@ -79,17 +80,16 @@ def _format_contenders(results: Results, contenders: Sequence[Contender]) -> str
     return "\n".join(f"- {one.name} ({results.versions[one.name]}): {one.meaning}" for one in contenders)
 
 
-def _measurement_rows(results: Results) -> list[Row]:
+def _measurement_rows(results: Results, contenders: Sequence[Contender]) -> list[Row]:
     head = (
         *("Instances", "Associations", "Server", "Instances/s", "lowest-highest", "MB/s"),
         *("CPU ms each", "Sender ms each", "Rate ratio", "CPU ratio"),
     )
     rows: list[Row] = [head]
-    servers = list(results.versions)  # in one order, though each workload met them in another
-    in_order = sorted(results.measurements, key=lambda key: (key[0].number, servers.index(key[1])))
-    for workload, server in in_order:
+    baselines = {contender.name: contender.baseline for contender in contenders}
+    for workload, server in _in_order(results):
         measured = results.measurements[workload, server]
-        base = results.measurements.get((workload, BASELINE))
+        base = results.measurements.get((workload, baselines[server]))
         rates = [one.instances_per_s for one in measured]
         rows.append(
             (
@@ -108,13 +108,39 @@ def _measurement_rows(results: Results) -> list[Row]:
     return rows
 
 
-def _memory_rows(results: Results) -> list[Row]:
-    rows: list[Row] = [("Server", "Peak memory, MB", "Ratio")]
-    base = results.peak_memory_bytes.get(BASELINE)
-    for server, peaks in results.peak_memory_bytes.items():
-        ratio = f"{median(peaks) / median(base):.2f}" if base else "-"
-        rows.append((server, f"{median(peaks) / 1e6:.0f}", ratio))
+def _part_rows(results: Results) -> list[Row]:
+    """Split the CPU time of servers that are several processes."""
+    rows: list[Row] = [("Instances", "Associations", "Server", "CPU ms each, by part")]
+    for workload, server in _in_order(results):
+        measured = results.measurements[workload, server]
+        parts = list(measured[0].cpu_s_by_part)
+        if len(parts) > 1:
+            cpu = [f"{part} {median(one.part_cpu_ms(part) for one in measured):.2f}" for part in parts]
+            rows.append((workload.kind.name, str(workload.associations), server, ", ".join(cpu)))
     return rows
+
+
+def _memory_rows(results: Results, contenders: Sequence[Contender]) -> list[Row]:
+    rows: list[Row] = [("Server", "Peak memory, MB", "Ratio")]
+    peaks = {
+        server: max(
+            _median(measured, lambda one: one.peak_memory_bytes)
+            for (_, name), measured in results.measurements.items()
+            if name == server
+        )
+        for server in results.versions
+    }
+    for contender in contenders:
+        base = peaks.get(contender.baseline)
+        ratio = f"{peaks[contender.name] / base:.2f}" if base else "-"
+        rows.append((contender.name, f"{peaks[contender.name] / 1e6:.0f}", ratio))
+    return rows
+
+
+def _in_order(results: Results) -> list[tuple[Workload, str]]:
+    """List what was measured in one order, though each workload met the servers in another."""
+    servers = list(results.versions)
+    return sorted(results.measurements, key=lambda key: (key[0].number, servers.index(key[1])))
 
 
 def _median(measured: Sequence[Measurement], value: Callable[[Measurement], float]) -> float:

