@@ -25,6 +25,12 @@ from pacs.errors import IndexUnavailable, SettingsError
 BUSY_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_S = 30
 _WRITES = "filmless_writes"
+# SQLSTATEs of PostgreSQL: the connection broke, the server ended it, serialization failure, deadlock.
+_TRY_AGAIN = frozenset({None, "57P01", "40001", "40P01"})
+
+
+class TransactionLost(IndexUnavailable):
+    """The transaction is undone; the same again over a new connection may succeed at once."""
 
 
 def create_index_engine(database_url: str) -> Engine:
@@ -101,7 +107,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     ------
     IndexUnavailable
     """
-    with _translated(), engine.connect() as connection:
+    with errors_translated(engine), engine.connect() as connection:
         yield connection
 
 
@@ -113,21 +119,42 @@ def writing(engine: Engine) -> Iterator[Connection]:
     ------
     IndexUnavailable
     """
-    with (
-        _translated(),
-        engine.connect().execution_options(**{_WRITES: True}) as connection,
-        connection.begin(),
-    ):
+    with errors_translated(engine), connect_to_write(engine) as connection, connection.begin():
         yield connection
 
 
+def connect_to_write(engine: Engine) -> Connection:
+    """Open a connection whose transactions take SQLite's write lock at their beginning."""
+    return engine.connect().execution_options(**{_WRITES: True})
+
+
 @contextmanager
-def _translated() -> Iterator[None]:
+def errors_translated(engine: Engine) -> Iterator[None]:
+    """Tell errors that may pass from those that are ours to mend, also where the driver itself raised them.
+
+    Raises
+    ------
+    IndexUnavailable
+    TransactionLost
+        The connection broke, or the transaction was ended for another's sake.
+    """
+    dbapi = engine.dialect.loaded_dbapi
     try:
         yield
-    except (DataError, IntegrityError, NotSupportedError, ProgrammingError):
-        raise  # ours to mend: trying again will not help
-    except DBAPIError as error:
-        raise IndexUnavailable(f"the database refused or failed: {type(error.orig).__name__}") from error
+    except (IndexUnavailable, DataError, IntegrityError, NotSupportedError, ProgrammingError):
+        raise
     except PoolTimeoutError as error:
         raise IndexUnavailable("all connections to the database are in use") from error
+    except DBAPIError as error:
+        raise _translated(error.orig) from error
+    except dbapi.IntegrityError as error:
+        raise IntegrityError(None, None, error) from error
+    except (dbapi.DataError, dbapi.NotSupportedError, dbapi.ProgrammingError):
+        raise
+    except dbapi.Error as error:
+        raise _translated(error) from error
+
+
+def _translated(cause: BaseException | None) -> IndexUnavailable:
+    kind = TransactionLost if getattr(cause, "sqlstate", "") in _TRY_AGAIN else IndexUnavailable
+    return kind(f"the database refused or failed: {type(cause).__name__}")

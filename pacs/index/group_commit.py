@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Engine
-
 from pacs.errors import IndexUnavailable
-from pacs.index.engine import writing
 from pacs.index.records import InstanceRecord
-from pacs.index.writer import WriteOutcome, write_instance
+from pacs.index.writer import IndexWriter, WriteOutcome
 
 MAX_GROUP: Final = 64
 
@@ -49,8 +46,8 @@ class GroupCommit:
     waits for nobody, and the busier the archive is, the fewer syncs an instance costs.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, writer: IndexWriter) -> None:
+        self._writer = writer
         self._waiting: deque[_Ticket] = deque()
         self._leading = threading.Lock()
 
@@ -72,6 +69,11 @@ class GroupCommit:
             raise ticket.error
         return ticket.outcome
 
+    def close(self) -> None:
+        """Let go of the writer's connection."""
+        with self._leading:
+            self._writer.close()
+
     def _commit(self, group: Sequence[_Ticket]) -> None:
         try:
             self._commit_together(group)
@@ -91,7 +93,6 @@ class GroupCommit:
 
     def _commit_together(self, group: Sequence[_Ticket]) -> None:
         ordered = sorted(group, key=lambda ticket: ticket.order)
-        with writing(self._engine) as connection:
-            outcomes = [write_instance(connection, ticket.record) for ticket in ordered]
+        outcomes = self._writer.write([ticket.record for ticket in ordered])
         for ticket, outcome in zip(ordered, outcomes, strict=True):
             ticket.outcome = outcome

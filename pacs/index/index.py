@@ -10,7 +10,7 @@ from pacs.index import queries, schema
 from pacs.index.engine import create_index_engine, reading
 from pacs.index.group_commit import GroupCommit
 from pacs.index.records import InstanceRecord, Query, SearchResult, StoredInstance
-from pacs.index.writer import WriteOutcome
+from pacs.index.writer import IndexWriter, WriteOutcome
 
 
 class Index:
@@ -18,7 +18,7 @@ class Index:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._group_commit = GroupCommit(engine)
+        self._group_commit = GroupCommit(IndexWriter(engine))
 
     def write(self, record: InstanceRecord) -> WriteOutcome:
         """Index one instance; committed and durable when this returns. Raises IndexUnavailable."""
@@ -56,6 +56,7 @@ class Index:
 
     def close(self) -> None:
         """Release connections."""
+        self._group_commit.close()
         self._engine.dispose()
 
 

@@ -52,10 +52,10 @@ class InstanceRecord:
     instance: Mapping[str, str | int | None]
     transfer_syntax_uid: str
     location: ObjectLocation
+    received_at: datetime
     procedure_codes: Sequence[ProcedureCode] = ()
     request_attributes: Sequence[RequestAttributes] = ()
     calling_ae_title: str | None = None
-    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Engine, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
-from pacs.dicom.attributes import ATTRIBUTES, Level, Matching
-from pacs.index.models import (
-    FOLDED_SUFFIX,
-    conflict,
-    instance,
-    patient,
-    procedure_code,
-    request_attributes,
-    series,
-    study,
+from pacs.index.bulk import BulkStatement, Row, pipeline
+from pacs.index.engine import TransactionLost, connect_to_write, errors_translated
+from pacs.index.models import conflict, instance, series, study
+from pacs.index.parents import (
+    KnownParents,
+    Parents,
+    ParentsKey,
+    ensure_parents,
+    insert_if_new,
+    parents_key,
 )
-from pacs.index.names import fold_name
-from pacs.index.records import InstanceRecord, ProcedureCode
-
-_FOLDED = {
-    level: tuple(
-        attribute.column
-        for attribute in ATTRIBUTES
-        if attribute.level is level and attribute.matching in (Matching.PERSON_NAME, Matching.FOLDED_TEXT)
-    )
-    for level in Level
-}
+from pacs.index.records import InstanceRecord
 
 
 class WriteOutcome(Enum):
@@ -43,23 +34,136 @@ class WriteOutcome(Enum):
     CONFLICT = "conflict"  # another content under the same SOP Instance UID: recorded beside the first
 
 
-def write_instance(connection: Connection, record: InstanceRecord) -> WriteOutcome:
-    """Write one instance, its series, study and patient, inside a transaction that the caller commits."""
-    received_at = record.received_at or datetime.now(UTC)
-    known = _known_sha256(connection, record)
-    if known is None:
-        study_ref = _ensure_study(connection, record, received_at)
-        series_ref = _ensure_series(connection, record, study_ref)
-        if _add_instance(connection, record, series_ref, received_at):
-            connection.execute(_COUNT_IN_STUDY, {"ref": study_ref})
-            connection.execute(_COUNT_IN_SERIES, {"ref": series_ref})
-            _add_codes(connection, record, study_ref, series_ref)
-            return WriteOutcome.ADDED
-        known = _known_sha256(connection, record)  # another process was faster
-    if known == record.location.sha256:
-        return WriteOutcome.ALREADY_THERE
-    _add_conflict(connection, record, received_at)
-    return WriteOutcome.CONFLICT
+class _NotAllNew(Exception):
+    """One of the SOP Instance UIDs is in the index already."""
+
+
+class IndexWriter:
+    """Writes groups of records, each in a transaction, over a connection of its own.
+
+    It takes first that all instances are new, which they nearly always are; then a group needs four
+    statements, however large it is. Not safe for use by several threads at once.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+        self._known_parents = KnownParents()
+        self._statements = _Statements(engine)
+
+    def write(self, records: Sequence[InstanceRecord]) -> list[WriteOutcome]:
+        """Write records in one transaction; it is durable when this returns.
+
+        Raises
+        ------
+        pacs.errors.IndexUnavailable
+        """
+        connected = self._connection is not None
+        try:
+            return self._write_once(records)
+        except TransactionLost:  # by a connection that had grown old, or by another process in the way
+            if not connected:
+                raise
+            return self._write_once(records)
+
+    def close(self) -> None:
+        """Let go of the connection; the next group opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _write_once(self, records: Sequence[InstanceRecord]) -> list[WriteOutcome]:
+        try:
+            self._write_new(records)
+        except _NotAllNew:
+            return self._write_any(records)
+        except IntegrityError:  # a row that was known is gone
+            self._known_parents.forget()
+            return self._write_any(records)
+        return [WriteOutcome.ADDED] * len(records)
+
+    def _write_new(self, records: Sequence[InstanceRecord]) -> None:
+        """Write instances that are all new; raises _NotAllNew, and has written nothing, if one is not."""
+        found: dict[ParentsKey, Parents] = {}
+        rows = []
+        with self._transaction() as connection:
+            for record in records:
+                key = parents_key(record)
+                parents = self._known_parents.find(key) or found.get(key)
+                if parents is None:
+                    _require_new(connection, record)
+                    parents = found[key] = ensure_parents(connection, record)
+                rows.append(_instance_row(record, parents))
+            with pipeline(connection):
+                inserted = self._statements.insert_instances.execute(connection, rows)
+                self._count(connection, rows)
+            if inserted.rowcount != len(rows):
+                raise _NotAllNew
+        self._known_parents.learn(found)
+
+    def _write_any(self, records: Iterable[InstanceRecord]) -> list[WriteOutcome]:
+        with self._transaction() as connection:
+            return [self._write_one(connection, record) for record in records]
+
+    def _write_one(self, connection: Connection, record: InstanceRecord) -> WriteOutcome:
+        known = _known_sha256(connection, record)
+        if known is None:
+            row = _instance_row(record, ensure_parents(connection, record))
+            if self._statements.insert_instances.execute(connection, [row]).rowcount == 1:
+                self._count(connection, [row])
+                return WriteOutcome.ADDED
+            known = _known_sha256(connection, record)  # another process was faster
+        if known == record.location.sha256:
+            return WriteOutcome.ALREADY_THERE
+        _add_conflict(connection, record)
+        return WriteOutcome.CONFLICT
+
+    def _count(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Count instances where they belong, in the same order in all processes."""
+        for statement, column in (
+            (self._statements.count_in_series, "series_ref"),
+            (self._statements.count_in_study, "study_ref"),
+        ):
+            numbers = Counter(row[column] for row in rows)
+            statement.execute(
+                connection, [{"ref": ref, "added": number} for ref, number in sorted(numbers.items())]
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with errors_translated(self._engine):
+            if self._connection is None:
+                self._connection = connect_to_write(self._engine)
+            try:
+                with self._connection.begin():
+                    yield self._connection
+            except (_NotAllNew, IntegrityError):
+                raise
+            except BaseException:
+                self.close()
+                raise
+
+
+class _Statements:
+    """What every group needs, compiled for one database."""
+
+    def __init__(self, engine: Engine) -> None:
+        dialect = engine.dialect
+        insert = (postgresql if dialect.name == "postgresql" else sqlite).insert(instance)
+        columns = {column.name: bindparam(column.name, type_=column.type) for column in _INSTANCE_COLUMNS}
+        self.insert_instances = BulkStatement(dialect, insert.values(columns).on_conflict_do_nothing())
+        self.count_in_series = BulkStatement(dialect, _count(series))
+        self.count_in_study = BulkStatement(dialect, _count(study))
+
+
+_INSTANCE_COLUMNS = [column for column in instance.columns if column is not instance.c.id]
+_NO_INSTANCE = dict.fromkeys(column.name for column in _INSTANCE_COLUMNS)
+_SHA256 = select(instance.c.sha256).where(instance.c.sop_instance_uid == bindparam("uid"))
+
+
+def _count(table: Any) -> Any:
+    added = table.c.number_of_instances + bindparam("added")
+    return update(table).where(table.c.id == bindparam("ref")).values(number_of_instances=added)
 
 
 def _known_sha256(connection: Connection, record: InstanceRecord) -> str | None:
@@ -67,51 +171,19 @@ def _known_sha256(connection: Connection, record: InstanceRecord) -> str | None:
     return known
 
 
-def _ensure_study(connection: Connection, record: InstanceRecord, received_at: datetime) -> int:
-    uid = record.study["study_instance_uid"]
-    values = _with_folded(record.study, Level.STUDY)
-    row = connection.execute(_STUDY, {"uid": uid}).one_or_none()
-    if row is None:
-        patient_ref = _ensure_patient(connection, record.study)
-        _insert_if_new(connection, study, {**values, "patient_ref": patient_ref, "received_at": received_at})
-        row = connection.execute(_STUDY, {"uid": uid}).one()
-    _fill_gaps(connection, study, dict(row._mapping), values)
-    return int(row.id)
+def _require_new(connection: Connection, record: InstanceRecord) -> None:
+    """Look first where new parents would be added: a conflict must not leave an empty study behind."""
+    if _known_sha256(connection, record) is not None:
+        raise _NotAllNew
 
 
-def _ensure_patient(connection: Connection, values: Mapping[str, str | int | None]) -> int:
-    """Find or add the patient; without a patient ID a study is a patient of its own, never merged."""
-    patient_id, issuer = values.get("patient_id"), values.get("issuer_of_patient_id")
-    patient_key = f"{issuer or ''}\\{patient_id}" if patient_id else f"study\\{values['study_instance_uid']}"
-    _insert_if_new(
-        connection,
-        patient,
-        {"patient_key": patient_key, "patient_id": patient_id, "issuer_of_patient_id": issuer},
-    )
-    found: int | None = connection.scalar(select(patient.c.id).where(patient.c.patient_key == patient_key))
-    assert found is not None  # noqa: S101 - inserted above, and patients are not removed
-    return found
-
-
-def _ensure_series(connection: Connection, record: InstanceRecord, study_ref: int) -> int:
-    values = _with_folded(record.series, Level.SERIES)
-    wanted = {"study_ref": study_ref, "uid": values["series_instance_uid"]}
-    row = connection.execute(_SERIES, wanted).one_or_none()
-    if row is None:
-        if _insert_if_new(connection, series, {**values, "study_ref": study_ref}):
-            connection.execute(_COUNT_SERIES_IN_STUDY, {"ref": study_ref})
-        row = connection.execute(_SERIES, wanted).one()
-    _fill_gaps(connection, series, dict(row._mapping), values)
-    return int(row.id)
-
-
-def _add_instance(
-    connection: Connection, record: InstanceRecord, series_ref: int, received_at: datetime
-) -> bool:
+def _instance_row(record: InstanceRecord, parents: Parents) -> dict[str, Any]:
     location = record.location
-    values = {
+    return {
+        **_NO_INSTANCE,
         **record.instance,
-        "series_ref": series_ref,
+        "series_ref": parents.series_ref,
+        "study_ref": parents.study_ref,
         "transfer_syntax_uid": record.transfer_syntax_uid,
         "object_key": location.key,
         "size_bytes": location.size_bytes,
@@ -120,50 +192,12 @@ def _add_instance(
         "pixel_data_offset": location.pixel_data_offset,
         "pixel_data_size_bytes": location.pixel_data_size_bytes,
         "calling_ae_title": record.calling_ae_title,
-        "received_at": received_at,
+        "received_at": record.received_at,
     }
-    return _insert_if_new(connection, instance, values)
 
 
-def _add_codes(connection: Connection, record: InstanceRecord, study_ref: int, series_ref: int) -> None:
-    for code in _codes_to_add(connection, record, study_ref):
-        _insert_if_new(
-            connection,
-            procedure_code,
-            {
-                "study_ref": study_ref,
-                "value": code.value,
-                "scheme": code.scheme,
-                "meaning": code.meaning,
-                "origin": code.origin,
-            },
-        )
-    for item in record.request_attributes:
-        _insert_if_new(
-            connection,
-            request_attributes,
-            {
-                "series_ref": series_ref,
-                "requested_procedure_id": item.requested_procedure_id or "",
-                "scheduled_procedure_step_id": item.scheduled_procedure_step_id or "",
-            },
-        )
-
-
-def _codes_to_add(connection: Connection, record: InstanceRecord, study_ref: int) -> Sequence[ProcedureCode]:
-    """Let codes that objects carry win over those that a site rule gave to other objects of the study."""
-    of_study = procedure_code.c.study_ref == study_ref
-    if any(code.origin == "sequence" for code in record.procedure_codes):
-        connection.execute(delete(procedure_code).where(of_study, procedure_code.c.origin == "rule"))
-    elif record.procedure_codes:
-        carried = select(procedure_code.c.id).where(of_study, procedure_code.c.origin == "sequence")
-        if connection.scalar(carried.limit(1)) is not None:
-            return ()
-    return record.procedure_codes
-
-
-def _add_conflict(connection: Connection, record: InstanceRecord, received_at: datetime) -> None:
-    _insert_if_new(
+def _add_conflict(connection: Connection, record: InstanceRecord) -> None:
+    insert_if_new(
         connection,
         conflict,
         {
@@ -172,53 +206,6 @@ def _add_conflict(connection: Connection, record: InstanceRecord, received_at: d
             "size_bytes": record.location.size_bytes,
             "sha256": record.location.sha256,
             "calling_ae_title": record.calling_ae_title,
-            "received_at": received_at,
+            "received_at": record.received_at,
         },
     )
-
-
-def _with_folded(values: Mapping[str, str | int | None], level: Level) -> dict[str, Any]:
-    folded = {c + FOLDED_SUFFIX: fold_name(str(values[c])) for c in _FOLDED[level] if values.get(c)}
-    return {**values, **folded}
-
-
-def _fill_gaps(
-    connection: Connection, table: Table, row: Mapping[str, Any], values: Mapping[str, Any]
-) -> None:
-    """Complete a row from a later instance; what the first one said stays."""
-    gaps = {column: value for column, value in values.items() if value is not None and row[column] is None}
-    if gaps:
-        connection.execute(update(table).where(table.c.id == row["id"]).values(gaps))
-
-
-def _insert_if_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
-    """Insert a row unless one of its unique keys is taken; tell whether it was inserted."""
-    statement = _insert_statement(connection.dialect.name, table)
-    return connection.scalar(statement, dict(values)) is not None
-
-
-@cache
-def _insert_statement(dialect_name: str, table: Table) -> Any:
-    dialect = postgresql if dialect_name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing().returning(table.c.id)
-
-
-# Built once: they run for every instance, and building one costs more than running it.
-_SHA256 = select(instance.c.sha256).where(instance.c.sop_instance_uid == bindparam("uid"))
-_STUDY = select(study).where(study.c.study_instance_uid == bindparam("uid"))
-_SERIES = select(series).where(
-    series.c.study_ref == bindparam("study_ref"), series.c.series_instance_uid == bindparam("uid")
-)
-_COUNT_IN_STUDY = (
-    update(study)
-    .where(study.c.id == bindparam("ref"))
-    .values(number_of_instances=study.c.number_of_instances + 1)
-)
-_COUNT_SERIES_IN_STUDY = (
-    update(study).where(study.c.id == bindparam("ref")).values(number_of_series=study.c.number_of_series + 1)
-)
-_COUNT_IN_SERIES = (
-    update(series)
-    .where(series.c.id == bindparam("ref"))
-    .values(number_of_instances=series.c.number_of_instances + 1)
-)

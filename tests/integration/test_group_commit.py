@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import delete, event, text
 
 from pacs.archive import Archive
 from pacs.dicom.attributes import Level
 from pacs.errors import IndexUnavailable
-from pacs.index.engine import create_index_engine
+from pacs.index.engine import create_index_engine, reading, writing
 from pacs.index.group_commit import GroupCommit
+from pacs.index.models import study
 from pacs.index.records import InstanceRecord, Query
-from pacs.index.writer import WriteOutcome
+from pacs.index.writer import IndexWriter, WriteOutcome
 from tests.integration.test_index import make_record
 
 WAITS_S = 10.0
@@ -36,7 +38,7 @@ def writer(archive: Archive) -> GroupCommit:
 
 def test_writers_that_come_together_share_one_transaction(archive: Archive, writer: GroupCommit) -> None:
     commits = []
-    event.listen(writer._engine, "commit", commits.append)
+    event.listen(writer._writer._engine, "commit", commits.append)
     futures = write_together(writer, [make_record(number) for number in range(20)])
     assert [future.result() for future in futures] == [WriteOutcome.ADDED] * 20
     assert len(commits) == 1
@@ -56,7 +58,7 @@ def test_a_record_that_cannot_be_written_does_not_take_the_others_along(
 
 
 def test_a_database_that_is_away_is_told_to_everyone_who_waits() -> None:
-    writer = GroupCommit(create_index_engine("postgresql://nobody@127.0.0.1:1/none"))
+    writer = GroupCommit(IndexWriter(create_index_engine("postgresql://nobody@127.0.0.1:1/none")))
     for future in write_together(writer, [make_record(number) for number in range(5)]):
         with pytest.raises(IndexUnavailable):
             future.result()
@@ -65,3 +67,48 @@ def test_a_database_that_is_away_is_told_to_everyone_who_waits() -> None:
 def test_a_lone_writer_waits_for_nobody(writer: GroupCommit) -> None:
     assert writer.write(make_record()) is WriteOutcome.ADDED
     assert not writer._waiting
+
+
+def test_a_study_that_another_process_removed_is_written_again(archive: Archive) -> None:
+    archive.index.write(make_record(1))
+    with writing(archive.index._engine) as connection:
+        connection.execute(delete(study))
+    assert archive.index.write(make_record(2)) is WriteOutcome.ADDED
+    (found,) = archive.index.search(Query(Level.STUDY)).matches
+    assert found.values["NumberOfStudyRelatedInstances"] == 1
+
+
+def test_a_connection_that_the_database_ended_is_replaced(archive: Archive) -> None:
+    if archive.index._engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has no server that could end a connection")
+    archive.index.write(make_record(1))
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    with reading(archive.index._engine) as connection:
+        connection.execute(text(f"{others} AND datname = current_database()"))
+    assert archive.index.write(make_record(2)) is WriteOutcome.ADDED
+
+
+def test_a_group_with_known_instances_writes_the_new_ones(archive: Archive, writer: GroupCommit) -> None:
+    archive.index.write(make_record(2))
+    records = [
+        make_record(1),
+        make_record(2),
+        make_record(3),
+        make_record(3),
+        make_record(1, sha256="0" * 64),
+    ]
+    outcomes = [future.result() for future in write_together(writer, records)]
+    assert Counter(outcomes) == {
+        WriteOutcome.ADDED: 2,
+        WriteOutcome.ALREADY_THERE: 2,
+        WriteOutcome.CONFLICT: 1,
+    }
+    (found,) = archive.index.search(Query(Level.SERIES)).matches
+    assert found.values["NumberOfSeriesRelatedInstances"] == 3
+
+
+def test_other_bytes_of_a_known_instance_leave_no_empty_study_behind(archive: Archive) -> None:
+    archive.index.write(make_record(1))
+    moved = make_record(1, study="1.2.99", sha256="1" * 64)
+    assert archive.index.write(moved) is WriteOutcome.CONFLICT
+    assert len(archive.index.search(Query(Level.STUDY)).matches) == 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def make_record(
         },
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         location=ObjectLocation(f"ab/{study}/{series}/{uid}.{sha256}.dcm", 1000, sha256, 300, 500, 500),
+        received_at=datetime.now(UTC),
         procedure_codes=codes,
         request_attributes=requests,
         calling_ae_title="CT1",
