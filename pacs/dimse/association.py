@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from pacs.dimse.command import NO_DATA_SET, RESPONSE, CommandField, Element, encode_command_set
+from pacs.dimse.command import RESPONSE, CommandField, Element
 from pacs.dimse.contexts import negotiate
 from pacs.dimse.endings import (
     LOCAL_LIMIT_EXCEEDED,
@@ -24,16 +24,17 @@ from pacs.dimse.endings import (
     AssociationRejected,
     invalid_message,
 )
+from pacs.dimse.limits import Limits
 from pacs.dimse.message import Message, receive_message
 from pacs.dimse.pdu import (
     AssociateRequest,
     ContextResult,
     NegotiatedContext,
     encode_associate_accept,
-    encode_data,
 )
+from pacs.dimse.responses import encode_response
 from pacs.dimse.statuses import Status, StatusCode, code_location, error_comment, status_of
-from pacs.dimse.upper_layer import MAX_PDU_LENGTH, Limits, UpperLayer
+from pacs.dimse.upper_layer import UpperLayer
 
 logger = logging.getLogger(__name__)
 
@@ -122,9 +123,10 @@ class Association:
         self._judge(request)
         answers = negotiate(request.contexts, self._entity.supported_transfer_syntaxes)
         self.calling_ae_title = request.calling_ae_title
-        self._maximum_length = min(request.maximum_length or MAX_PDU_LENGTH, MAX_PDU_LENGTH)
+        longest = self._entity.limits.max_pdu_length
+        self._maximum_length = min(request.maximum_length or longest, longest)
         self._contexts = {a.context_id: a for a in answers if a.result == ContextResult.ACCEPTANCE}
-        self._upper_layer.accept(encode_associate_accept(request, answers, MAX_PDU_LENGTH))
+        self._upper_layer.accept(encode_associate_accept(request, answers, longest))
         logger.debug(
             "association with %s (%s): %d of %d presentation contexts accepted",
             request.calling_ae_title, request.implementation_version_name, len(self._contexts), len(answers),
@@ -192,26 +194,17 @@ class Association:
         ------
         AssociationEnded
             The peer is not there any more.
-
-        References
-        ----------
-        PS3.7 9.3: what a response repeats of its request; C.1 for the Error Comment
         """
         message.dataset.drain()
-        elements: list[tuple[Element, int | str]] = [
-            (Element.COMMAND_FIELD, message.command_field | RESPONSE),
-            (Element.MESSAGE_ID_BEING_RESPONDED_TO, message.command.required_number(Element.MESSAGE_ID)),
-            (Element.COMMAND_DATA_SET_TYPE, NO_DATA_SET),
-            (Element.STATUS, status.code),
-        ]
-        for element in (Element.AFFECTED_SOP_CLASS_UID, Element.AFFECTED_SOP_INSTANCE_UID):
-            if uid := message.command.text(element):
-                elements.append((element, uid))
-        if status.comment:
-            elements.append((Element.ERROR_COMMENT, error_comment(status.comment)))
-        command = encode_command_set(elements)
-        pdus = encode_data(message.context.context_id, [command], self._maximum_length, is_command=True)
-        self._upper_layer.send(b"".join(pdus))
+        self._upper_layer.send(
+            encode_response(
+                message.context.context_id,
+                message.command_field,
+                message.command,
+                status,
+                self._maximum_length,
+            )
+        )
 
     def _log_end(self, how: str, begin: float) -> None:
         """Log one line; no louder than debug for what never became an association, such as a port scan."""

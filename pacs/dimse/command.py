@@ -90,17 +90,18 @@ def decode_command_set(data: bytes | bytearray) -> CommandSet:
     AssociationAborted
         An element of another group, one that is there twice, or a length that lies.
     """
+    data = bytes(data)
     values: dict[int, bytes] = {}
-    offset = 0
-    while offset < len(data):
-        if offset + _ELEMENT_HEADER.size > len(data):
+    offset, size = 0, len(data)
+    while offset < size:
+        begin = offset + _ELEMENT_HEADER.size
+        if begin > size:
             raise invalid_message("a command element is cut short")
         group, element, length = _ELEMENT_HEADER.unpack_from(data, offset)
-        end = offset + _ELEMENT_HEADER.size + length
-        if group != 0 or element in values or end > len(data):
+        offset = begin + length
+        if group != 0 or element in values or offset > size:
             raise invalid_message("the command set is not well formed")
-        values[element] = bytes(data[end - length : end])
-        offset = end
+        values[element] = data[begin:offset]
     return CommandSet(values)
 
 

@@ -15,7 +15,7 @@ from pacs.dimse.admission import Admission
 from pacs.dimse.association import ApplicationEntity, Association
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.c_store import c_store_operation
-from pacs.dimse.upper_layer import Limits
+from pacs.dimse.limits import Limits
 from pacs.errors import SettingsError
 from pacs.ingest import store_instance
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pacs.dimse.command import MAX_COMMAND_SIZE_BYTES, NO_DATA_SET, CommandSet, Element, decode_command_set
 from pacs.dimse.endings import invalid_message, invalid_parameter
@@ -51,8 +50,7 @@ class DatasetChunks:
             pass
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message as a handler gets it."""
 
     context: NegotiatedContext

@@ -21,9 +21,10 @@ from pacs.dimse.endings import (
     RejectedByPeer,
     invalid_message,
 )
+from pacs.dimse.limits import Limits
 from pacs.dimse.message import Message, receive_message
 from pacs.dimse.pdu import NegotiatedContext, ProposedContext, encode_associate_request, encode_data
-from pacs.dimse.upper_layer import MAX_PDU_LENGTH, Limits, UpperLayer
+from pacs.dimse.upper_layer import UpperLayer
 from pacs.errors import ArchiveError
 from storage.store import Buffer
 
@@ -75,13 +76,15 @@ class RequestedAssociation:
         self._at_rest = True  # no message is on its way
         self._closed = False
         proposed = [ProposedContext(2 * i + 1, a, (t,)) for i, (a, t) in enumerate(offers)]
-        request = encode_associate_request(peer.ae_title, calling_ae_title, proposed, MAX_PDU_LENGTH)
-        self._upper_layer = UpperLayer(_connect(peer, timeout_s), _limits(timeout_s))
+        limits = Limits(associate_timeout_s=timeout_s, network_timeout_s=timeout_s)
+        longest = limits.max_pdu_length
+        request = encode_associate_request(peer.ae_title, calling_ae_title, proposed, longest)
+        self._upper_layer = UpperLayer(_connect(peer, timeout_s), limits)
         try:
             accept = self._upper_layer.request_association(request)
         except AssociationEnded as ending:
             raise self._end(ending) from None
-        self._maximum_length = min(accept.maximum_length or MAX_PDU_LENGTH, MAX_PDU_LENGTH)
+        self._maximum_length = min(accept.maximum_length or longest, longest)
         self._contexts = {
             p.context_id: NegotiatedContext(p.context_id, p.abstract_syntax, p.transfer_syntaxes[0])
             for p in proposed
@@ -189,7 +192,3 @@ def _connect(peer: Peer, timeout_s: float) -> socket.socket:
         raise PeerUnreachable(f"{peer.host}:{peer.port} cannot be reached: {reason}") from None
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
-
-
-def _limits(timeout_s: float) -> Limits:
-    return Limits(associate_timeout_s=timeout_s, network_timeout_s=timeout_s)

@@ -10,9 +10,7 @@ A state of PS3.8 Table 9-10 is known here by the PDUs that may come in it.
 
 from __future__ import annotations
 
-import contextlib
 import socket
-from dataclasses import dataclass
 from time import monotonic
 from typing import NamedTuple
 
@@ -21,52 +19,40 @@ from pacs.dimse.endings import (
     AbortReason,
     AbortSource,
     AssociationAborted,
-    ConnectionLost,
     PeerAborted,
     RejectCause,
     RejectedByPeer,
     invalid_parameter,
 )
+from pacs.dimse.limits import Limits
 from pacs.dimse.pdu import AssociateAccept, AssociateRequest, PduType
+from pacs.dimse.transport import Transport
 
-MAX_PDU_LENGTH = 128 * 1024  # announced for P-DATA-TF
 _LENGTH_TOLERANCE = 16  # some senders forget that the PDV headers count (PS3.8 D.1)
 _SMALL_BUFFER = 16 * 1024
-_LARGE_BUFFER = MAX_PDU_LENGTH + 4096
-_MAX_DISCARDED = 1024 * 1024
+_LARGE_BUFFER = 128 * 1024 + pdu.HEADER.size  # holds the longest PDU that has to be whole
+_WORTHWHILE_PIECE_BYTES = 32 * 1024  # what is less waits for more, where there is room
 _MAX_ASSOCIATE_LENGTH = 128 * 1024
 _ALLOWED_LENGTHS: dict[int, range] = {
     PduType.ASSOCIATE_RQ: range(_MAX_ASSOCIATE_LENGTH + 1),
     PduType.ASSOCIATE_AC: range(_MAX_ASSOCIATE_LENGTH + 1),
     PduType.ASSOCIATE_RJ: range(4, 5),
-    PduType.P_DATA_TF: range(pdu.PDV_HEADER.size, MAX_PDU_LENGTH + _LENGTH_TOLERANCE + 1),
     PduType.RELEASE_RQ: range(4, 5),
     PduType.RELEASE_RP: range(4, 5),
     PduType.ABORT: range(4, 5),
 }
+_P_DATA_TF = int(PduType.P_DATA_TF)  # the plain number is compared in half the time
 _STA2 = frozenset({PduType.ASSOCIATE_RQ, PduType.ABORT})
 _STA5 = frozenset({PduType.ASSOCIATE_AC, PduType.ASSOCIATE_RJ, PduType.ABORT})
 _STA6 = frozenset({PduType.P_DATA_TF, PduType.RELEASE_RQ, PduType.ABORT})
 _STA7 = frozenset({PduType.RELEASE_RP, PduType.ABORT})
-_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long a peer may take. The defaults suit a hospital; tests are less patient."""
-
-    associate_timeout_s: float = 10.0  # ARTIM until the A-ASSOCIATE-RQ, or its answer, is complete
-    network_timeout_s: float = 60.0  # silence between PDUs, or a peer that does not read
-    pdu_timeout_s: float = 30.0  # from the first byte of a PDU to its last
-    close_timeout_s: float = 2.0  # ARTIM after our last word
-    rate_grace_s: float = 30.0  # spent waiting for one message, after which its rate is looked at
-    min_rate_bytes_per_s: float = 1024.0
 
 
 class Pdv(NamedTuple):
-    """A presentation data value: one fragment of a command or data set (PS3.8 Annex E.2).
+    """A presentation data value, or a piece of it: a part of a command or data set (PS3.8 Annex E.2).
 
-    ``data`` is a view of a buffer that the next call uses again.
+    A fragment is handed on in pieces, as if the peer had cut it so, when it does not fit into the buffer;
+    ``is_last`` is true of the last piece only. ``data`` is a view of a buffer that the next call uses again.
     """
 
     context_id: int
@@ -79,14 +65,16 @@ class UpperLayer:
     """One transport connection, of the acceptor or the requestor. One thread uses it, but for `interrupt`."""
 
     def __init__(self, connection: socket.socket, limits: Limits) -> None:
-        self._connection = connection
+        self._transport = Transport(connection, limits)
         self._limits = limits
+        self._data_lengths = range(pdu.PDV_HEADER.size, limits.max_pdu_length + _LENGTH_TOLERANCE + 1)
         self._view = memoryview(bytearray(_SMALL_BUFFER))
         self._start = self._end = 0  # of the bytes received and not yet used
-        self._pdu_end = 0  # of the P-DATA-TF whose fragments are handed out
+        self._pdu_left = 0  # bytes of a P-DATA-TF behind the current fragment
+        self._fragment_left = 0  # bytes of the current fragment that are not handed out yet
+        self._context_id = self._control = 0  # of the current fragment
         self._state = _STA2
-        self._interrupted = False
-        self._lingers = False
+        self._patience_s = 0.0  # for the PDU that is being received
         self._message_waited_s = 0.0
         self._message_bytes = 0
         self.idle = True  # nothing of a PDU or message has come yet
@@ -100,9 +88,9 @@ class UpperLayer:
         AssociationAborted, ConnectionLost, PeerAborted
             Something else came, or nothing in time.
         """
-        deadline = monotonic() + self._limits.associate_timeout_s
-        _, body = self._receive_pdu(deadline)
-        return pdu.parse_associate_request(body)
+        self._patience_s = self._limits.associate_timeout_s
+        self._receive_header()
+        return pdu.parse_associate_request(self._receive_body())
 
     def request_association(self, associate_request: bytes) -> AssociateAccept:
         """Send an A-ASSOCIATE-RQ and receive the answer.
@@ -116,7 +104,9 @@ class UpperLayer:
         """
         self._state = _STA5
         self.send(associate_request)
-        kind, body = self._receive_pdu(monotonic() + self._limits.associate_timeout_s)
+        self._patience_s = self._limits.associate_timeout_s
+        kind = self._receive_header()
+        body = self._receive_body()
         if kind == PduType.ASSOCIATE_RJ:
             raise RejectedByPeer(pdu.explain_associate_reject(body))
         accept = pdu.parse_associate_accept(body)
@@ -138,62 +128,97 @@ class UpperLayer:
         """
         if begins_message:
             self._message_waited_s, self._message_bytes, self.idle = 0.0, 0, True
-        if self._start == self._pdu_end:
-            kind, _ = self._receive_pdu(monotonic() + self._limits.network_timeout_s)
-            if kind == PduType.RELEASE_RQ and begins_message:
+        if not self._fragment_left:
+            if not self._pdu_left and not self._begin_data(between_messages=begins_message):
                 return None
-            if kind == PduType.RELEASE_RQ:
-                raise AssociationAborted("a release inside a message", AbortReason.UNEXPECTED_PDU)
-        self.idle = False
-        return self._next_pdv()
+            self._begin_fragment()
+        size = self._fragment_left
+        if self._end - self._start < size:
+            size = self._receive_piece(size)
+        begin = self._start
+        self._start = end = begin + size
+        self._fragment_left -= size
+        is_last = bool(self._control & 0b10) and not self._fragment_left
+        return Pdv(self._context_id, bool(self._control & 0b01), is_last, self._view[begin:end])
 
-    def _next_pdv(self) -> Pdv:
-        if self._start + pdu.PDV_HEADER.size > self._pdu_end:
-            raise invalid_parameter("a PDV is cut short")
-        length, context_id, control = pdu.PDV_HEADER.unpack_from(self._view, self._start)
-        begin, end = self._start + pdu.PDV_HEADER.size, self._start + 4 + length
-        if not begin <= end <= self._pdu_end:
-            raise invalid_parameter("the length of a PDV is not that of its content")
-        self._start = end
-        return Pdv(context_id, bool(control & 0b01), bool(control & 0b10), self._view[begin:end])
-
-    def _receive_pdu(self, begins_by: float) -> tuple[PduType, memoryview]:
-        """Receive one whole PDU; a P-DATA-TF stays in the buffer until its fragments are taken."""
+    def _begin_data(self, *, between_messages: bool) -> bool:
+        """Receive the header of a P-DATA-TF; False where the peer asks for the release."""
         if self._start == self._end:
             self._start = self._end = 0
-            self._receive(begins_by)
-        complete_by = monotonic() + self._limits.pdu_timeout_s if self._state is _STA6 else begins_by
-        self._have(pdu.HEADER.size, complete_by)
+            self._patience_s = self._limits.network_timeout_s
+            self._receive()
+        self._patience_s = self._limits.pdu_timeout_s
+        if self._receive_header() == _P_DATA_TF:
+            self.idle = False
+            return True
+        self._receive_body()
+        if not between_messages:
+            raise AssociationAborted("a release inside a message", AbortReason.UNEXPECTED_PDU)
+        return False
+
+    def _begin_fragment(self) -> None:
+        if self._pdu_left < pdu.PDV_HEADER.size:
+            raise invalid_parameter("a PDV is cut short")
+        if self._end - self._start < pdu.PDV_HEADER.size:
+            self._have(pdu.PDV_HEADER.size)
+        length, self._context_id, self._control = pdu.PDV_HEADER.unpack_from(self._view, self._start)
+        if not 2 <= length <= self._pdu_left - 4:
+            raise invalid_parameter("the length of a PDV is not that of its content")
+        self._start += pdu.PDV_HEADER.size
+        self._pdu_left -= 4 + length
+        self._fragment_left = length - 2
+
+    def _receive_piece(self, wanted: int) -> int:
+        """Receive more of a fragment, a piece that is worth its handling; return how much of it is here."""
+        if self._start == self._end:
+            self._start = self._end = 0
+            if len(self._view) < _LARGE_BUFFER:
+                self._view = memoryview(bytearray(_LARGE_BUFFER))
+        elif self._start + wanted > len(self._view):
+            return self._end - self._start
+        enough = min(wanted, _WORTHWHILE_PIECE_BYTES)
+        while self._end - self._start < enough:
+            self._receive()
+        return min(wanted, self._end - self._start)
+
+    def _receive_header(self) -> int:
+        """Receive the header of a PDU, and judge it before anything is allocated or received for it."""
+        if self._end - self._start < pdu.HEADER.size:
+            self._have(pdu.HEADER.size)
+        kind: int
         kind, length = pdu.HEADER.unpack_from(self._view, self._start)
-        self._judge(kind, length)
-        self._have(pdu.HEADER.size + length, complete_by)
+        if kind != _P_DATA_TF or self._state is not _STA6 or length not in self._data_lengths:
+            self._judge(kind, length)
         self._start += pdu.HEADER.size
-        self._pdu_end = self._start + length
+        self._pdu_left = length
         if kind == PduType.ABORT:
             raise PeerAborted("aborted by the peer")
-        body = self._view[self._start : self._pdu_end]
-        if kind != PduType.P_DATA_TF:
-            self._start = self._pdu_end
-        return PduType(kind), body
+        return kind
+
+    def _receive_body(self) -> memoryview:
+        """Receive the rest of a PDU that is no P-DATA-TF."""
+        self._have(self._pdu_left)
+        begin = self._start
+        self._start += self._pdu_left
+        self._pdu_left = 0
+        return self._view[begin : self._start]
 
     def _judge(self, kind: int, length: int) -> None:
-        """Refuse a PDU by its header, before anything is allocated or received for it.
-
-        A length of zero, text of another protocol and an absurd length all end here.
-        """
-        if kind not in _ALLOWED_LENGTHS:
-            raise AssociationAborted(f"there is no PDU of type {kind:02X}H", AbortReason.UNRECOGNIZED_PDU)
-        if kind not in self._state:
+        """Refuse a PDU by its header: no length, an absurd one and another protocol all end here."""
+        if kind in self._state:
+            if kind == _P_DATA_TF or length not in _ALLOWED_LENGTHS[kind]:
+                raise invalid_parameter(f"a PDU of type {kind:02X}H has a length of {length}")
+        elif kind == _P_DATA_TF or kind in _ALLOWED_LENGTHS:
             raise AssociationAborted(f"a PDU of type {kind:02X}H now", AbortReason.UNEXPECTED_PDU)
-        if length not in _ALLOWED_LENGTHS[kind]:
-            raise invalid_parameter(f"a PDU of type {kind:02X}H has a length of {length}")
+        else:
+            raise AssociationAborted(f"there is no PDU of type {kind:02X}H", AbortReason.UNRECOGNIZED_PDU)
 
-    def _have(self, size: int, deadline: float) -> None:
+    def _have(self, size: int) -> None:
         """Have at least ``size`` unused bytes in the buffer, one after the other."""
         if self._start + size > len(self._view):
             self._make_room(size)
         while self._end - self._start < size:
-            self._receive(deadline)
+            self._receive()
 
     def _make_room(self, size: int) -> None:
         """Move what is unused to the front, of a larger buffer if it must be.
@@ -205,80 +230,55 @@ class UpperLayer:
         target[:kept] = self._view[self._start : self._end]
         self._view, self._start, self._end = target, 0, kept
 
-    def _receive(self, deadline: float) -> None:
-        """Receive whatever comes next, at least one byte.
-
-        Linux acknowledges after 40 ms when nothing is sent in return, and senders that leave Nagle's
-        algorithm on wait for it with the end of each object. The option lasts until the next receive.
-        """
-        begin = monotonic()
-        if begin >= deadline:
+    def _receive(self) -> None:
+        """Receive whatever comes next, as long as there is patience left for it."""
+        if self._patience_s <= 0:
             raise AssociationAborted("a PDU took too long")
-        try:
-            if _QUICKACK is not None:
-                self._connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-            self._connection.settimeout(deadline - begin)
-            count = self._connection.recv_into(self._view[self._end :])
-        except TimeoutError:
-            raise AssociationAborted("the peer is silent") from None
-        except OSError as error:
-            raise ConnectionLost(error.strerror) from None
-        self._raise_if_interrupted()
-        if count == 0:
-            raise ConnectionLost("closed by the peer")
+        begin = monotonic()
+        count = self._transport.receive(self._view[self._end :], self._patience_s)
+        waited_s = monotonic() - begin  # on the peer, not on our disk
+        self._patience_s -= waited_s
         self._end += count
         self.received_bytes += count
         if not self.idle:
-            self._judge_rate(count, monotonic() - begin)
+            self._judge_rate(count, waited_s)
 
     def _judge_rate(self, count: int, waited_s: float) -> None:
         """End a message that trickles in, though each of its PDUs is here in time."""
         self._message_bytes += count
-        self._message_waited_s += waited_s  # on the peer, not on our disk
+        self._message_waited_s += waited_s
         if (
             self._message_waited_s > self._limits.rate_grace_s
             and self._message_bytes < self._message_waited_s * self._limits.min_rate_bytes_per_s
         ):
             raise AssociationAborted("a message comes too slowly")
 
-    def _raise_if_interrupted(self) -> None:
-        if self._interrupted:
-            raise AssociationAborted("ended from this side", source=AbortSource.SERVICE_USER)
-
     def send(self, data: bytes) -> None:
-        """Send whole PDUs in one write; two small ones would wait for each other's acknowledgement.
+        """Send whole PDUs in one write; see `Transport.send`.
 
         Raises
         ------
         ConnectionLost
             The peer is gone, or does not read.
         """
-        try:
-            self._connection.settimeout(self._limits.network_timeout_s)
-            self._connection.sendall(data)
-        except OSError as error:
-            raise ConnectionLost(error.strerror or "the peer does not read") from None
+        self._transport.send(data)
 
     def interrupt(self) -> None:
         """Have the thread that waits here abort the association. Called from any thread."""
-        self._interrupted = True
-        with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RD)
+        self._transport.interrupt()
 
     def reject(self, cause: RejectCause) -> None:
         """Say no to the A-ASSOCIATE-RQ."""
-        self._send_last(pdu.encode_associate_reject(cause))
+        self._transport.send_last(pdu.encode_associate_reject(cause))
+        self._transport.finish()
 
     def abort(self, cause: AssociationAborted) -> None:
         """Abort; before anything was asked for it is the service user who does (PS3.8 9.2.3, AA-1)."""
         before = (AbortSource.SERVICE_USER, AbortReason.NOT_SPECIFIED)
-        self._send_last(pdu.encode_abort(*(before if self._state is _STA2 else (cause.source, cause.reason))))
-
-    def _send_last(self, data: bytes) -> None:
-        self._lingers = True
-        with contextlib.suppress(ConnectionLost, OSError):
-            self.send(data)
-            self._connection.shutdown(socket.SHUT_WR)
+        self._transport.send_last(
+            pdu.encode_abort(*(before if self._state is _STA2 else (cause.source, cause.reason)))
+        )
+        self._transport.finish()
 
     def release(self) -> None:
         """Ask for the release and wait until it is confirmed.
@@ -290,31 +290,14 @@ class UpperLayer:
         """
         self._state = _STA7
         self.send(pdu.encode_release_request())
-        self._receive_pdu(monotonic() + self._limits.associate_timeout_s)
+        self._patience_s = self._limits.associate_timeout_s
+        self._receive_header()
+        self._receive_body()
 
     def confirm_release(self) -> None:
         """Answer the A-RELEASE-RQ; the peer closes (PS3.8 9.2.3, AR-4)."""
-        self._lingers = True
-        with contextlib.suppress(ConnectionLost):
-            self.send(pdu.encode_release_reply())
+        self._transport.send_last(pdu.encode_release_reply())
 
     def close(self) -> None:
         """Close; after a last word of ours, once the peer has closed or a short while has passed."""
-        if self._lingers:
-            with contextlib.suppress(OSError):
-                self._discard_rest()
-        self._connection.close()
-
-    def _discard_rest(self) -> None:
-        """Read a bounded rest and throw it away.
-
-        Closing with unread bytes makes the kernel reset the connection, and the peer loses our last PDU.
-        """
-        deadline = monotonic() + self._limits.close_timeout_s
-        discarded = 0
-        while discarded < _MAX_DISCARDED and (remaining_s := deadline - monotonic()) > 0:
-            self._connection.settimeout(remaining_s)
-            count = self._connection.recv_into(self._view)
-            if count == 0:
-                return
-            discarded += count
+        self._transport.close(self._view)

@@ -29,8 +29,8 @@ from pacs.dimse import scu
 from pacs.dimse.association import ApplicationEntity
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.c_store import c_store_operation
+from pacs.dimse.limits import Limits
 from pacs.dimse.listener import THREAD_NAME, Listener, open_listener
-from pacs.dimse.upper_layer import Limits
 from pacs.errors import SettingsError, SopClassMismatch, UnreadableInstance
 from pacs.ingest import Disposition, IncomingInstance, Origin, StoreOutcome
 from pacs.settings import Settings

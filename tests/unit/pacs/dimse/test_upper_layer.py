@@ -10,21 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacs.dimse.endings import AbortReason, AssociationAborted, AssociationEnded, ConnectionLost, PeerAborted
-from pacs.dimse.upper_layer import MAX_PDU_LENGTH, Limits, Pdv, UpperLayer
+from pacs.dimse.limits import Limits
+from pacs.dimse.upper_layer import Pdv, UpperLayer
 from tests.unit.pacs.dimse import wire
+
+LIMITS = Limits()
+MAX_PDU_LENGTH = LIMITS.max_pdu_length
 
 
 class Wire:
     """What the kernel does with a peer that says ``data``, in pieces of ``piece`` bytes, and hangs up."""
 
     def __init__(self, data: bytes, piece: int = 65536) -> None:
-        self._data, self._piece = data, piece
+        self._data, self._piece = memoryview(data), piece
         self.sent = b""
 
-    def setsockopt(self, level: int, option: int, value: int) -> None: ...
+    def setsockopt(self, level: int, option: int, value: int | bytes) -> None: ...
 
-    def settimeout(self, timeout_s: float) -> None:
-        assert timeout_s > 0
+    def settimeout(self, timeout_s: None) -> None: ...
 
     def recv_into(self, buffer: memoryview) -> int:
         assert len(buffer) > 0
@@ -33,20 +36,21 @@ class Wire:
         buffer[: len(piece)] = piece
         return len(piece)
 
-    def sendall(self, data: bytes) -> None:
+    def send(self, data: bytes) -> int:
         self.sent += data
+        return len(data)
 
     def shutdown(self, how: int) -> None: ...
 
     def close(self) -> None: ...
 
 
-def upper_layer(data: bytes, piece: int = 65536) -> UpperLayer:
-    return UpperLayer(Wire(data, piece), Limits())  # type: ignore[arg-type]
+def upper_layer(data: bytes, piece: int = 65536, limits: Limits = LIMITS) -> UpperLayer:
+    return UpperLayer(Wire(data, piece), limits)  # type: ignore[arg-type]
 
 
-def associated(data: bytes, piece: int = 65536) -> UpperLayer:
-    layer = upper_layer(data, piece)
+def associated(data: bytes, piece: int = 65536, limits: Limits = LIMITS) -> UpperLayer:
+    layer = upper_layer(data, piece, limits)
     layer.accept(b"")
     return layer
 
@@ -79,7 +83,23 @@ def test_the_longest_pdu_that_was_announced_is_received_again_and_again() -> Non
     fragments = [bytes([i]) * (MAX_PDU_LENGTH - 6) for i in range(5)]
     data = b"".join(wire.p_data(wire.pdv(3, fragment, is_last=False)) for fragment in fragments)
     received = receive_all(associated(data + wire.RELEASE_RQ, piece=50_000))
-    assert [fragment for *_, fragment in received] == fragments
+    assert b"".join(fragment for *_, fragment in received) == b"".join(fragments)
+
+
+def test_a_fragment_longer_than_any_buffer_comes_in_pieces_of_which_one_is_the_last() -> None:
+    data = wire.p_data(wire.pdv(3, bytes(10_000_000)))
+    layer = associated(data, limits=Limits(max_pdu_length=2**24))
+    tracemalloc.start()
+    sizes, ended = [], False
+    while not ended:
+        pdv = layer.receive_pdv()
+        assert pdv is not None
+        sizes.append(len(pdv.data))
+        ended = pdv.is_last
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(sizes) == 10_000_000
+    assert max(sizes) < peak < 200_000
 
 
 LENGTHS = [0, 1, 3, 5, 6, 0x20000, 0x20011, 0x7FFFFFFF, 0xFFFFFFFF]
@@ -141,7 +161,7 @@ def test_before_the_association_it_is_the_user_who_aborts() -> None:
     early, late = Wire(b""), Wire(b"")
     cause = AssociationAborted("x", AbortReason.UNRECOGNIZED_PDU)
     UpperLayer(early, Limits()).abort(cause)  # type: ignore[arg-type]
-    layer = UpperLayer(late, Limits())  # type: ignore[arg-type]
+    layer = UpperLayer(late, LIMITS)  # type: ignore[arg-type]
     layer.accept(b"")
     layer.abort(cause)
     assert early.sent == wire.ABORT_BY_USER
