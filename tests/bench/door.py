@@ -56,20 +56,20 @@ def door() -> Iterator[RunningServer]:
             raise TimeoutError("the door does not open")
         peer = Peer("127.0.0.1", link.recv(), "DOOR")
         assert process.pid is not None
-        yield RunningServer(_NAME, f"Filmless {__version__}", peer, (process.pid,))
+        yield RunningServer(_NAME, f"Filmless {__version__}", peer, {"door": (process.pid,)})
     finally:
         process.terminate()
         process.join(_PATIENCE_S)
 
 
 def main(
-    full: Annotated[bool, typer.Option(help="Send more.")] = False,
+    quick: Annotated[bool, typer.Option(help="Send less.")] = False,
     repetitions: Annotated[int, typer.Option(min=1, help="Odd numbers have a median.")] = 3,
 ) -> None:
     """Print rate and CPU per instance of the door, beside storescp where it is installed."""
-    bound = [contender for contender in CONTENDERS if contender.name == "storescp" and contender.is_installed]
-    contenders = [*bound, Contender(_NAME, "bytes are received and counted", True, door)]
-    results = measure_ingest(contenders, workloads(full=full), repetitions, lambda _: None)
+    bound = [one for one in CONTENDERS if one.key == "storescp" and not one.missing]
+    contenders = [*bound, Contender("door", _NAME, _NAME, "bytes are received and counted", None, door)]
+    results = measure_ingest(contenders, workloads(quick=quick), repetitions, lambda _: None)
     for (workload, server), measured in results.measurements.items():
         rate = statistics.median(one.instances_per_s for one in measured)
         cpu_ms = statistics.median(one.server_cpu_ms for one in measured)
