@@ -53,7 +53,7 @@ _DISPOSITIONS = {
 class Origin:
     """Where an instance came from."""
 
-    door: str  # "dimse", "stow", "sweep"
+    door: str  # "dimse", "stow", "import", "sweep"
     calling_ae_title: str | None = None
 
 
@@ -94,6 +94,8 @@ def open_part10(chunks: Iterable[Buffer]) -> IncomingInstance:
         It has no usable File Meta Information.
     """
     meta, dataset = split_part10(chunks)
+    if not meta.sop_class_uid or not meta.sop_instance_uid:
+        raise UnreadableInstance("the File Meta Information names no SOP Class UID or no SOP Instance UID")
     return IncomingInstance(meta.transfer_syntax_uid, meta.sop_class_uid, meta.sop_instance_uid, dataset)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from pacs.cli import administration, processes
+from pacs.cli import administration, processes, upkeep
 from pacs.errors import ArchiveError
 from storage.errors import StoreError
 
@@ -19,11 +19,14 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "listen": processes.listen,
     "web": processes.web,
     "work": processes.work,
+    "import": upkeep.import_files,
     "migrate": administration.migrate,
     "echo": administration.echo,
     "settings": administration.show_settings,
     "version": administration.version,
 }
+
+_COULD_NOT_RUN = 2  # 1 is for commands that ran and found something wrong
 
 app = typer.Typer(
     name="filmless",
@@ -39,10 +42,14 @@ for _name, _command in _COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command line; errors that the archive raises on purpose end it with their message."""
+    """Run the command line; errors that the archive raises on purpose end it with their message, and 2."""
     try:
         app()
     except (ArchiveError, StoreError) as error:
-        sys.exit(f"filmless: {error}")
+        told = str(error)
     except OSError as error:
-        sys.exit(f"filmless: {error.strerror or type(error).__name__}: {error.filename or 'no file'}")
+        told = f"{error.strerror or type(error).__name__}: {error.filename or 'no file'}"
+    else:
+        return
+    typer.echo(f"filmless: {told}", err=True)
+    sys.exit(_COULD_NOT_RUN)

@@ -41,6 +41,21 @@ def archive_process(supervisor_fd: int | None) -> Iterator[tuple[Archive, Callab
         archive.close()
 
 
+@contextlib.contextmanager
+def opened_archive() -> Iterator[Archive]:
+    """Open the archive for a command of the operator, which speaks on the console and logs only warnings."""
+    from pacs.archive import open_archive
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    _silence_libraries()
+    archive = open_archive(load_settings())
+    try:
+        archive.index.require_newest_schema()
+        yield archive
+    finally:
+        archive.close()
+
+
 def apply_migrations(settings: Settings) -> tuple[str | None, str]:
     """Bring the database to this version's schema; return the versions before and after."""
     from pacs.archive import open_archive
@@ -77,12 +92,17 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
 
 
 def _log_to_stdout() -> None:
-    """Log one line an event; libraries that may put patient data into a message are silenced."""
+    """Log one line an event."""
     logging.basicConfig(
         stream=sys.stdout,
         level=logging.INFO,
         format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
     )
+    _silence_libraries()
+
+
+def _silence_libraries() -> None:
+    """Keep libraries quiet that may put patient data into a message."""
     for name in ("pydicom", "pynetdicom", "sqlalchemy", "alembic", "botocore", "boto3", "urllib3", "uvicorn"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore")

@@ -72,6 +72,7 @@ class _Scan:
     wanted_sequences: Set[int]
     whole: bool
     elements_left: int
+    max_items: int
 
     def spend(self) -> None:
         self.elements_left -= 1
@@ -87,6 +88,7 @@ def scan_header(
     *,
     whole: bool = True,
     max_elements: int = MAX_ELEMENTS,
+    max_items: int = MAX_ITEMS,
 ) -> Header:
     """Scan an encoded data set from its first byte to its pixel data, or to its end if it has none.
 
@@ -100,6 +102,8 @@ def scan_header(
         False where ``view`` is a beginning only: the pixel data may then end behind it.
     max_elements
         Elements and items to look at; what a sequence of known length holds is passed over uncounted.
+    max_items
+        Items of a wanted sequence to keep; what comes behind them is scanned and dropped.
 
     Raises
     ------
@@ -120,6 +124,7 @@ def scan_header(
         wanted_sequences,
         whole,
         max_elements,
+        max_items,
     )
     elements, pixel_data, _ = _scan_elements(scan, 0, scan.end, scan.implicit_vr, 0)
     return Header(elements, pixel_data, syntax.big_endian)
@@ -211,7 +216,7 @@ def _scan_items(
         if item_end is not None and item_end > end:
             raise UnreadableInstance("an item runs past the end of its sequence")
         item, _, offset = _scan_elements(scan, start, item_end, implicit_vr, depth + 1)
-        if len(items) < MAX_ITEMS:
+        if len(items) < scan.max_items:
             items.append(item)
     if length == _UNDEFINED:
         raise UnreadableInstance("a sequence of undefined length has no delimiter")

@@ -23,7 +23,7 @@ _LONG_FORM = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())  # PS3
 
 @dataclass(frozen=True, slots=True)
 class FileMeta:
-    """What a file says of its data set before it begins."""
+    """What a file says of its data set before it begins; a SOP UID that it does not say is empty."""
 
     transfer_syntax_uid: str
     sop_class_uid: str
@@ -73,8 +73,7 @@ def split_part10(chunks: Iterable[Buffer]) -> tuple[FileMeta, Iterator[Buffer]]:
     Raises
     ------
     UnreadableInstance
-        No prefix, no transfer syntax or SOP UIDs, or a File Meta Information that is cut short or larger
-        than 64 KiB.
+        No prefix, no transfer syntax, or a File Meta Information that is cut short or larger than 64 KiB.
 
     References
     ----------
@@ -133,15 +132,9 @@ def _parse_head(head: bytearray, *, whole: bool) -> tuple[FileMeta, int] | None:
 
 
 def _file_meta(values: dict[int, bytes]) -> FileMeta:
-    return FileMeta(
-        transfer_syntax_uid=_required(values, 0x0010, "transfer syntax (0002,0010)"),
-        sop_class_uid=_required(values, 0x0002, "SOP Class UID (0002,0002)"),
-        sop_instance_uid=_required(values, 0x0003, "SOP Instance UID (0002,0003)"),
-    )
+    def uid(element: int) -> str:
+        return values.get(element, b"").rstrip(b"\0 ").decode("ascii", "replace")
 
-
-def _required(values: dict[int, bytes], element: int, name: str) -> str:
-    text = values.get(element, b"").rstrip(b"\0 ").decode("ascii", "replace")
-    if not text:
-        raise UnreadableInstance(f"the File Meta Information names no {name}")
-    return text
+    if not uid(0x0010):
+        raise UnreadableInstance("the File Meta Information names no transfer syntax (0002,0010)")
+    return FileMeta(transfer_syntax_uid=uid(0x0010), sop_class_uid=uid(0x0002), sop_instance_uid=uid(0x0003))

@@ -1,0 +1,1 @@
+"""Import: files of folders, ZIPs and media, through the same door as everything else."""

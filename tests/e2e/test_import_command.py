@@ -1,0 +1,116 @@
+"""``filmless import`` as an operator runs it: killed in the middle, and run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pacs.archive import Archive
+from pacs.dicom.attributes import Level
+from pacs.index.records import Query
+from pacs.retrieve import find_instances, read_chunks
+from tests.backends import BACKENDS, fresh_archive
+from tests.datasets import encode, encode_file, make_dataset
+
+FILES, WORKERS, KILLS = 240, 4, 2
+
+
+@pytest.fixture(params=BACKENDS)
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
+    """An archive whose settings are in this process's environment, for children to find."""
+    with fresh_archive(request.param, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def embedded_archive(tmp_path: Path) -> Iterator[Archive]:
+    """The same on SQLite and a folder, where the back end is not what matters."""
+    with fresh_archive("sqlite-folder", tmp_path) as opened:
+        yield opened
+
+
+def start_import(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pacs.cli", "import", f"--workers={WORKERS}", *arguments]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
+    output, _ = process.communicate(timeout=120)
+    return process.returncode, output
+
+
+def count_stored(archive: Archive) -> int:
+    return len(archive.index.search(Query(Level.INSTANCE, limit=2 * FILES)).matches)
+
+
+def test_an_import_that_is_killed_goes_on_and_loses_nothing(archive: Archive, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    datasets = [make_dataset(InstanceNumber=number) for number in range(FILES)]
+    for number, dataset in enumerate(datasets):
+        (source / f"NGUYEN VAN {number}.dcm").write_bytes(encode_file(dataset))
+    killed = 0
+    while killed < KILLS:
+        process, goal = start_import(str(source)), (killed + 1) * FILES // 4
+        while count_stored(archive) < goal and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert finished(process)[0] == -signal.SIGKILL
+        killed += 1
+    before = count_stored(archive)
+    report = tmp_path / "report.jsonl"
+    code, output = finished(start_import(str(source), "--report", str(report)))
+    assert code == 0, output
+    outcomes = Counter(json.loads(line)["outcome"] for line in report.read_text().splitlines())
+    # What was on its way into index and journal at a kill is read once more, and nothing else.
+    assert outcomes["stored"] + outcomes["already stored"] == outcomes.total()
+    assert FILES - before <= outcomes.total() <= FILES - before + KILLS * WORKERS
+    for dataset in datasets:
+        (found,) = find_instances(archive, dataset.StudyInstanceUID)
+        assert b"".join(read_chunks(archive, found))[found.location.dataset_offset :] == encode(dataset)
+
+
+def test_exit_codes_tell_how_an_import_went(embedded_archive: Archive, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.dcm", tmp_path / "bad.dcm"
+    good.write_bytes(encode_file(make_dataset()))
+    bad.write_bytes(good.read_bytes()[:-10])
+    assert finished(start_import(str(good)))[0] == 0
+    code, output = finished(start_import(str(good), str(bad)))
+    assert code == 1
+    assert "1  finished in an earlier run" in output
+    assert "1  the pixel data is cut short" in output
+    assert finished(start_import(str(tmp_path / "absent")))[0] == 2
+    code, output = finished(start_import(str(good), "--journal", "/dev/null/x"))
+    assert (code, "Traceback" in output) == (2, False)
+
+
+def test_an_import_that_is_stopped_says_how_it_goes_on(embedded_archive: Archive, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(FILES):
+        (source / str(number)).write_bytes(encode_file(make_dataset()))
+    process = start_import(str(source))
+    while count_stored(embedded_archive) < 20:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    code, output = finished(process)
+    assert code == 2
+    assert "stopped; run the same command again" in output
+    assert "Traceback" not in output
+    assert finished(start_import(str(source)))[0] == 0
+    assert count_stored(embedded_archive) == FILES
