@@ -25,7 +25,8 @@ RATIO_FREE_ZIP_BYTES: Final = 1024**3
 
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED: Final = 0x1
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)  # RuntimeError: a feature it lacks
+# A RuntimeError tells of a feature that zipfile lacks.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
 
 class DamagedZip(OSError):
