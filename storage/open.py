@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from storage.errors import InvalidKey, InvalidStoreUrl
@@ -20,7 +22,7 @@ _NO_CREDENTIALS = (
 )
 
 
-def open_store(url: str) -> ObjectStore:
+def open_store(url: str, *, reach: bool = True) -> ObjectStore:
     """Open the store that ``url`` names.
 
     ``file:///folder``
@@ -30,6 +32,8 @@ def open_store(url: str) -> ObjectStore:
         The prefix and every parameter may be left out; the bucket must exist unless ``create_bucket=true``.
     ``memory://``
         A new, empty store in memory.
+
+    With ``reach=False`` no server is asked for anything: it may be away now, and come back.
 
     Raises
     ------
@@ -42,7 +46,12 @@ def open_store(url: str) -> ObjectStore:
         parts = urlsplit(url)
     except ValueError as error:
         raise InvalidStoreUrl("the store URL cannot be read") from error
-    opener = {"file": _open_filesystem, "s3": _open_s3, "memory": _open_memory}.get(parts.scheme)
+    openers: dict[str, Callable[[SplitResult], ObjectStore]] = {
+        "file": _open_filesystem,
+        "s3": partial(_open_s3, reach=reach),
+        "memory": _open_memory,
+    }
+    opener = openers.get(parts.scheme)
     if opener is None:
         raise InvalidStoreUrl(
             f"a store URL starts with file:///, s3:// or memory://, and not with {parts.scheme[:20]!r}"
@@ -71,7 +80,7 @@ def _open_memory(parts: SplitResult) -> ObjectStore:
     return MemoryStore()
 
 
-def _open_s3(parts: SplitResult) -> ObjectStore:
+def _open_s3(parts: SplitResult, reach: bool) -> ObjectStore:
     # Here, as boto3 takes a third of a second that a store of files need not wait for.
     from storage.s3 import S3Store  # noqa: PLC0415
 
@@ -88,8 +97,10 @@ def _open_s3(parts: SplitResult) -> ObjectStore:
         _s3_prefix(parts.path),
         endpoint_url=_endpoint_url(parameters.get("endpoint_url")),
         region=parameters.get("region"),
+        create_bucket=create_bucket == "true",
     )
-    store.ensure_bucket(create=create_bucket == "true")
+    if reach:
+        store.ensure_bucket()
     return store
 
 

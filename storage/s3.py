@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from storage.errors import ObjectExists, ObjectNotFound, StoreUnavailable
+from storage.errors import ObjectNotFound
 from storage.keys import check_prefix
 from storage.s3_bucket import S3Bucket
-from storage.s3_errors import is_doubtful, is_taken, store_error
 from storage.s3_reader import S3Reader
-from storage.s3_upload import send_in_parts, send_whole
+from storage.s3_upload import FileContent, StagedContent, keep_object
 from storage.staging import SPILL_SIZE_BYTES, SpillingStage, Temporary
 from storage.store import ObjectStat, ObjectStore, StagedObject, check_range
 
@@ -23,7 +19,6 @@ from storage.store import ObjectStat, ObjectStore, StagedObject, check_range
 MULTIPART_SIZE_BYTES = 1024**3
 _FIRST_READ_BYTES = 1024**2  # all of a CT or MR slice
 _READ_BUFFER_BYTES = 256 * 1024
-_WRITE_ATTEMPTS = 2
 
 
 class S3Store(ObjectStore):
@@ -40,6 +35,8 @@ class S3Store(ObjectStore):
         Address of a server other than AWS; the bucket is then part of the path, not of the host's name.
     region
         Default: the one of the AWS settings, else ``us-east-1``.
+    create_bucket
+        Make the bucket if it is not there.
     spill_size_bytes
         Contents larger than this wait in a temporary file instead of in memory.
     multipart_size_bytes
@@ -58,25 +55,32 @@ class S3Store(ObjectStore):
         *,
         endpoint_url: str | None = None,
         region: str | None = None,
+        create_bucket: bool = False,
         spill_size_bytes: int = SPILL_SIZE_BYTES,
         multipart_size_bytes: int = MULTIPART_SIZE_BYTES,
     ) -> None:
         self._bucket = S3Bucket(bucket, prefix, endpoint_url, region)
+        self._create_bucket = create_bucket
         self._spill_size_bytes = spill_size_bytes
         self._multipart_size_bytes = multipart_size_bytes
 
-    def ensure_bucket(self, *, create: bool = False) -> None:
-        """Prove that the bucket is there; make it only if ``create`` says so.
+    def ensure_bucket(self) -> None:
+        """Prove that the bucket is there, or make it if this store may.
 
         Raises
         ------
         StoreUnavailable
         """
-        self._bucket.ensure_exists(create=create)
+        self._bucket.ensure_exists(create=self._create_bucket)
 
     def stage(self) -> StagedObject:
         """Begin a new object: here, on this machine; the server hears of it at the commit."""
         return _S3Stage(self._bucket, self._spill_size_bytes, self._multipart_size_bytes)
+
+    def put_file(self, key: str, source: BinaryIO, size_bytes: int, sha256: str) -> ObjectStat:
+        """Send a file as it is, without a copy of its own."""
+        content = FileContent(source, size_bytes, sha256)
+        return keep_object(self._bucket, key, content, in_parts=size_bytes > self._multipart_size_bytes)
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading. The first request brings its size and, often, all that will be read."""
@@ -120,11 +124,12 @@ class S3Store(ObjectStore):
 
     def check(self) -> None:
         """Prove that an object can be written, and that the server refuses to overwrite it."""
+        self.ensure_bucket()
         self._bucket.check_conditional_writes()
 
     def close(self) -> None:
         """Close the connections."""
-        self._bucket.client.close()
+        self._bucket.close()
 
 
 class _S3Stage(SpillingStage[Temporary]):
@@ -137,53 +142,4 @@ class _S3Stage(SpillingStage[Temporary]):
 
     def _keep(self, key: str) -> ObjectStat:
         in_parts = self._size_bytes > self._multipart_size_bytes
-        if in_parts and (kept := self._kept_before(key)):  # spares gigabytes, where the sender sends again
-            return kept
-        doubt: Exception | None = None
-        for _ in range(_WRITE_ATTEMPTS):
-            doubt = self._send(key, in_parts)
-            if doubt is None and not in_parts:
-                return ObjectStat(key, self._size_bytes, datetime.now(UTC))
-            # Taken, or the answer was lost, or joined from parts: not every server looks and joins in one
-            # step (SeaweedFS 4.48 does not), so that of two writers at once the last one wins.
-            if kept := self._kept_before(key):
-                return kept
-        raise StoreUnavailable(f"{key}: {doubt or 'the server took it, and has it not'}") from doubt
-
-    def _send(self, key: str, in_parts: bool) -> Exception | None:
-        """Send the content; return the error after which it may be there, or another object, all the same."""
-        bucket, name = self._bucket, self._bucket.name(key)
-        try:
-            if in_parts:
-                with self.view() as content:
-                    send_in_parts(bucket.client, bucket.bucket, name, content, self.sha256())
-            else:
-                with self._body() as body:
-                    send_whole(bucket.client, bucket.bucket, name, body, self.sha256())
-        except (ClientError, BotoCoreError, OSError) as error:
-            if is_taken(error) or is_doubtful(error):
-                return error
-            raise store_error(error, key) from error
-        return None
-
-    @contextmanager
-    def _body(self) -> Iterator[bytearray | IO[bytes]]:
-        """Give the client what it takes without a copy: the buffer itself, or the file."""
-        if self._temporary is None:
-            yield self._memory
-        else:
-            with open(self._temporary.descriptor, "rb", closefd=False) as body:
-                body.seek(0)
-                yield body
-
-    def _kept_before(self, key: str) -> ObjectStat | None:
-        """Return the object that has this key and this content; None where there is none."""
-        head = self._bucket.head(key)
-        if head is None:
-            return None
-        if (
-            head.stat.size_bytes != self._size_bytes
-            or (head.sha256 or self._bucket.sha256(key)) != self.sha256()
-        ):
-            raise ObjectExists(key)
-        return head.stat
+        return keep_object(self._bucket, key, StagedContent(self), in_parts=in_parts)

@@ -5,20 +5,30 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ClientError
 
 from storage.errors import StoreUnavailable
 from storage.keys import check_key, is_key
 from storage.s3_errors import http_status, is_taken, s3_errors_translated
-from storage.s3_upload import SHA256_METADATA, send_whole
+from storage.s3_requests import (
+    CONNECT_TIMEOUT_S,
+    MAX_CONNECTIONS,
+    READ_TIMEOUT_S,
+    SHA256_METADATA,
+    Answer,
+    Deadline,
+    S3Requests,
+    repeated,
+)
 from storage.store import ObjectStat
 
 if TYPE_CHECKING:
@@ -26,7 +36,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.literals import BucketLocationConstraintType
 
 DEFAULT_REGION = "us-east-1"
-_READ_ATTEMPTS = 3
 _HASH_BYTES = 4 * 1024**2
 
 
@@ -45,7 +54,12 @@ class S3Bucket:
         self.bucket = bucket
         self.prefix = f"{prefix}/" if prefix else ""
         with s3_errors_translated(self._subject):
-            self.client = _connect(endpoint_url, region)
+            session = boto3.session.Session()  # one of our own: the default one is not for several threads
+            region = region or session.region_name or DEFAULT_REGION
+            self.client = _connect(session, endpoint_url, region)
+            self.requests = S3Requests(
+                session, self.client.meta.endpoint_url, region, bucket, own_server=endpoint_url is not None
+            )
 
     def name(self, key: str) -> str:
         """Return the name in the bucket of the object ``key``."""
@@ -68,23 +82,23 @@ class S3Bucket:
         with s3_errors_translated(self._subject):
             _create_bucket(self.client, self.bucket)
 
-    def head(self, key: str) -> S3Head | None:
+    def head(self, key: str, deadline: Deadline | None = None) -> S3Head | None:
         """Ask for an object's size, time and digest; None where there is no object.
 
         Raises
         ------
         StoreUnavailable
         """
+        name = self.name(key)
         with s3_errors_translated(key):
             try:
-                answer = self.client.head_object(Bucket=self.bucket, Key=self.name(key))
+                answer = repeated(lambda: self.requests.head(name), deadline or Deadline())
             except ClientError as error:
                 if http_status(error) != HTTPStatus.NOT_FOUND:
                     raise
                 self.ensure_exists(create=False)  # HEAD does not tell which of the two is missing
                 return None
-        stat = ObjectStat(key, answer["ContentLength"], answer["LastModified"].astimezone(UTC))
-        return S3Head(stat, answer["Metadata"].get(SHA256_METADATA))
+            return _read_head(key, answer)
 
     def get_range(self, key: str, offset: int, size_bytes: int) -> tuple[bytes, int]:
         """Get ``size_bytes`` (not 0) bytes from ``offset``, and the size of the whole object.
@@ -95,15 +109,19 @@ class S3Bucket:
         ------
         ObjectNotFound, StoreUnavailable
         """
-        attempts = 0
+        name = self.name(key)
         with s3_errors_translated(key):
-            while True:
-                attempts += 1
-                try:
-                    return self._get_range_once(key, offset, size_bytes)
-                except (HTTPClientError, IncompleteReadError):
-                    if attempts == _READ_ATTEMPTS:
-                        raise
+            try:
+                answer = repeated(lambda: self.requests.get_range(name, offset, size_bytes), Deadline())
+            except ClientError as error:
+                if http_status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    return b"", 0
+                raise
+            if "Content-Range" in answer.headers:  # bytes 0-9/5000
+                return answer.content, int(answer.headers["Content-Range"].rpartition("/")[2])
+            if offset == 0 and len(answer.content) <= size_bytes:
+                return answer.content, len(answer.content)
+        raise StoreUnavailable("this S3 server sends whole objects: it ignores Range")
 
     def sha256(self, key: str) -> str:
         """Compute the digest of an object by reading it.
@@ -172,12 +190,16 @@ class S3Bucket:
         StoreFull, StoreUnavailable
         """
         name = f"{self.prefix}.check/{secrets.token_hex(16)}"  # no key: a segment starts with a dot
-        content = bytearray(b"check")
+        content = b"check"
         sha256 = hashlib.sha256(content).hexdigest()
+
+        def put() -> None:
+            self.requests.put_new(name, content, len(content), sha256)
+
         with s3_errors_translated(self._subject):
-            send_whole(self.client, self.bucket, name, content, sha256)
+            repeated(put, Deadline())
             try:
-                send_whole(self.client, self.bucket, name, content, sha256)
+                repeated(put, Deadline())
             except ClientError as error:
                 if not is_taken(error):
                     raise
@@ -185,6 +207,11 @@ class S3Bucket:
                 raise StoreUnavailable("this S3 server overwrites objects: it ignores If-None-Match")
             finally:
                 self.client.delete_object(Bucket=self.bucket, Key=name)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+        self.requests.close()
 
     @property
     def _subject(self) -> str:
@@ -200,29 +227,20 @@ class S3Bucket:
                 return False
         return True
 
-    def _get_range_once(self, key: str, offset: int, size_bytes: int) -> tuple[bytes, int]:
-        """Get a range and the object's size; the client repeats requests by itself, but not their bodies."""
-        wanted = f"bytes={offset}-{offset + size_bytes - 1}"
-        try:
-            answer = self.client.get_object(Bucket=self.bucket, Key=self.name(key), Range=wanted)
-        except ClientError as error:
-            if http_status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                return b"", 0
-            raise
-        with closing(answer["Body"]) as body:
-            if "ContentRange" in answer:  # bytes 0-9/5000
-                return body.read(), int(answer["ContentRange"].rpartition("/")[2])
-            if offset == 0 and answer["ContentLength"] <= size_bytes:
-                return body.read(), answer["ContentLength"]
-        raise StoreUnavailable("this S3 server sends whole objects: it ignores Range")
+
+def _read_head(key: str, answer: Answer) -> S3Head:
+    headers = answer.headers
+    modified_at = parsedate_to_datetime(headers["Last-Modified"]).astimezone(UTC)
+    stat = ObjectStat(key, int(headers["Content-Length"]), modified_at)
+    return S3Head(stat, headers.get(SHA256_METADATA))
 
 
-def _connect(endpoint_url: str | None, region: str | None) -> S3Client:
-    session = boto3.session.Session()  # one of our own: the default session is not for several threads
+def _connect(session: boto3.session.Session, endpoint_url: str | None, region: str) -> S3Client:
+    """Make the client for what is not done for every object."""
     return session.client(
         "s3",
         endpoint_url=endpoint_url,
-        region_name=region or session.region_name or DEFAULT_REGION,
+        region_name=region,
         config=Config(
             signature_version="s3v4",
             # Most servers have no DNS name for each bucket.
@@ -230,10 +248,10 @@ def _connect(endpoint_url: str | None, region: str | None) -> S3Client:
             # We send our own digest, and other servers than AWS do not know the checksums that boto3 adds.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            connect_timeout=3,
-            read_timeout=30,
-            retries={"mode": "standard", "total_max_attempts": 3},
-            max_pool_connections=64,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": 2},
+            max_pool_connections=MAX_CONNECTIONS,
             tcp_keepalive=True,
         ),
     )

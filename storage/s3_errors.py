@@ -6,12 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from storage.errors import ObjectNotFound, StoreError, StoreFull, StoreUnavailable
 
@@ -19,6 +15,16 @@ from storage.errors import ObjectNotFound, StoreError, StoreFull, StoreUnavailab
 _FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"})
 # 412 where the key is taken; 409 where somebody else is writing the key at this moment.
 _TAKEN = frozenset({HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT})
+_PASSING = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
 _HINT = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use another of the usual AWS ways"
 
 
@@ -37,9 +43,9 @@ def is_taken(error: Exception) -> bool:
     return http_status(error) in _TAKEN
 
 
-def is_doubtful(error: Exception) -> bool:
-    """Tell whether the request may have been carried out although its answer was lost."""
-    return isinstance(error, HTTPClientError)  # not where there was no connection in the first place
+def is_passing(error: Exception) -> bool:
+    """Tell whether the same request may succeed in a moment, or has already: its answer may be lost."""
+    return isinstance(error, HTTPClientError | NoConnectionError) or http_status(error) in _PASSING
 
 
 def store_error(error: Exception, subject: str) -> StoreError:

@@ -8,7 +8,11 @@ from datetime import datetime
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self, TypeAlias
 
+from storage.errors import StoreUnavailable
+
 Buffer: TypeAlias = bytes | bytearray | memoryview
+
+_COPY_SIZE_BYTES = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,22 @@ class ObjectStore(Protocol):
         """Stage, write and commit in one call; raises what these raise."""
         with self.stage() as staged:
             staged.write(data)
+            return staged.commit(key)
+
+    def put_file(self, key: str, source: BinaryIO, size_bytes: int, sha256: str) -> ObjectStat:
+        """Keep the content of an open file, whose size and digest the caller knows; raises as ``commit``.
+
+        Raises
+        ------
+        StoreUnavailable
+            Also where the file has another content than the caller says.
+        """
+        with self.stage() as staged:
+            source.seek(0)
+            while piece := source.read(_COPY_SIZE_BYTES):
+                staged.write(piece)
+            if (staged.size_bytes, staged.sha256()) != (size_bytes, sha256):
+                raise StoreUnavailable(f"{key}: the file has another content than was said")
             return staged.commit(key)
 
     def open(self, key: str) -> BinaryIO:

@@ -9,7 +9,7 @@ from botocore.exceptions import (
 )
 
 from storage.errors import ObjectNotFound, StoreFull, StoreUnavailable
-from storage.s3_errors import is_doubtful, is_taken, s3_errors_translated
+from storage.s3_errors import is_passing, is_taken, s3_errors_translated
 
 
 def answer(status, code):
@@ -64,7 +64,10 @@ def test_only_a_refused_condition_says_that_the_key_is_taken(error, taken):
     assert is_taken(error) is taken
 
 
-def test_a_lost_answer_is_doubtful_and_a_connection_that_was_never_made_is_not():
-    assert is_doubtful(NO_ANSWER)
-    assert not is_doubtful(NO_CONNECTION)
-    assert not is_doubtful(answer(500, "InternalError"))
+def test_what_may_pass_is_told_from_what_will_not():
+    assert is_passing(NO_ANSWER)
+    assert is_passing(NO_CONNECTION)
+    assert is_passing(answer(500, "InternalError"))
+    assert is_passing(answer(503, "SlowDown"))
+    assert not is_passing(answer(403, "AccessDenied"))
+    assert not is_passing(answer(412, "PreconditionFailed"))
