@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from pacs.codes.tagging import StudyTagger, load_tagger
-from pacs.errors import SettingsError
+from pacs.errors import IndexUnavailable, SettingsError
 from pacs.index.index import Index, open_index
 from pacs.settings import Settings
+from storage.filesystem import FilesystemStore
 from storage.open import open_store
+from storage.spool_room import SpoolLimits, SpoolRoom
+from storage.spooled import SpooledStore
 from storage.store import ObjectStore
 
 
@@ -20,6 +24,16 @@ class Archive:
     store: ObjectStore
     tagger: StudyTagger
     settings: Settings
+
+    @property
+    def spool(self) -> SpooledStore | None:
+        """The store as one with a spool, if it has one."""
+        return self.store if isinstance(self.store, SpooledStore) else None
+
+    @property
+    def spools(self) -> bool:
+        """Whether what is stored goes to the spool first."""
+        return self.spool is not None and not self.spool.direct
 
     def close(self) -> None:
         """Release connections."""
@@ -43,9 +57,33 @@ def open_archive(settings: Settings) -> Archive:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"DATA_DIR={settings.data_dir} cannot be used: {error.strerror}") from error
+    index = open_index(settings.resolved_database_url)
     return Archive(
-        index=open_index(settings.resolved_database_url),
-        store=open_store(settings.resolved_store_url),
+        index=index,
+        store=_open_store(settings, index),
         tagger=load_tagger(settings.code_rules),
         settings=settings,
     )
+
+
+def _open_store(settings: Settings, index: Index) -> ObjectStore:
+    """Open the store; in front of an S3 server that may lose what it has acknowledged, with a spool.
+
+    A spool that is there although the store is said to be durable is emptied and read as well.
+    """
+    spool_dir, durable = settings.resolved_spool_dir, settings.store_durable
+    if not settings.resolved_store_url.startswith("s3:") or (durable and not spool_dir.exists()):
+        return open_store(settings.resolved_store_url)
+    remote = open_store(settings.resolved_store_url, reach=durable)
+    spool = FilesystemStore(spool_dir)
+    limits = SpoolLimits(settings.spool_quota_bytes, settings.spool_min_free_bytes)
+    return SpooledStore(
+        spool, remote, SpoolRoom(spool_dir, limits, partial(_spooled_bytes, index)), direct=durable
+    )
+
+
+def _spooled_bytes(index: Index) -> int | None:
+    try:
+        return index.spooled.size_bytes()
+    except IndexUnavailable:
+        return None

@@ -131,7 +131,7 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
         key = _name(attributes, sha256).key()
         _commit(archive, staged, key, sha256)
     location = _locate(key, size_bytes, sha256, dataset_offset, attributes)
-    return _index(archive, attributes, syntax, location, origin)
+    return _index(archive, attributes, syntax, location, origin, spooled=archive.spools)
 
 
 def adopt_object(archive: Archive, key: str) -> StoreOutcome:
@@ -157,7 +157,7 @@ def adopt_object(archive: Archive, key: str) -> StoreOutcome:
     if _name(attributes, sha256).key() != key:
         raise UnreadableInstance("the object is damaged: its content does not belong to its key")
     location = _locate(key, size_bytes, sha256, dataset_offset, attributes)
-    return _index(archive, attributes, syntax, location, Origin("sweep"))
+    return _index(archive, attributes, syntax, location, Origin("sweep"), spooled=False)
 
 
 def _commit(archive: Archive, staged: StagedObject, key: str, sha256: str) -> None:
@@ -241,6 +241,8 @@ def _index(
     syntax: TransferSyntax,
     location: ObjectLocation,
     origin: Origin,
+    *,
+    spooled: bool,
 ) -> StoreOutcome:
     record = InstanceRecord(
         study=attributes.study,
@@ -255,6 +257,7 @@ def _index(
         ],
         calling_ae_title=origin.calling_ae_title,
         received_at=datetime.now(UTC),
+        spooled=spooled,
     )
     return StoreOutcome(
         _DISPOSITIONS[archive.index.write(record)],

@@ -64,6 +64,40 @@ class Settings(BaseSettings):
         description="Object store: file:///folder or s3://bucket/prefix?endpoint_url=...&region=... "
         "(credentials by the usual AWS variables). Default: the folder DATA_DIR/objects.",
     )
+    store_durable: bool = Field(
+        default=False,
+        description="The S3 service of STORE_URL loses in a power cut nothing that it acknowledged (AWS, "
+        "Ceph with flushed OSDs): send to it at once, without a spool. For clusters of several nodes.",
+    )
+    spool_dir: Path | None = Field(
+        default=None,
+        description="Folder on a disk of this machine where objects wait for S3. Default: DATA_DIR/spool.",
+    )
+    spool_quota_bytes: int = Field(
+        default=100 * 1024**3,
+        ge=0,
+        description="Bytes in the spool at which nothing more is taken in (a sender is told to try later).",
+    )
+    spool_min_free_bytes: int = Field(
+        default=2 * 1024**3,
+        ge=0,
+        description="Free bytes on the disk of the spool below which nothing more is taken in.",
+    )
+    spool_keep_hours: float = Field(
+        default=24.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Hours that an object stays in the spool after it was uploaded.",
+    )
+    spool_keep_at_least_hours: float = Field(
+        default=1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Hours that it stays at least, also when the spool is nearly full.",
+    )
+    upload_concurrency: int = Field(
+        default=8, ge=1, le=64, description="Objects that a worker uploads to S3 at a time."
+    )
     ae_title: str = Field(default="FILMLESS", description="AE title of this archive.")
     dicom_host: str = Field(default="127.0.0.1", description="Address on which modalities are heard.")
     dicom_port: int = Field(default=11112, ge=0, le=65535, description="TCP port of the DICOM door.")
@@ -124,12 +158,12 @@ class Settings(BaseSettings):
             raise ValueError("an AE title has 1 to 16 plain characters and no backslash (PS3.5 6.2)")
         return value.strip()
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "spool_dir")
     @classmethod
-    def _named_folder(cls, value: Path) -> Path:
+    def _named_folder(cls, value: Path | None) -> Path | None:
         if value == Path():
             raise ValueError("give the name of a folder")
-        return value.expanduser()
+        return value and value.expanduser()
 
     @field_validator("undeclared_character_set")
     @classmethod
@@ -163,6 +197,11 @@ class Settings(BaseSettings):
     def resolved_store_url(self) -> str:
         """The object store URL, with the embedded default filled in."""
         return self.store_url or (self.data_dir.resolve() / "objects").as_uri()
+
+    @property
+    def resolved_spool_dir(self) -> Path:
+        """The folder of the spool, with the default filled in."""
+        return (self.spool_dir or self.data_dir / "spool").resolve()
 
     @property
     def resolved_public_url(self) -> str:
@@ -244,6 +283,7 @@ _IN_FORCE = {
     "database_url": "resolved_database_url",
     "store_url": "resolved_store_url",
     "public_url": "resolved_public_url",
+    "spool_dir": "resolved_spool_dir",
 }
 KNOWN_VARIABLES = frozenset(PREFIX + name.upper() for name in Settings.model_fields)
 

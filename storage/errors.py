@@ -27,3 +27,7 @@ class StoreFull(StoreError):
 
 class StoreUnavailable(StoreError):
     """The store does not answer, or failed to make the object durable. The same request may succeed later."""
+
+
+class DamagedObject(StoreError):
+    """The bytes are not those that were committed."""

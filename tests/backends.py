@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 import psycopg
@@ -40,19 +41,46 @@ def embedded(folder: Path) -> Iterator[Backend]:
 
 @contextmanager
 def servers(folder: Path) -> Iterator[Backend]:
-    """A database of its own on a real PostgreSQL, and a prefix of its own on a real S3 server."""
-    name = f"test_{uuid4().hex}"
+    """A database of its own on a real PostgreSQL, and a prefix of its own on a real S3 server: no spool."""
+    with _database() as (name, url):
+        environment = {
+            "FILMLESS_DATA_DIR": str(folder / "data"),
+            "FILMLESS_DATABASE_URL": url,
+            "FILMLESS_STORE_URL": shared_seaweedfs().store_url(_BUCKET, name),
+            "FILMLESS_STORE_DURABLE": "true",
+            **shared_seaweedfs().environment,
+        }
+        yield Backend("postgresql-s3", environment)
+
+
+@contextmanager
+def embedded_with_spool(folder: Path) -> Iterator[Backend]:
+    """SQLite, and a real S3 server behind a spool."""
     environment = {
         "FILMLESS_DATA_DIR": str(folder / "data"),
-        "FILMLESS_DATABASE_URL": _execute(f'CREATE DATABASE "{name}"').replace("/postgres", f"/{name}"),
-        "FILMLESS_STORE_URL": shared_seaweedfs().store_url(_BUCKET, name),
+        "FILMLESS_STORE_URL": shared_seaweedfs().store_url(_BUCKET, uuid4().hex),
         **shared_seaweedfs().environment,
     }
-    yield Backend("postgresql-s3", environment)
-    _execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    yield Backend("sqlite-spool", environment)
+
+
+@contextmanager
+def servers_with_spool(folder: Path) -> Iterator[Backend]:
+    """PostgreSQL, and a real S3 server behind a spool."""
+    with servers(folder) as backend:
+        yield Backend("postgresql-spool", {**backend.environment, "FILMLESS_STORE_DURABLE": "false"})
 
 
 BACKENDS = {"sqlite-folder": embedded, "postgresql-s3": servers}
+SPOOLING_BACKENDS = {"sqlite-spool": embedded_with_spool, "postgresql-spool": servers_with_spool}
+
+
+@contextmanager
+def _database() -> Iterator[tuple[str, str]]:
+    """Make a database; give its name and URL."""
+    name = f"test_{uuid4().hex}"
+    yield name, _execute(f'CREATE DATABASE "{name}"').replace("/postgres", f"/{name}")
+    _execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def _execute(statement: str) -> str:
@@ -68,13 +96,15 @@ def _postgresql_url() -> str:
 
 
 @contextmanager
-def fresh_archive(name: str, folder: Path) -> Iterator[Archive]:
-    """Open an archive of its own on a back end, in this process."""
-    with BACKENDS[name](folder) as backend, pytest.MonkeyPatch.context() as monkeypatch:
+def fresh_archive(
+    name: str, folder: Path, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Archive]:
+    """Open an archive of its own on a back end, in this process; ``settings`` are more variables."""
+    with (BACKENDS | SPOOLING_BACKENDS)[name](folder) as backend, pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(folder)  # no settings file of the developer's
         for variable in KNOWN_VARIABLES:  # nor what another archive of this process was opened with
             monkeypatch.delenv(variable, raising=False)
-        for variable, value in backend.environment.items():
+        for variable, value in {**backend.environment, **settings}.items():
             monkeypatch.setenv(variable, value)
         archive = open_archive(Settings())
         archive.index.migrate()

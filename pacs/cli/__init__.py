@@ -22,6 +22,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "import": upkeep.import_files,
     "migrate": administration.migrate,
     "echo": administration.echo,
+    "spool": administration.spool,
     "settings": administration.show_settings,
     "version": administration.version,
 }

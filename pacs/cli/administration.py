@@ -10,6 +10,8 @@ import typer
 from pacs import __version__
 from pacs.cli.running import apply_migrations
 from pacs.settings import load_settings, report_settings
+from storage.errors import StoreError
+from storage.store import ObjectStore
 
 # ruff: noqa: PLC0415 - as in pacs.cli.processes
 
@@ -34,6 +36,42 @@ def echo(
         raise typer.BadParameter("give the address as HOST:PORT, e.g. 192.168.1.20:104")
     latency_s = verify(host.strip("[]"), int(port), aet, calling_ae_title=load_settings().ae_title)
     typer.echo(f"{aet} at {peer} answered in {latency_s * 1000:.0f} ms")
+
+
+def spool() -> None:
+    """Show what is in the spool, what waits there to be uploaded to S3, and whether the S3 server answers."""
+    from datetime import UTC, datetime
+
+    from pacs.archive import open_archive
+
+    archive = open_archive(load_settings())
+    try:
+        if archive.spool is None:
+            typer.echo("this archive has no spool: it commits to its store at once")
+            return
+        report = archive.index.spooled.report()
+        room = archive.spool.room
+        folder = archive.settings.resolved_spool_dir
+        typer.echo(
+            f"spool    {report.objects} objects, {report.size_bytes / 1e9:.1f} GB of "
+            f"{room.limits.quota_bytes / 1e9:.1f} GB, {room.free_bytes() / 1e9:.1f} GB free; {folder}"
+        )
+        waiting = f"{report.waiting_objects} objects, {report.waiting_size_bytes / 1e9:.1f} GB"
+        if report.oldest_waiting is not None:
+            age_s = (datetime.now(UTC) - report.oldest_waiting).total_seconds()
+            waiting += f", the oldest for {age_s:.0f} s; {report.failed_objects} were tried in vain"
+        typer.echo(f"waiting  {waiting}")
+        typer.echo(f"S3       {_state_of(archive.spool.remote)}")
+    finally:
+        archive.close()
+
+
+def _state_of(store: ObjectStore) -> str:
+    try:
+        store.check()
+    except StoreError as error:
+        return f"is away: {error}"
+    return "answers"
 
 
 def show_settings() -> None:

@@ -10,6 +10,7 @@ from pacs.index import queries, schema
 from pacs.index.engine import create_index_engine, reading
 from pacs.index.group_commit import GroupCommit
 from pacs.index.records import InstanceRecord, Query, SearchResult, StoredInstance
+from pacs.index.spooled import SpooledObjects
 from pacs.index.writer import IndexWriter, WriteOutcome
 
 
@@ -19,6 +20,7 @@ class Index:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._group_commit = GroupCommit(IndexWriter(engine))
+        self.spooled = SpooledObjects(engine)
 
     def write(self, record: InstanceRecord) -> WriteOutcome:
         """Index one instance; committed and durable when this returns. Raises IndexUnavailable."""

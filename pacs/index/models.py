@@ -150,3 +150,19 @@ conflict = Table(
     Column("received_at", DateTime(timezone=True), nullable=False),
 )
 Index(None, conflict.c.sop_instance_uid)
+
+# What lies in the spool, on its way to the remote store or kept there for a while (``pacs/jobs/upload.py``).
+# The spool's folder is the truth; these rows spare walking it.
+spooled_object = Table(
+    "spooled_object",
+    metadata,
+    Column("object_key", Text, primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("spooled_at", DateTime(timezone=True), nullable=False),
+    Column("uploaded_at", DateTime(timezone=True)),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", DateTime(timezone=True), nullable=False),  # later, while somebody is at it
+    Column("last_error", Text),  # name of its class only
+    sqlite_with_rowid=False,
+)
+Index(None, spooled_object.c.uploaded_at, spooled_object.c.next_attempt_at)

@@ -56,6 +56,7 @@ class InstanceRecord:
     procedure_codes: Sequence[ProcedureCode] = ()
     request_attributes: Sequence[RequestAttributes] = ()
     calling_ae_title: str | None = None
+    spooled: bool = False  # the object lies in the spool of this machine, and is to be uploaded
 
 
 @dataclass(frozen=True, slots=True)

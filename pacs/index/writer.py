@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any
@@ -24,6 +24,7 @@ from pacs.index.parents import (
     parents_key,
 )
 from pacs.index.records import InstanceRecord
+from pacs.index.spooled import insert_spooled, spooled_row
 
 
 class WriteOutcome(Enum):
@@ -97,13 +98,16 @@ class IndexWriter:
             with pipeline(connection):
                 inserted = self._statements.insert_instances.execute(connection, rows)
                 self._count(connection, rows)
+                self._note_spooled(connection, records)
             if inserted.rowcount != len(rows):
                 raise _NotAllNew
         self._known_parents.learn(found)
 
-    def _write_any(self, records: Iterable[InstanceRecord]) -> list[WriteOutcome]:
+    def _write_any(self, records: Sequence[InstanceRecord]) -> list[WriteOutcome]:
         with self._transaction() as connection:
-            return [self._write_one(connection, record) for record in records]
+            outcomes = [self._write_one(connection, record) for record in records]
+            self._note_spooled(connection, records)
+            return outcomes
 
     def _write_one(self, connection: Connection, record: InstanceRecord) -> WriteOutcome:
         known = _known_sha256(connection, record)
@@ -129,6 +133,16 @@ class IndexWriter:
                 connection, [{"ref": ref, "added": number} for ref, number in sorted(numbers.items())]
             )
 
+    def _note_spooled(self, connection: Connection, records: Sequence[InstanceRecord]) -> None:
+        """Note what is to be uploaded: conflicts too, and what came again after it had left the spool."""
+        rows = [
+            spooled_row(record.location.key, record.location.size_bytes, record.received_at)
+            for record in records
+            if record.spooled
+        ]
+        if rows:
+            self._statements.insert_spooled.execute(connection, rows)
+
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with errors_translated(self._engine):
@@ -152,6 +166,7 @@ class _Statements:
         insert = (postgresql if dialect.name == "postgresql" else sqlite).insert(instance)
         columns = {column.name: bindparam(column.name, type_=column.type) for column in _INSTANCE_COLUMNS}
         self.insert_instances = BulkStatement(dialect, insert.values(columns).on_conflict_do_nothing())
+        self.insert_spooled = BulkStatement(dialect, insert_spooled(dialect.name))
         self.count_in_series = BulkStatement(dialect, _count(series))
         self.count_in_study = BulkStatement(dialect, _count(study))
 

@@ -18,6 +18,8 @@ from storage.errors import InvalidKey, ObjectExists, ObjectNotFound
 from storage.filesystem import FilesystemStore
 from storage.memory import MemoryStore
 from storage.s3 import MULTIPART_SIZE_BYTES, S3Store
+from storage.spool_room import SpoolLimits, SpoolRoom
+from storage.spooled import SpooledStore
 from storage.staging import SPILL_SIZE_BYTES
 from tests.servers import shared_seaweedfs
 
@@ -53,9 +55,10 @@ def s3_store(multipart_size_bytes):
             "contract",
             f"sized/{multipart_size_bytes}",
             endpoint_url=server.endpoint_url,
+            create_bucket=True,
             multipart_size_bytes=multipart_size_bytes,
         )
-    store.ensure_bucket(create=True)
+        store.ensure_bucket()
     return store
 
 
@@ -67,12 +70,19 @@ def open_s3_in_parts(_tmp_path, _monkeypatch):
     return s3_store(0)
 
 
+def open_spooled(tmp_path, _monkeypatch):
+    spool = tmp_path / "spool"
+    room = SpoolRoom(tmp_path, SpoolLimits(quota_bytes=1, min_free_bytes=0), lambda: 0)
+    return SpooledStore(FilesystemStore(spool), s3_store(MULTIPART_SIZE_BYTES), room)
+
+
 STORES = {
     "memory": open_memory_store,
     "files": open_files,
     "files-without-hard-links": open_files_without_hard_links,
     "s3": open_s3,
     "s3-in-parts": open_s3_in_parts,
+    "spooled": open_spooled,
 }
 
 

@@ -1,0 +1,177 @@
+"""Uploading what lies in the spool: to the remote store, read back there, and noted.
+
+Several workers may do so at a time. Nothing is lost or doubled where one is killed: what it had claimed is
+due again when its lease is over, and an object that is there already is found to be the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Event
+
+from pacs.archive import Archive
+from pacs.dicom.object_keys import parse_key
+from pacs.errors import ArchiveError, IndexUnavailable
+from pacs.index.spooled import SpooledObject
+from storage.errors import ObjectNotFound, StoreError, StoreFull, StoreUnavailable
+from storage.spooled import SpooledStore
+
+_log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+_EXTEND_AFTER_S = LEASE.total_seconds() / 3
+_IDLE_S = 1.0
+_NOTE_EVERY_S = 0.5
+_CLAIMS_PER_UPLOAD = 4  # claimed for each upload that runs: the pool never waits for the index
+_LONGEST_PAUSE_S = 60.0  # of all uploads, while the remote store is away
+_LONGEST_WAIT_S = 3600.0  # of one object that the remote store will not take
+
+
+@dataclass(slots=True)
+class _Backoff:
+    """Pauses that double, each of a random length (full jitter), so that many do not come back at once."""
+
+    longest_s: float
+    first_s: float = 1.0
+
+    def seconds(self, failures: int) -> float:
+        return random.uniform(0, min(self.longest_s, self.first_s * 2 ** min(failures, 20)))
+
+
+_PAUSE, _WAIT = _Backoff(_LONGEST_PAUSE_S), _Backoff(_LONGEST_WAIT_S)
+
+
+@dataclass(slots=True)
+class Uploader:
+    """Uploads from one process, by several threads, until told to stop."""
+
+    archive: Archive
+    spool: SpooledStore
+    stop: Event
+    _in_flight: dict[Future[None], SpooledObject] = field(default_factory=dict)
+    _done: list[SpooledObject] = field(default_factory=list)
+    _failures: int = 0  # in a row, of the remote store as a whole
+    _remote_is_well: bool = False
+    _extended_at: float = 0.0
+    _noted_at: float = 0.0
+
+    def run(self) -> None:
+        """Upload until ``stop`` is set; then finish what has begun."""
+        with ThreadPoolExecutor(self._concurrency, "upload") as pool:
+            while not self.stop.is_set():
+                self._go_round(pool)
+            with suppress(IndexUnavailable):  # then all are due again when their lease is over
+                self._end()
+
+    @property
+    def _concurrency(self) -> int:
+        return self.archive.settings.upload_concurrency
+
+    def _go_round(self, pool: ThreadPoolExecutor) -> None:
+        """Claim, wait for an upload to end, note what has ended."""
+        try:
+            if not self._remote_is_well and not self._in_flight:
+                self._look_after_remote()
+            if self._remote_is_well:
+                self._claim(pool)
+            if self._in_flight:
+                self._collect(wait(self._in_flight, _IDLE_S, FIRST_COMPLETED).done)
+                self._extend_leases()
+            if not self._in_flight or time.monotonic() - self._noted_at > _NOTE_EVERY_S:
+                self._note_uploaded()
+            if not self._in_flight:
+                self.stop.wait(_IDLE_S)
+        except IndexUnavailable as error:
+            _log.warning("uploads wait for the index: %s", error)
+            self.stop.wait(_PAUSE.seconds(1))
+
+    def _end(self) -> None:
+        unbegun = [future for future in self._in_flight if future.cancel()]
+        keys = [self._in_flight.pop(future).key for future in unbegun]
+        self.archive.index.spooled.extend(keys, datetime.now(UTC))
+        self._collect(wait(self._in_flight).done)
+        self._note_uploaded()
+
+    def _look_after_remote(self) -> None:
+        """Prove that the remote store is there, or pause: do not fail with one object after another."""
+        try:
+            self.spool.remote.check()
+        except StoreError as error:
+            self._failures += 1
+            pause_s = _PAUSE.seconds(self._failures)
+            _log.warning("the remote store is away, trying again in %.0f s: %s", pause_s, error)
+            self.stop.wait(pause_s)
+        else:
+            self._failures, self._remote_is_well = 0, True
+
+    def _claim(self, pool: ThreadPoolExecutor) -> None:
+        """Claim objects where few are under way, more than can be uploaded at a time."""
+        room = self._concurrency * _CLAIMS_PER_UPLOAD - len(self._in_flight)
+        if room >= self._concurrency:
+            for one in self.archive.index.spooled.claim(room, datetime.now(UTC), LEASE):
+                self._in_flight[pool.submit(self._upload, one)] = one
+
+    def _upload(self, one: SpooledObject) -> None:
+        if not self._remote_is_well:
+            raise StoreUnavailable("the remote store has just failed with another object")
+        name = parse_key(one.key)
+        self.spool.send(one.key, name.sha256 if name else None, mend=one.attempts > 1)
+
+    def _collect(self, ended: Iterable[Future[None]]) -> None:
+        for future in list(ended):
+            one = self._in_flight[future]
+            error = future.exception()
+            if error is None:
+                self._done.append(one)
+            else:
+                self._fail(one, error)
+            del self._in_flight[future]
+
+    def _fail(self, one: SpooledObject, error: BaseException) -> None:
+        name = parse_key(one.key)
+        subject = name.sop_instance_uid if name else one.key
+        if isinstance(error, ObjectNotFound):
+            self._miss(one, subject)
+            return
+        if isinstance(error, StoreUnavailable | StoreFull):
+            self._remote_is_well = False
+        elif not isinstance(error, StoreError | ArchiveError):
+            _log.error("uploading the object of %s failed", subject, exc_info=error)
+        _log.warning("the object of %s was not uploaded (attempt %d): %s", subject, one.attempts, error)
+        until = datetime.now(UTC) + timedelta(seconds=_WAIT.seconds(one.attempts))
+        self.archive.index.spooled.postpone(one.key, until, type(error).__name__)
+
+    def _miss(self, one: SpooledObject, subject: str) -> None:
+        """Deal with what is not in the spool: deleted meanwhile, or lost."""
+        name = parse_key(one.key)
+        known = self.archive.index.known_object_keys([name.sop_instance_uid]) if name else ()
+        if one.key not in known:
+            self.archive.index.spooled.forget([one.key])
+            return
+        try:
+            self.spool.remote.stat(one.key)
+        except StoreError:
+            _log.error("the object of %s is neither in the spool nor in the remote store", subject)
+            until = datetime.now(UTC) + timedelta(seconds=_LONGEST_WAIT_S)
+            self.archive.index.spooled.postpone(one.key, until, ObjectNotFound.__name__)
+        else:
+            self._done.append(one)
+
+    def _extend_leases(self) -> None:
+        if self._in_flight and time.monotonic() - self._extended_at > _EXTEND_AFTER_S:
+            keys = [one.key for one in self._in_flight.values()]
+            self.archive.index.spooled.extend(keys, datetime.now(UTC) + LEASE)
+            self._extended_at = time.monotonic()
+
+    def _note_uploaded(self) -> None:
+        if self._done:
+            self.archive.index.spooled.mark_uploaded([one.key for one in self._done], datetime.now(UTC))
+            self._done.clear()
+        self._noted_at = time.monotonic()

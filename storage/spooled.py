@@ -1,0 +1,205 @@
+"""A remote store behind a durable folder of this machine, the spool. ``FORMAT.md`` tells what it promises.
+
+An object is committed to the spool, sent to the remote store later, and removed from the spool when it has
+been there for long enough. Who does that, and when, is decided elsewhere (``pacs/jobs/upload.py``); here are
+the steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import BinaryIO
+
+from storage.errors import DamagedObject, ObjectNotFound, StoreUnavailable
+from storage.filesystem import FilesystemStore
+from storage.spool_room import SpoolRoom
+from storage.store import ObjectStat, ObjectStore, StagedObject
+
+_READ_BYTES = 8 * 1024**2
+
+
+class SpooledStore(ObjectStore):
+    """An :class:`~storage.store.ObjectStore` of two: what is new lies in ``spool``, the rest in ``remote``.
+
+    The remote store may be away: what is new is taken in and read all the same.
+
+    Parameters
+    ----------
+    spool
+        A folder that all processes of this machine share.
+    remote
+        Where objects are sent.
+    room
+        Says when the spool is full.
+    direct
+        Commit to the remote store at once; the spool is only emptied. For a remote store that keeps its
+        promises in a power cut.
+    """
+
+    def __init__(
+        self, spool: FilesystemStore, remote: ObjectStore, room: SpoolRoom, *, direct: bool = False
+    ) -> None:
+        self.spool = spool
+        self.remote = remote
+        self.room = room
+        self.direct = direct
+
+    def stage(self) -> StagedObject:
+        """Begin a new object, in the spool if there is room."""
+        if self.direct:
+            return self.remote.stage()
+        self.room.require()
+        return self.spool.stage()
+
+    def open(self, key: str) -> BinaryIO:
+        """Open an object for reading, wherever it is."""
+        try:
+            return self.spool.open(key)
+        except ObjectNotFound:
+            return self.remote.open(key)
+
+    def read_range(self, key: str, offset: int, size_bytes: int) -> bytes:
+        """Read a part of an object, wherever it is."""
+        try:
+            return self.spool.read_range(key, offset, size_bytes)
+        except ObjectNotFound:
+            return self.remote.read_range(key, offset, size_bytes)
+
+    def stat(self, key: str) -> ObjectStat:
+        """Tell size and time of an object, wherever it is."""
+        try:
+            return self.spool.stat(key)
+        except ObjectNotFound:
+            return self.remote.stat(key)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectStat]:
+        """Iterate over the objects of the spool, then over those that are only in the remote store.
+
+        In this order, so that an object that is on its way meanwhile is never left out; one that leaves the
+        spool meanwhile may be told of twice.
+        """
+        spooled = self.spool.list(prefix)
+        return self._unite(spooled, prefix)
+
+    def delete(self, key: str) -> None:
+        """Remove an object from both; from the spool first, so that nobody begins to send it."""
+        self.spool.delete(key)
+        self.remote.delete(key)
+
+    def remove_abandoned(self, older_than_s: float) -> int:
+        """Remove what dead processes left in both; what is in the remote store waits while it is away."""
+        removed = self.spool.remove_abandoned(older_than_s)
+        with suppress(StoreUnavailable):
+            removed += self.remote.remove_abandoned(older_than_s)
+        return removed
+
+    def check(self) -> None:
+        """Prove that objects can be taken in: the spool decides, whether or not the remote store is there."""
+        if self.direct:
+            self.remote.check()
+        else:
+            self.room.require()
+            self.spool.check()
+
+    def close(self) -> None:
+        """Release connections."""
+        self.spool.close()
+        self.remote.close()
+
+    def send(self, key: str, expected_sha256: str | None = None, *, mend: bool = False) -> None:
+        """Copy an object from the spool to the remote store, and read it back there.
+
+        Parameters
+        ----------
+        expected_sha256
+            The digest that the object must have, where one is known from elsewhere.
+        mend
+            Where the remote store has this object and does not read it back, as a power cut may leave it,
+            put ours in its place. Only an object of which the digest is expected is replaced.
+
+        Raises
+        ------
+        ObjectNotFound
+            It is not in the spool.
+        DamagedObject
+            The spool's bytes are not the expected ones; or the remote store's, although it said success.
+        ObjectExists
+            The remote store has another content under this key.
+        StoreFull, StoreUnavailable
+        """
+        with self.spool.open(key) as source:
+            size_bytes, sha256 = _digest_of(source)
+            if expected_sha256 not in (None, sha256):
+                raise DamagedObject(f"{key}: the copy in the spool is damaged")
+            if mend and expected_sha256 and not self._is_readable(key, size_bytes, sha256):
+                self.remote.delete(key)  # no loss: we have just read our own copy
+            self.remote.put_file(key, source, size_bytes, sha256)
+        if not self._remote_has(key, size_bytes, sha256):
+            raise DamagedObject(f"{key}: the remote store reads back something else than was sent")
+        if not self._is_spooled(key):  # deleted while it was sent: it must not come back
+            self.remote.delete(key)
+
+    def release(self, key: str, expected_sha256: str | None = None) -> bool:
+        """Remove an object from the spool if the remote store still has it; tell whether it had.
+
+        The remote store is read, not asked: what a power cut took from it may still be in its list.
+
+        Raises
+        ------
+        ObjectNotFound
+            It is not in the spool.
+        StoreUnavailable
+        """
+        if expected_sha256 is None:
+            with self.spool.open(key) as source:
+                size_bytes, expected_sha256 = _digest_of(source)
+        else:
+            size_bytes = self.spool.stat(key).size_bytes
+        if not self._remote_has(key, size_bytes, expected_sha256):
+            return False
+        self.spool.delete(key)
+        return True
+
+    def _is_readable(self, key: str, size_bytes: int, sha256: str) -> bool:
+        try:
+            return self._remote_has(key, size_bytes, sha256)
+        except StoreUnavailable:
+            return False
+
+    def _remote_has(self, key: str, size_bytes: int, sha256: str) -> bool:
+        """Read an object of the remote store, and compare."""
+        digest, offset = hashlib.sha256(), 0
+        try:
+            while offset <= size_bytes:  # once more at the end: there must be nothing behind it
+                piece = self.remote.read_range(key, offset, _READ_BYTES)
+                digest.update(piece)
+                offset += len(piece)
+                if len(piece) < _READ_BYTES:
+                    break
+        except ObjectNotFound:
+            return False
+        return offset == size_bytes and digest.hexdigest() == sha256
+
+    def _is_spooled(self, key: str) -> bool:
+        try:
+            self.spool.stat(key)
+        except ObjectNotFound:
+            return False
+        return True
+
+    def _unite(self, spooled: Iterator[ObjectStat], prefix: str) -> Iterator[ObjectStat]:
+        yield from spooled
+        for stat in self.remote.list(prefix):
+            if not self._is_spooled(stat.key):
+                yield stat
+
+
+def _digest_of(source: BinaryIO) -> tuple[int, str]:
+    """Read a file whole; return its size and SHA-256."""
+    digest, size_bytes = hashlib.sha256(), 0
+    while piece := source.read(_READ_BYTES):
+        digest.update(piece)
+        size_bytes += len(piece)
+    return size_bytes, digest.hexdigest()
