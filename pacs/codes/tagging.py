@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Final, Literal
 
 from pacs.codes.rules import CodeRule, compile_wildcard
 from pacs.codes.tables import CodeEntry, CodeTable, load_table
@@ -13,7 +14,10 @@ from pacs.errors import SettingsError
 from pacs.text import fold
 
 # LO has 64 characters, SH has 16 (PS3.5 6.2). What is longer is broken or hostile: rules see its beginning.
-_LONGEST_TEXT = 256
+_LONGEST_TEXT: Final = 256
+
+# The instances of a series all ask the same of the rules. Made up to be long, these are 6 MB.
+_REMEMBERED_EXAMS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class StudyTagger:
     def __init__(self, table: CodeTable, rules: Iterable[CodeRule] = ()) -> None:
         self._table = table
         self._rules = tuple(_make_ready(rule, number, table) for number, rule in enumerate(rules, start=1))
+        self._tag_by_rule = lru_cache(_REMEMBERED_EXAMS)(self._find_rule)
 
     def tag(
         self,
@@ -103,23 +108,31 @@ class StudyTagger:
         ----------
         PS3.3 8.2 (private designators), PS3.3 8.8 (code sequence macro).
         """
-        found = (self._table.lookup(code.value) for code in codes_in_dataset if is_local_scheme(code.scheme))
-        entries = list(dict.fromkeys(entry for entry in found if entry is not None))
-        if entries:
-            return [self._tagged(entry, "sequence") for entry in entries]
-        descriptions = [
-            _folded(text)
-            for text in (
-                study_description,
-                series_description,
-                requested_procedure_description,
-                protocol_name,
-            )
-        ]
+        if codes_in_dataset:
+            found = (self._table.lookup(c.value) for c in codes_in_dataset if is_local_scheme(c.scheme))
+            entries = dict.fromkeys(entry for entry in found if entry is not None)
+            if entries:
+                return [self._tagged(entry, "sequence") for entry in entries]
+        if not self._rules:
+            return []
+        tagged = self._tag_by_rule(
+            _beginning(modality),
+            _beginning(station_name),
+            _beginning(study_description),
+            _beginning(series_description),
+            _beginning(requested_procedure_description),
+            _beginning(protocol_name),
+        )
+        return [tagged] if tagged else []
+
+    def _find_rule(self, modality: str, station_name: str, *descriptions: str) -> TaggedCode | None:
+        """Find the first rule that an exam fulfils."""
+        modality, station_name = fold(modality), fold(station_name)
+        folded = [fold(text) for text in descriptions]
         for rule in self._rules:
-            if rule.matches(_folded(modality), _folded(station_name), descriptions):
-                return [self._tagged(rule.entry, "rule")]
-        return []
+            if rule.matches(modality, station_name, folded):
+                return self._tagged(rule.entry, "rule")
+        return None
 
     def _tagged(self, entry: CodeEntry, origin: Literal["sequence", "rule"]) -> TaggedCode:
         return TaggedCode(value=entry.value, scheme=self._table.scheme, meaning=entry.name, origin=origin)
@@ -161,5 +174,5 @@ def _make_ready(rule: CodeRule, number: int, table: CodeTable) -> _ReadyRule:
     )
 
 
-def _folded(text: str | None) -> str:
-    return fold(text[:_LONGEST_TEXT]) if text else ""
+def _beginning(text: str | None) -> str:
+    return text[:_LONGEST_TEXT] if text else ""

@@ -25,3 +25,7 @@ def test_a_name_is_folded_group_by_group(name: str, folded: str) -> None:
 @given(st.text(max_size=60))
 def test_folding_what_is_folded_changes_nothing(name: str) -> None:
     assert fold_name(fold_name(name)) == fold_name(name)
+
+
+def test_a_name_too_long_to_be_remembered_is_folded_alike() -> None:
+    assert fold_name("ĐỨC^" * 1000) == ("duc " * 1000).strip()
