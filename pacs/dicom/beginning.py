@@ -6,7 +6,8 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from pacs.dicom.header import Buffer, scan_header
+from pacs.dicom.element_heads import SHORT_FORM, Buffer
+from pacs.dicom.header import scan_header
 from pacs.dicom.sop_classes import is_storage_sop_class
 from pacs.dicom.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -19,7 +20,6 @@ from pacs.dicom.uids import parse_uid
 from pacs.errors import InvalidUid, UnreadableInstance
 
 _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
-_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 _INFLATED_SIZE_BYTES = 4096
 
 
@@ -56,7 +56,7 @@ def recognise_bare_dataset(head: Buffer) -> TransferSyntax | None:
     No more is guessed: ``require_native_pixels`` refuses one whose pixel data is compressed.
     """
     if bytes(head[:1]) == b"\x08":
-        syntax = EXPLICIT_VR_LITTLE_ENDIAN if bytes(head[4:6]) in _VRS else IMPLICIT_VR_LITTLE_ENDIAN
+        syntax = EXPLICIT_VR_LITTLE_ENDIAN if bytes(head[4:6]) in SHORT_FORM else IMPLICIT_VR_LITTLE_ENDIAN
     else:
         syntax = EXPLICIT_VR_BIG_ENDIAN
     uids = read_sop_uids(head, TRANSFER_SYNTAXES[syntax])
@@ -91,7 +91,7 @@ def _walk(view: Buffer, byte_order: str) -> SopUids | None:
         tag = group << 16 | element
         if group != 0x0008 or tag <= last or element > 0x0018:
             return None
-        if bytes(view[offset + 4 : offset + 6]) in _VRS:
+        if bytes(view[offset + 4 : offset + 6]) in SHORT_FORM:
             (length,) = struct.unpack_from(byte_order + "H", view, offset + 6)
         else:
             (length,) = struct.unpack_from(byte_order + "I", view, offset + 4)

@@ -6,7 +6,8 @@ import zlib
 from collections.abc import Iterator, Set
 from typing import Final
 
-from pacs.dicom.header import Buffer, Header, scan_header
+from pacs.dicom.element_heads import Buffer
+from pacs.dicom.header import Header, scan_header
 from pacs.dicom.transfer_syntaxes import TransferSyntax
 from pacs.errors import UnreadableInstance
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pacs.dicom.header import Buffer, scan_header
+from pacs.dicom.element_heads import Buffer
+from pacs.dicom.header import scan_header
 from pacs.dicom.part10 import split_part10
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.errors import UnreadableInstance

@@ -2,36 +2,43 @@
 
 Every byte is hostile: nothing is read past the end, nesting and counts are capped, no recursion follows the
 sender's structure, and a value is copied only if the archive wants it. It is written by hand because it is on
-the path of every object, where a general parser costs twenty times as much.
+the path of every object, where a general parser costs twenty times as much. What is plain is passed over by
+:mod:`pacs.dicom.plain_elements`; this module knows all the rest, and alone refuses.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
+from pacs.dicom.element_heads import (
+    BIG_ENDIAN,
+    LITTLE_ENDIAN,
+    SHORT_FORM,
+    UNDEFINED_LENGTH,
+    Buffer,
+    ElementHeads,
+    is_vr,
+)
+from pacs.dicom.plain_elements import PassPlain, pass_plain_explicit, pass_plain_implicit
 from pacs.dicom.transfer_syntaxes import TransferSyntax
 from pacs.errors import UnreadableInstance
-
-Buffer: TypeAlias = bytes | bytearray | memoryview
 
 MAX_DEPTH: Final = 64
 MAX_ELEMENTS: Final = 2_000_000
 MAX_VALUE_SIZE_BYTES: Final = 64 * 1024
-MAX_ITEMS: Final = 1_000
+MAX_ITEMS: Final = 1_000  # kept, of all wanted sequences together
+MEAN_ITEM_SIZE_BYTES: Final = 4 * 1024  # so much may be kept of every item, taken all together
 MAX_PADDING_SIZE_BYTES: Final = 64 * 1024
 
 PIXEL_DATA_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})  # PS3.3 C.7.6.3, C.7.6.24
 
-_UNDEFINED = 0xFFFFFFFF
 _ITEM = 0xFFFEE000
 _ITEM_DELIMITER = 0xFFFEE00D
 _SEQUENCE_DELIMITER = 0xFFFEE0DD
-_SHORT_FORM = frozenset(
-    b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split()
-)  # PS3.5 Table 7.1-2
+_DETOUR_SIZE_BYTES = 64
+_PASS_PLAIN: Mapping[bool, PassPlain] = {False: pass_plain_explicit, True: pass_plain_implicit}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +73,28 @@ class _Scan:
 
     view: Buffer
     end: int
-    implicit_vr: bool
-    byte_order: str
+    heads: ElementHeads
+    pass_plain: Mapping[bool, PassPlain]  # by whether VRs are implicit
     wanted: Set[int]
     wanted_sequences: Set[int]
     whole: bool
     elements_left: int
-    max_items: int
+    items_left: int
+    item_values_left_bytes: int
+    detour_end: int = 0  # before it, plain elements are not looked for
 
     def spend(self) -> None:
         self.elements_left -= 1
         if self.elements_left < 0:
             raise UnreadableInstance("the data set has too many elements")
+
+    def copy_value(self, start: int, end: int, depth: int) -> bytes:
+        value = bytes(self.view[start : min(end, start + MAX_VALUE_SIZE_BYTES)])
+        if depth > 0:
+            self.item_values_left_bytes -= len(value)
+            if self.item_values_left_bytes < 0:
+                raise UnreadableInstance("the items of the data set have too large values")
+        return value
 
 
 def scan_header(
@@ -103,7 +120,7 @@ def scan_header(
     max_elements
         Elements and items to look at; what a sequence of known length holds is passed over uncounted.
     max_items
-        Items of a wanted sequence to keep; what comes behind them is scanned and dropped.
+        Items to keep, of all wanted sequences together; what comes behind them is passed over.
 
     Raises
     ------
@@ -118,15 +135,16 @@ def scan_header(
     scan = _Scan(
         view,
         len(view),
-        _is_implicit(view, syntax),
-        ">" if syntax.big_endian else "<",
+        BIG_ENDIAN if syntax.big_endian else LITTLE_ENDIAN,
+        {} if syntax.big_endian else _PASS_PLAIN,
         wanted,
         wanted_sequences,
         whole,
         max_elements,
         max_items,
+        max_items * MEAN_ITEM_SIZE_BYTES,
     )
-    elements, pixel_data, _ = _scan_elements(scan, 0, scan.end, scan.implicit_vr, 0)
+    elements, pixel_data, _ = _scan_elements(scan, 0, scan.end, _is_implicit(view, syntax), 0)
     return Header(elements, pixel_data, syntax.big_endian)
 
 
@@ -134,31 +152,10 @@ def _is_implicit(view: Buffer, syntax: TransferSyntax) -> bool:
     """Tell how the elements are really written; some devices declare one VR encoding and send the other."""
     vr = bytes(view[4:6])
     if syntax.implicit_vr:
-        return not (vr in _SHORT_FORM and len(view) >= 8 and view[6] | view[7] << 8 <= len(view))
+        return not (vr in SHORT_FORM and len(view) >= 8 and view[6] | view[7] << 8 <= len(view))
     if syntax.big_endian:
         return False
-    return len(vr) == 2 and not _is_vr(vr) and int.from_bytes(view[4:8], "little") <= len(view)
-
-
-def _is_vr(text: bytes) -> bool:
-    """Tell whether two bytes look like a VR, be it one that only later editions know."""
-    return text.isalpha() and text.isupper()
-
-
-def _read_element(scan: _Scan, offset: int, end: int, implicit_vr: bool) -> tuple[int, bytes, int, int]:
-    """Read one element's header: tag, VR (empty if implicit), length and the offset of its value."""
-    if offset + 8 > end:
-        raise UnreadableInstance("the data set ends inside an element")
-    group, element = struct.unpack_from(scan.byte_order + "HH", scan.view, offset)
-    tag = group << 16 | element
-    if implicit_vr or group == 0xFFFE:
-        return tag, b"", struct.unpack_from(scan.byte_order + "I", scan.view, offset + 4)[0], offset + 8
-    vr = bytes(scan.view[offset + 4 : offset + 6])
-    if vr in _SHORT_FORM or not _is_vr(vr):
-        return tag, vr, struct.unpack_from(scan.byte_order + "H", scan.view, offset + 6)[0], offset + 8
-    if offset + 12 > end:
-        raise UnreadableInstance("the data set ends inside an element")
-    return tag, vr, struct.unpack_from(scan.byte_order + "I", scan.view, offset + 8)[0], offset + 12
+    return len(vr) == 2 and not is_vr(vr) and int.from_bytes(view[4:8], "little") <= len(view)
 
 
 def _scan_elements(
@@ -168,10 +165,12 @@ def _scan_elements(
     found = Elements()
     limit = scan.end if end is None else end
     while offset < limit:
-        if depth == 0 and _is_padding(scan, offset):
-            break
+        if depth == 0:
+            offset = _pass_plain(scan, offset, implicit_vr, found.values)
+            if offset == limit or (scan.view[offset] == 0 and _is_padding(scan, offset)):
+                break
         scan.spend()
-        tag, vr, length, start = _read_element(scan, offset, limit, implicit_vr)
+        tag, vr, length, start = scan.heads.read(scan.view, offset, limit, implicit_vr)
         if tag == _ITEM_DELIMITER and depth > 0 and end is None:
             return found, None, start
         if depth == 0 and tag in PIXEL_DATA_TAGS:
@@ -182,17 +181,31 @@ def _scan_elements(
         if tag in scan.wanted_sequences and vr in (b"SQ", b"UN", b""):
             found.sequences[tag], offset = _scan_items(scan, start, length, limit, implicit_items, depth)
             continue
-        if length == _UNDEFINED:
+        if length == UNDEFINED_LENGTH:
             offset = _skip_undefined(scan, start, limit, implicit_items)
             continue
         offset = start + length
         if offset > limit:
             raise UnreadableInstance(f"element ({tag >> 16:04X},{tag & 0xFFFF:04X}) runs past the end")
         if tag in scan.wanted and tag not in found.values:
-            found.values[tag] = bytes(scan.view[start : min(offset, start + MAX_VALUE_SIZE_BYTES)])
+            found.values[tag] = scan.copy_value(start, offset, depth)
     if end is None:
         raise UnreadableInstance("an item of undefined length has no delimiter")
     return found, None, offset
+
+
+def _pass_plain(scan: _Scan, offset: int, implicit_vr: bool, values: dict[int, bytes]) -> int:
+    """Pass over the plain elements from ``offset`` on, the wanted ones being kept; return where they end."""
+    pass_plain = scan.pass_plain.get(implicit_vr)
+    if pass_plain is None or offset < scan.detour_end:
+        return offset
+    end, passed = pass_plain(
+        scan.view, offset, scan.elements_left, scan.wanted, scan.wanted_sequences, values
+    )
+    scan.elements_left -= passed
+    if not passed:  # a sender of many odd elements shall not have two attempts at each
+        scan.detour_end = offset + _DETOUR_SIZE_BYTES
+    return end
 
 
 def _scan_items(
@@ -201,24 +214,28 @@ def _scan_items(
     """Scan the items of a wanted sequence; these nest no deeper than the archive's own few sequences do."""
     if depth >= MAX_DEPTH:
         raise UnreadableInstance(f"sequences are nested more than {MAX_DEPTH} deep")
-    end = limit if length == _UNDEFINED else offset + length
+    end = limit if length == UNDEFINED_LENGTH else offset + length
     if end > limit:
         raise UnreadableInstance("a sequence runs past the end of the data set")
     items: list[Elements] = []
     while offset < end:
         scan.spend()
-        tag, _, item_length, start = _read_element(scan, offset, end, implicit_vr)
+        tag, _, item_length, start = scan.heads.read(scan.view, offset, end, implicit_vr)
         if tag == _SEQUENCE_DELIMITER:
             return items, start
         if tag != _ITEM:
             raise UnreadableInstance("a sequence holds something else than items")
-        item_end = None if item_length == _UNDEFINED else start + item_length
+        item_end = None if item_length == UNDEFINED_LENGTH else start + item_length
         if item_end is not None and item_end > end:
             raise UnreadableInstance("an item runs past the end of its sequence")
+        if item_end is not None and scan.items_left == 0:
+            offset = item_end  # what is not kept is not entered
+            continue
         item, _, offset = _scan_elements(scan, start, item_end, implicit_vr, depth + 1)
-        if len(items) < scan.max_items:
+        if scan.items_left > 0:
+            scan.items_left -= 1
             items.append(item)
-    if length == _UNDEFINED:
+    if length == UNDEFINED_LENGTH:
         raise UnreadableInstance("a sequence of undefined length has no delimiter")
     return items, offset
 
@@ -237,23 +254,24 @@ def _skip_undefined(scan: _Scan, offset: int, limit: int, implicit_vr: bool) -> 
     is a sequence (True) or an item, and whether its VRs are implicit.
     """
     stack: list[tuple[bool, bool]] = [(True, implicit_vr)]
+    read_head, view = scan.heads.read, scan.view
     while stack:
         scan.spend()
         in_sequence, implicit = stack[-1]
-        tag, vr, length, start = _read_element(scan, offset, limit, implicit)
+        tag, vr, length, start = read_head(view, offset, limit, implicit)
         offset = start
         if in_sequence:
             if tag == _SEQUENCE_DELIMITER:
                 stack.pop()
             elif tag != _ITEM:
                 raise UnreadableInstance("a sequence holds something else than items")
-            elif length == _UNDEFINED:
+            elif length == UNDEFINED_LENGTH:
                 stack.append((False, implicit))
             else:
                 offset += length
         elif tag == _ITEM_DELIMITER:
             stack.pop()
-        elif length == _UNDEFINED:
+        elif length == UNDEFINED_LENGTH:
             stack.append((True, implicit or vr == b"UN"))
         else:
             offset += length
@@ -265,14 +283,14 @@ def _skip_undefined(scan: _Scan, offset: int, limit: int, implicit_vr: bool) -> 
 
 
 def _locate_pixel_data(scan: _Scan, tag: int, length: int, start: int) -> PixelData:
-    if length != _UNDEFINED:
+    if length != UNDEFINED_LENGTH:
         if scan.whole and start + length > scan.end:
             raise UnreadableInstance("the pixel data is cut short")
         return PixelData(tag, start, length)
     offset = start
     while scan.whole and offset < scan.end:  # a missing delimiter behind a whole last fragment is tolerated
         scan.spend()
-        item, _, item_length, value = _read_element(scan, offset, scan.end, implicit_vr=True)
+        item, _, item_length, value = scan.heads.read(scan.view, offset, scan.end, implicit_vr=True)
         if item == _SEQUENCE_DELIMITER:
             break
         if item != _ITEM or value + item_length > scan.end:

@@ -1,20 +1,28 @@
-"""What the archive reads of an instance at ingest: its UIDs and the values of the index."""
+"""What the archive reads of an instance at ingest: its UIDs and the values of the index.
+
+Most values of an instance are those of its whole series; so short ones are remembered with what they mean.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Final, Literal, TypeAlias
 
-from pacs.dicom.attributes import ATTRIBUTES, Attribute, Level
+from pacs.dicom.attributes import ATTRIBUTES, Level
 from pacs.dicom.deflated import scan_deflated_header
-from pacs.dicom.header import Buffer, Elements, Header, PixelData, scan_header
-from pacs.dicom.text import TextDecoder, normalize, text_decoder
+from pacs.dicom.element_heads import Buffer
+from pacs.dicom.header import Elements, PixelData, scan_header
+from pacs.dicom.text import TextDecoder, read_text, text_decoder
 from pacs.dicom.transfer_syntaxes import TransferSyntax
 from pacs.dicom.uids import parse_uid
 from pacs.errors import InvalidUid, UnreadableInstance
 
 _SPECIFIC_CHARACTER_SET = 0x00080005
+_SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
+_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 _CODE_VALUE, _CODING_SCHEME_DESIGNATOR, _CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
 _LONG_CODE_VALUE = 0x00080119
 _PROCEDURE_CODE_SEQUENCE = 0x00081032
@@ -24,6 +32,7 @@ _SCHEDULED_PROTOCOL_CODE_SEQUENCE = 0x00400008
 _SCHEDULED_PROCEDURE_STEP_ID = 0x00400009
 _REQUESTED_PROCEDURE_ID = 0x00401001
 
+_IDENTITY = frozenset({_SOP_CLASS_UID, _SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID})
 _CODE_SEQUENCES = (
     _PROCEDURE_CODE_SEQUENCE,
     _REQUESTED_PROCEDURE_CODE_SEQUENCE,
@@ -45,7 +54,11 @@ _TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(\.\d{1,6})?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d{1,12}", re.ASCII)
 _INTEGER_RANGE = range(-(2**31), 2**31)
 
-Values = Mapping[str, str | int | None]
+_MAX_ASCII_SIZE_BYTES: Final = 1024  # of a value other than text; what is behind is not looked at
+_REMEMBERED_VALUES: Final = 1024  # of a kind, so that they take some 2 MB at the worst
+
+Value: TypeAlias = str | int | None
+Values: TypeAlias = Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,84 +115,116 @@ def read_instance(
     header = scan(dataset, syntax, _WANTED, _WANTED_SEQUENCES)
     elements = header.elements
     decode = text_decoder(elements.values.get(_SPECIFIC_CHARACTER_SET, b""), undeclared_character_set)
-    by_level: dict[Level, dict[str, str | int | None]] = {level: {} for level in Level}
-    for attribute in _READ:
-        raw = elements.values.get(attribute.tag)
-        if raw:
-            value = _value(attribute, raw, decode, header)
-            if value not in (None, ""):
-                by_level[attribute.level][attribute.column] = value
-    study, series, instance = by_level[Level.STUDY], by_level[Level.SERIES], by_level[Level.INSTANCE]
-    return InstanceAttributes(
-        sop_class_uid=_identity(instance, "sop_class_uid", "SOP Class UID (0008,0016)"),
-        sop_instance_uid=_identity(instance, "sop_instance_uid", "SOP Instance UID (0008,0018)"),
-        study_instance_uid=_identity(study, "study_instance_uid", "Study Instance UID (0020,000D)"),
-        series_instance_uid=_identity(series, "series_instance_uid", "Series Instance UID (0020,000E)"),
+    study, series, instance = _values_by_level(elements, decode, header.big_endian)
+    attributes = InstanceAttributes(
+        sop_class_uid=_identity(elements, _SOP_CLASS_UID, "SOP Class UID (0008,0016)"),
+        sop_instance_uid=_identity(elements, _SOP_INSTANCE_UID, "SOP Instance UID (0008,0018)"),
+        study_instance_uid=_identity(elements, _STUDY_INSTANCE_UID, "Study Instance UID (0020,000D)"),
+        series_instance_uid=_identity(elements, _SERIES_INSTANCE_UID, "Series Instance UID (0020,000E)"),
         study=study,
         series=series,
         instance=instance,
-        procedure_codes=tuple(_coded_entries(elements, decode)),
-        request_items=tuple(_request_items(elements, decode)),
+        procedure_codes=_coded_entries(elements, decode),
+        request_items=_request_items(elements, decode),
         pixel_data=None if syntax.deflated else header.pixel_data,
     )
+    study["study_instance_uid"] = attributes.study_instance_uid
+    series["series_instance_uid"] = attributes.series_instance_uid
+    instance["sop_class_uid"] = attributes.sop_class_uid
+    instance["sop_instance_uid"] = attributes.sop_instance_uid
+    return attributes
 
 
-def _identity(values: dict[str, str | int | None], column: str, name: str) -> str:
-    text = values.get(column)
-    if text is None:
-        raise UnreadableInstance(f"the data set has no {name}")
+def _identity(elements: Elements, tag: int, name: str) -> str:
     try:
-        values[column] = uid = parse_uid(str(text))
+        uid = _uid(elements.values.get(tag, b"")[:_MAX_ASCII_SIZE_BYTES])
     except InvalidUid as error:
         raise InvalidUid(f"{name}: {error}") from error
+    if not uid:
+        raise UnreadableInstance(f"the data set has no {name}")
     return uid
 
 
-def _value(attribute: Attribute, raw: bytes, decode: TextDecoder, header: Header) -> str | int | None:
-    match attribute.vr:
-        case "DA":
-            return _date(_plain(raw))
-        case "TM":
-            return _time(_plain(raw))
-        case "IS":
-            return _integer(_plain(raw))
-        case "US":
-            if len(raw) not in (2, 4):
-                return None
-            return int.from_bytes(raw, "big" if header.big_endian else "little")
-        case "UI":
-            return raw[:1024].decode("ascii", "replace").rstrip("\0 ")  # a NUL inside is refused
-        case "CS":
-            return _plain(raw)
-        case _:
-            return normalize(decode(raw))
+def _values_by_level(
+    elements: Elements, decode: TextDecoder, big_endian: bool
+) -> tuple[dict[str, Value], dict[str, Value], dict[str, Value]]:
+    """Read the values of study, series and instance, but for their UIDs."""
+    levels: tuple[dict[str, Value], dict[str, Value], dict[str, Value]] = ({}, {}, {})
+    columns = _COLUMNS[big_endian]
+    for tag, raw in elements.values.items():
+        if raw and tag in columns:
+            level, column, read = columns[tag]
+            value = read(raw[:_MAX_ASCII_SIZE_BYTES]) if read else read_text(raw, decode)
+            if value is not None and value != "":
+                levels[level][column] = value
+    return levels
 
 
-def _plain(raw: bytes) -> str:
-    return raw[:1024].decode("ascii", "replace").replace("\0", "").strip()
+def _ascii(raw: bytes) -> str:
+    return raw.decode("ascii", "replace").replace("\0", "").strip()
 
 
-def _date(text: str) -> str | None:
-    found = _DATE.fullmatch(text)
+@lru_cache(_REMEMBERED_VALUES)
+def _uid(raw: bytes) -> str:
+    text = raw.decode("ascii", "replace").rstrip("\0 ")  # a NUL inside is refused
+    return parse_uid(text) if text else ""
+
+
+@lru_cache(_REMEMBERED_VALUES)
+def _code_string(raw: bytes) -> str:
+    return _ascii(raw)
+
+
+@lru_cache(_REMEMBERED_VALUES)
+def _date(raw: bytes) -> str | None:
+    found = _DATE.fullmatch(_ascii(raw))
     return "".join(found.groups()) if found else None
 
 
-def _time(text: str) -> str | None:
+@lru_cache(_REMEMBERED_VALUES)
+def _time(raw: bytes) -> str | None:
     """Normalise a time to at least HHMMSS, so that times compare as text."""
-    found = _TIME.fullmatch(text)
+    found = _TIME.fullmatch(_ascii(raw))
     if not found:
         return None
     hours, minutes, seconds, fraction = found.groups()
     return f"{hours}{minutes or '00'}{seconds or '00'}{fraction or ''}"
 
 
-def _integer(text: str) -> int | None:
+@lru_cache(_REMEMBERED_VALUES)
+def _integer(raw: bytes) -> int | None:
+    text = _ascii(raw)
     number = int(text) if _INTEGER.fullmatch(text) else None
     return number if number is not None and number in _INTEGER_RANGE else None
 
 
-def _coded_entries(elements: Elements, decode: TextDecoder) -> list[CodedEntry]:
+def _unsigned(byte_order: Literal["big", "little"], raw: bytes) -> int | None:
+    return int.from_bytes(raw, byte_order) if len(raw) in (2, 4) else None
+
+
+Reader: TypeAlias = Callable[[bytes], Value]
+
+
+def _columns(byte_order: Literal["big", "little"]) -> dict[int, tuple[int, str, Reader | None]]:
+    """Say by tag where a value belongs and how it is read; text, without a reader, by its character set."""
+    readers: dict[str, Reader | None] = {
+        "DA": _date,
+        "TM": _time,
+        "IS": _integer,
+        "US": partial(_unsigned, byte_order),
+        "CS": _code_string,
+        **dict.fromkeys(("LO", "SH", "PN")),
+    }
+    return {a.tag: (a.level - Level.STUDY, a.column, readers[a.vr]) for a in _READ if a.tag not in _IDENTITY}
+
+
+_COLUMNS: Final = {False: _columns("little"), True: _columns("big")}
+
+
+def _coded_entries(elements: Elements, decode: TextDecoder) -> tuple[CodedEntry, ...]:
     """Collect procedure codes of the data set itself, then of the requests it answers."""
+    if not elements.sequences:
+        return ()
     holders = [elements, *elements.sequences.get(_REQUEST_ATTRIBUTES_SEQUENCE, [])]
     items = [item for holder in holders for tag in _CODE_SEQUENCES for item in holder.sequences.get(tag, [])]
     entries = (
@@ -190,10 +235,10 @@ def _coded_entries(elements: Elements, decode: TextDecoder) -> list[CodedEntry]:
         )
         for item in items
     )
-    return list(dict.fromkeys(entry for entry in entries if entry.value))
+    return tuple(dict.fromkeys(entry for entry in entries if entry.value))
 
 
-def _request_items(elements: Elements, decode: TextDecoder) -> list[RequestItem]:
+def _request_items(elements: Elements, decode: TextDecoder) -> tuple[RequestItem, ...]:
     items = (
         RequestItem(
             requested_procedure_id=_text(item, _REQUESTED_PROCEDURE_ID, decode),
@@ -201,9 +246,9 @@ def _request_items(elements: Elements, decode: TextDecoder) -> list[RequestItem]
         )
         for item in elements.sequences.get(_REQUEST_ATTRIBUTES_SEQUENCE, [])
     )
-    return [item for item in dict.fromkeys(items) if item != RequestItem(None, None)]
+    return tuple(item for item in dict.fromkeys(items) if item != RequestItem(None, None))
 
 
 def _text(item: Elements, tag: int, decode: TextDecoder) -> str | None:
     raw = item.values.get(tag)
-    return normalize(decode(raw)) or None if raw else None
+    return read_text(raw, decode) or None if raw else None

@@ -6,9 +6,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pacs.dicom.element_heads import LONG_FORM, Buffer
 from pacs.errors import UnreadableInstance
-
-Buffer = bytes | bytearray | memoryview
 
 # Derived from a UUID (PS3.5 B.2). Both are part of the stored bytes and so of every object's digest:
 # they never change, whatever the version of the software (storage/FORMAT.md).
@@ -18,7 +17,6 @@ IMPLEMENTATION_VERSION_NAME = "FILMLESS_1"
 PREAMBLE_SIZE_BYTES = 128
 MAX_FILE_META_SIZE_BYTES = 64 * 1024
 _PREFIX = b"DICM"
-_LONG_FORM = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())  # PS3.5 Table 7.1-1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ def _parse_head(head: bytearray, *, whole: bool) -> tuple[FileMeta, int] | None:
         group, element, vr, short_length = struct.unpack_from("<HH2sH", head, offset)
         if group != 0x0002:
             return _file_meta(values), offset
-        long_form = vr in _LONG_FORM
+        long_form = vr in LONG_FORM
         if long_form and len(head) < offset + 12:
             break
         length = struct.unpack_from("<I", head, offset + 8)[0] if long_form else short_length

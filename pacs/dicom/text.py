@@ -13,6 +13,7 @@ from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 TextDecoder: TypeAlias = Callable[[bytes], str]
 
 MAX_TEXT_LENGTH = 1024
+_REMEMBERED_SIZE_BYTES = 256  # no value of VR LO, SH or PN is longer in any common character set (PS3.5 6.2)
 _DELIMITERS = {0x0D, 0x0A, 0x09, 0x0C, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3: behind them G0 is back
 _ESCAPE_SEQUENCE = re.compile(r"\x1b[\x20-\x2f]+[\x30-\x7e]")  # ISO 2022; pydicom leaves some of them in
 _MISSPELLED = re.compile(r"ISO[ _-]?(2022)?[ _-]?IR[ _-]?(\d{1,3})", re.IGNORECASE)
@@ -65,6 +66,18 @@ def normalize(text: str) -> str:
     """Make a decoded value fit for the index: NFC, no NUL, no padding, at most 1,024 characters."""
     text = text[: 2 * MAX_TEXT_LENGTH].replace("\0", "").strip()
     return unicodedata.normalize("NFC", text)[:MAX_TEXT_LENGTH]
+
+
+def read_text(value: bytes, decode: TextDecoder) -> str:
+    """Decode a value and normalize it; short ones are remembered, as those of a series are all the same."""
+    if len(value) > _REMEMBERED_SIZE_BYTES:
+        return normalize(decode(value))
+    return _read_short_text(value, decode)
+
+
+@lru_cache(maxsize=2048)
+def _read_short_text(value: bytes, decode: TextDecoder) -> str:
+    return normalize(decode(value))
 
 
 def _decode_undeclared(value: bytes, undeclared_character_set: str) -> str:

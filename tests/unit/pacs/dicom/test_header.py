@@ -17,6 +17,7 @@ from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.errors import UnreadableInstance
 from tests.data import has_shared_data, read_manifest, shared_data
 from tests.datasets import encode, make_dataset
+from tests.raw_elements import ITEM_END, SEQUENCE_END, UNDEFINED, element, item
 
 IMPLICIT = TRANSFER_SYNTAXES["1.2.840.10008.1.2"]
 EXPLICIT = TRANSFER_SYNTAXES["1.2.840.10008.1.2.1"]
@@ -24,22 +25,6 @@ BIG_ENDIAN = TRANSFER_SYNTAXES["1.2.840.10008.1.2.2"]
 PATIENT_ID = 0x00100020
 REQUESTS = 0x00400275
 NONE: frozenset[int] = frozenset()
-
-
-def element(tag: int, vr: bytes, value: bytes, length: int | None = None) -> bytes:
-    size = len(value) if length is None else length
-    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr
-    long_form = vr in (b"OB", b"OW", b"SQ", b"UN", b"UT")
-    return head + (struct.pack("<HI", 0, size) if long_form else struct.pack("<H", size)) + value
-
-
-def item(value: bytes, length: int | None = None) -> bytes:
-    return struct.pack("<HHI", 0xFFFE, 0xE000, len(value) if length is None else length) + value
-
-
-ITEM_END = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
-SEQUENCE_END = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
-UNDEFINED = 0xFFFFFFFF
 
 
 @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG_ENDIAN], ids=lambda syntax: syntax.name)
