@@ -133,11 +133,44 @@ class Settings(BaseSettings):
     max_associations: int = Field(
         default=200, ge=1, description="Associations that one listener process serves at a time."
     )
+    max_associations_per_peer: int = Field(
+        default=100,
+        ge=1,
+        description="Of these, associations with one network address. A router that forwards for many "
+        "devices may need more.",
+    )
+    max_unassociated: int = Field(
+        default=256,
+        ge=1,
+        description="Connections of one listener process that have not asked for an association yet; above "
+        "it the oldest of the address that has most of them is dropped.",
+    )
+    associate_timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds in which a new connection has to ask for its association.",
+    )
     network_timeout_s: float = Field(
         default=60.0,
         gt=0,
         allow_inf_nan=False,
         description="Seconds without a byte after which an association is dropped.",
+    )
+    pdu_timeout_s: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that are waited for the rest of a PDU that has begun to come.",
+    )
+    max_pdu_length: int = Field(
+        default=128 * 1024,
+        ge=16 * 1024,
+        le=1024**2,
+        description="Longest PDU that devices may send, in bytes; it is announced to them.",
+    )
+    max_command_size_bytes: int = Field(
+        default=64 * 1024, ge=1024, le=1024**2, description="Largest DIMSE command set that is taken in."
     )
     code_rules: tuple[CodeRule, ...] = Field(
         default=(),

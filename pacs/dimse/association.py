@@ -26,6 +26,7 @@ from pacs.dimse.endings import (
 )
 from pacs.dimse.limits import Limits
 from pacs.dimse.message import Message, receive_message
+from pacs.dimse.negotiation import answer_user_information
 from pacs.dimse.pdu import (
     AssociateRequest,
     ContextResult,
@@ -51,6 +52,8 @@ class Operation:
     transfer_syntaxes: Collection[str]
     supports: Callable[[str], bool]  # an abstract syntax
     perform: Callable[[Association, Message], None]
+    # Service class application information, ours to the requestor's, where the service defines one.
+    extended_negotiation: Callable[[bytes], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,13 @@ class ApplicationEntity:
         """Transfer syntaxes that some operation takes for an abstract syntax; none if it is not supported."""
         supporting = [o.transfer_syntaxes for o in self.operations if o.supports(abstract_syntax)]
         return frozenset().union(*supporting)
+
+    def application_information(self, abstract_syntax: str, proposed: bytes) -> bytes | None:
+        """Answer an extended negotiation (PS3.7 D.3.3.5); None where the service has none."""
+        for operation in self.operations:
+            if operation.extended_negotiation is not None and operation.supports(abstract_syntax):
+                return operation.extended_negotiation(proposed)
+        return None
 
     def find_operation(self, command_field: int, abstract_syntax: str) -> Operation | None:
         """Find who performs a command in a presentation context."""
@@ -121,16 +131,25 @@ class Association:
 
     def _establish(self, request: AssociateRequest) -> None:
         self._judge(request)
-        answers = negotiate(request.contexts, self._entity.supported_transfer_syntaxes)
+        proposed = request.user
+        answers = negotiate(request.contexts, self._entity.supported_transfer_syntaxes, proposed.roles)
         self.calling_ae_title = request.calling_ae_title
         longest = self._entity.limits.max_pdu_length
-        self._maximum_length = min(request.maximum_length or longest, longest)
+        self._maximum_length = min(proposed.maximum_length or longest, longest)
         self._contexts = {a.context_id: a for a in answers if a.result == ContextResult.ACCEPTANCE}
-        self._upper_layer.accept(encode_associate_accept(request, answers, longest))
+        accepted = {context.abstract_syntax for context in self._contexts.values()}
+        user = answer_user_information(proposed, accepted, self._entity.application_information, longest)
+        self._upper_layer.accept(encode_associate_accept(request, answers, user))
         logger.debug(
             "association with %s (%s): %d of %d presentation contexts accepted",
-            request.calling_ae_title, request.implementation_version_name, len(self._contexts), len(answers),
+            request.calling_ae_title, proposed.implementation_version_name, len(self._contexts), len(answers),
         )  # fmt: skip
+        if proposed.user_identity is not None and proposed.user_identity.has_secret:
+            logger.warning(
+                "%s sends a passcode or token with its associations; it is not asked for here and can be "
+                "read on the way: take it out of that device's settings",
+                request.calling_ae_title,
+            )
 
     def _judge(self, request: AssociateRequest) -> None:
         """Accept or reject as a whole (PS3.8 Table 9-21). Any caller is welcome, if it knows our name."""
@@ -151,7 +170,12 @@ class Association:
 
     def _perform_operations(self) -> None:
         while True:
-            message = receive_message(self._upper_layer, self._contexts, self._entity.max_dataset_bytes)
+            message = receive_message(
+                self._upper_layer,
+                self._contexts,
+                self._entity.max_dataset_bytes,
+                self._entity.limits.max_command_size_bytes,
+            )
             if message is None:
                 return
             if message.command_field == CommandField.C_CANCEL_RQ:

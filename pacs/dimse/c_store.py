@@ -17,6 +17,8 @@ from pacs.ingest import Disposition, IncomingInstance, Origin, StoreOutcome
 
 Store: TypeAlias = Callable[[IncomingInstance, Origin], StoreOutcome]
 
+# PS3.4 Table B.3-2: level 2, all attributes are kept; digital signatures stay whole; nothing is coerced.
+_LEVEL_OF_SUPPORT = bytes((2, 0, 3, 0, 0, 0))
 _STATUSES = {
     Disposition.STORED: SUCCESS,
     Disposition.ALREADY_STORED: SUCCESS,  # a sender that missed our answer sends again
@@ -35,6 +37,7 @@ def c_store_operation(store: Store, *, accept_unknown_sop_classes: bool) -> Oper
         transfer_syntaxes=TRANSFER_SYNTAXES.keys(),
         supports=supports,
         perform=partial(handle_c_store, store=store, supports=supports),
+        extended_negotiation=lambda _: _LEVEL_OF_SUPPORT,
     )
 
 

@@ -8,7 +8,6 @@ from enum import IntEnum
 
 from pacs.dimse.endings import invalid_message
 
-MAX_COMMAND_SIZE_BYTES = 64 * 1024
 NO_DATA_SET = 0x0101
 DATA_SET = 0x0000  # any other value
 RESPONSE = 0x8000  # the bit that makes a request's command field that of its response

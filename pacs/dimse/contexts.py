@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pacs.dicom.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from pacs.dimse.negotiation import is_scp_only
 from pacs.dimse.pdu import ContextResult, NegotiatedContext, ProposedContext
+from pacs.dimse.user_information import Roles
 
 NATIVE_TRANSFER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
 
@@ -29,7 +31,9 @@ def choose_transfer_syntax(proposed: Sequence[str], supported: Collection[str]) 
 
 
 def negotiate(
-    proposed: Sequence[ProposedContext], supported_by: Callable[[str], Collection[str]]
+    proposed: Sequence[ProposedContext],
+    supported_by: Callable[[str], Collection[str]],
+    roles: Mapping[str, Roles],
 ) -> tuple[NegotiatedContext, ...]:
     """Answer every proposed presentation context, each on its own.
 
@@ -39,19 +43,26 @@ def negotiate(
         The contexts of an A-ASSOCIATE-RQ.
     supported_by
         Which transfer syntaxes are taken for an abstract syntax; none when it is not supported.
+    roles
+        What the requestor wants to be, by abstract syntax, where it says so. A context in which it wants to
+        be SCP only is rejected, for we are not SCU of what others ask for.
     """
-    return tuple(_answer(context, supported_by(context.abstract_syntax)) for context in proposed)
-
-
-def _answer(context: ProposedContext, supported: Collection[str]) -> NegotiatedContext:
-    chosen = choose_transfer_syntax(context.transfer_syntaxes, supported)
-    if chosen is not None:
-        return NegotiatedContext(context.context_id, context.abstract_syntax, chosen)
-    result = (
-        ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
-        if supported
-        else ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
+    return tuple(
+        _answer(context, supported_by(context.abstract_syntax), roles.get(context.abstract_syntax))
+        for context in proposed
     )
+
+
+def _answer(context: ProposedContext, supported: Collection[str], roles: Roles | None) -> NegotiatedContext:
+    chosen = choose_transfer_syntax(context.transfer_syntaxes, supported)
+    if chosen is not None and not is_scp_only(roles):
+        return NegotiatedContext(context.context_id, context.abstract_syntax, chosen)
+    if chosen is not None:
+        result = ContextResult.USER_REJECTION
+    elif supported:
+        result = ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
+    else:
+        result = ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
     return NegotiatedContext(
         context.context_id, context.abstract_syntax, context.transfer_syntaxes[0], result
     )

@@ -40,6 +40,8 @@ class Listener:
         Address to bind; port 0 takes a free one.
     max_associations
         Above it an A-ASSOCIATE-RQ is rejected for the time being.
+    max_associations_per_peer
+        The same for one address.
     max_unassociated
         Connections that have not asked for an association yet; above it the oldest make room.
     share_port
@@ -60,13 +62,16 @@ class Listener:
         port: int,
         *,
         max_associations: int = 200,
+        max_associations_per_peer: int = 200,
         max_unassociated: int = 256,
         share_port: bool = False,
         grace_s: float = 8.0,
     ) -> None:
         self._entity = entity
         self._grace_s = grace_s
-        self._admission: Admission[Association] = Admission(max_associations, max_unassociated)
+        self._admission: Admission[Association] = Admission(
+            max_associations, max_associations_per_peer, max_unassociated
+        )
         self._socket = _bind(host, port, share_port=share_port)
         self._wake_reader, self._wake_writer = socket.socketpair()
 
@@ -165,7 +170,13 @@ def open_listener(archive: Archive) -> Listener:
                 accept_unknown_sop_classes=settings.accept_unknown_sop_classes,
             ),
         ),
-        limits=Limits(network_timeout_s=settings.network_timeout_s),
+        limits=Limits(
+            associate_timeout_s=settings.associate_timeout_s,
+            network_timeout_s=settings.network_timeout_s,
+            pdu_timeout_s=settings.pdu_timeout_s,
+            max_pdu_length=settings.max_pdu_length,
+            max_command_size_bytes=settings.max_command_size_bytes,
+        ),
         # What is too large is refused by ingest and its rest received in vain, but not for ever.
         max_dataset_bytes=2 * settings.max_object_size_bytes,
     )
@@ -174,5 +185,7 @@ def open_listener(archive: Archive) -> Listener:
         settings.dicom_host,
         settings.dicom_port,
         max_associations=settings.max_associations,
+        max_associations_per_peer=settings.max_associations_per_peer,
+        max_unassociated=settings.max_unassociated,
         share_port=settings.dicom_processes > 1,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
-from pacs.dimse.command import MAX_COMMAND_SIZE_BYTES, NO_DATA_SET, CommandSet, Element, decode_command_set
+from pacs.dimse.command import NO_DATA_SET, CommandSet, Element, decode_command_set
 from pacs.dimse.endings import invalid_message, invalid_parameter
 from pacs.dimse.pdu import NegotiatedContext
 from pacs.dimse.upper_layer import Pdv
@@ -60,7 +60,10 @@ class Message(NamedTuple):
 
 
 def receive_message(
-    source: PdvSource, contexts: Mapping[int, NegotiatedContext], max_dataset_bytes: int
+    source: PdvSource,
+    contexts: Mapping[int, NegotiatedContext],
+    max_dataset_bytes: int,
+    max_command_size_bytes: int,
 ) -> Message | None:
     """Receive the next message up to its data set; None when the peer asks for the release instead.
 
@@ -72,6 +75,8 @@ def receive_message(
         The accepted presentation contexts by ID.
     max_dataset_bytes
         A data set longer than this ends the association, even where nobody keeps it.
+    max_command_size_bytes
+        So does a command set longer than this.
 
     Raises
     ------
@@ -84,7 +89,7 @@ def receive_message(
     context = contexts.get(pdv.context_id)
     if context is None:
         raise invalid_parameter("a fragment belongs to no accepted presentation context")
-    command = decode_command_set(_receive_command(source, pdv))
+    command = decode_command_set(_receive_command(source, pdv, max_command_size_bytes))
     has_dataset = command.required_number(Element.COMMAND_DATA_SET_TYPE) != NO_DATA_SET
     return Message(
         context,
@@ -94,7 +99,7 @@ def receive_message(
     )
 
 
-def _receive_command(source: PdvSource, first: Pdv) -> bytearray:
+def _receive_command(source: PdvSource, first: Pdv, max_size_bytes: int) -> bytearray:
     """Put the fragments of a command set together; almost always there is one."""
     command = bytearray()
     pdv: Pdv | None = first
@@ -102,7 +107,7 @@ def _receive_command(source: PdvSource, first: Pdv) -> bytearray:
     while pdv is not None and pdv.is_command and pdv.context_id == first.context_id:
         command += pdv.data
         fragments += 1
-        if max(len(command), fragments) > MAX_COMMAND_SIZE_BYTES:
+        if max(len(command), fragments) > max_size_bytes:
             raise invalid_message("a command set has no end")
         if pdv.is_last:
             return command

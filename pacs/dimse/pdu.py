@@ -11,22 +11,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from pacs.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from pacs.dicom.uids import MAX_UID_LENGTH
 from pacs.dimse.endings import REJECT_CAUSES, AbortReason, AbortSource, RejectCause, invalid_parameter
+from pacs.dimse.items import encode_item, items, text_of, uid_of
+from pacs.dimse.user_information import (
+    SubItem,
+    UserInformation,
+    encode_user_information,
+    parse_maximum_length,
+    parse_user_information,
+)
 from storage.store import Buffer
 
 HEADER = struct.Struct(">BxI")  # type, length of what follows
 PDV_HEADER = struct.Struct(">IBB")  # length of the rest, presentation context ID, message control header
 MAX_CONTEXTS = 128  # IDs are the odd numbers of one byte (PS3.8 Table 9-13)
 MAX_TRANSFER_SYNTAXES = 64
-MIN_MAXIMUM_LENGTH = PDV_HEADER.size + 2  # below it not one fragment fits (PS3.8 D.1)
 
 _FIXED_FIELDS = struct.Struct(">Hxx64s")  # protocol version; called, calling AE title and 32 reserved bytes
-_ITEM_HEADER = struct.Struct(">BxH")
 _APPLICATION_CONTEXT, _PROPOSED_CONTEXT, _CONTEXT_RESULT, _USER_INFORMATION = 0x10, 0x20, 0x21, 0x50
 _ABSTRACT_SYNTAX, _TRANSFER_SYNTAX = 0x30, 0x40
-_MAXIMUM_LENGTH, _IMPLEMENTATION_CLASS_UID, _IMPLEMENTATION_VERSION_NAME = 0x51, 0x52, 0x55
 _APPLICATION_CONTEXT_NAME = "1.2.840.10008.3.1.1.1"
 
 
@@ -46,6 +49,7 @@ class ContextResult(IntEnum):
     """What became of a proposed presentation context (PS3.8 Table 9-18)."""
 
     ACCEPTANCE = 0
+    USER_REJECTION = 1
     ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
     TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 
@@ -77,8 +81,7 @@ class AssociateRequest:
     ae_titles: bytes
     application_context_name: str
     contexts: tuple[ProposedContext, ...]
-    maximum_length: int  # of a P-DATA-TF towards the requestor; 0: any
-    implementation_version_name: str
+    user: UserInformation
 
     @property
     def called_ae_title(self) -> str:
@@ -113,14 +116,14 @@ def parse_associate_request(body: bytes | memoryview) -> AssociateRequest:
     protocol_version, ae_titles = _FIXED_FIELDS.unpack_from(body)
     application_context_name = ""
     contexts: dict[int, ProposedContext] = {}
-    user: dict[int, memoryview] = {}
-    for kind, value in _items(memoryview(body)[_FIXED_FIELDS.size :]):
+    user = UserInformation()
+    for kind, value in items(memoryview(body)[_FIXED_FIELDS.size :]):
         if kind == _APPLICATION_CONTEXT:
-            application_context_name = _uid(value)
+            application_context_name = uid_of(value)
         elif kind == _PROPOSED_CONTEXT:
             _add_context(contexts, value)
         elif kind == _USER_INFORMATION:
-            user.update(_items(value))
+            user = parse_user_information(value)
     if not contexts:
         raise invalid_parameter("the A-ASSOCIATE-RQ proposes no presentation context")
     return AssociateRequest(
@@ -128,8 +131,7 @@ def parse_associate_request(body: bytes | memoryview) -> AssociateRequest:
         ae_titles=ae_titles,
         application_context_name=application_context_name,
         contexts=tuple(contexts.values()),
-        maximum_length=_maximum_length(user.get(_MAXIMUM_LENGTH)),
-        implementation_version_name=_text(user.get(_IMPLEMENTATION_VERSION_NAME, memoryview(b""))[:16]),
+        user=user,
     )
 
 
@@ -155,13 +157,13 @@ def parse_associate_accept(body: bytes | memoryview) -> AssociateAccept:
     """
     transfer_syntaxes: dict[int, str] = {}
     user: dict[int, memoryview] = {}
-    for kind, value in _items(memoryview(body)[_FIXED_FIELDS.size :]):
+    for kind, value in items(memoryview(body)[_FIXED_FIELDS.size :]):
         if kind == _CONTEXT_RESULT and len(value) >= 4 and value[2] == ContextResult.ACCEPTANCE:
-            sub_items = dict(_items(value[4:]))
-            transfer_syntaxes[value[0]] = _uid(sub_items.get(_TRANSFER_SYNTAX, memoryview(b"")))
+            sub_items = dict(items(value[4:]))
+            transfer_syntaxes[value[0]] = uid_of(sub_items.get(_TRANSFER_SYNTAX, memoryview(b"")))
         elif kind == _USER_INFORMATION:
-            user.update(_items(value))
-    return AssociateAccept(transfer_syntaxes, _maximum_length(user.get(_MAXIMUM_LENGTH)))
+            user.update(items(value))
+    return AssociateAccept(transfer_syntaxes, parse_maximum_length(user.get(SubItem.MAXIMUM_LENGTH)))
 
 
 def explain_associate_reject(body: bytes | memoryview) -> str:
@@ -171,20 +173,6 @@ def explain_associate_reject(body: bytes | memoryview) -> str:
         if (cause.source, cause.reason) == (source, reason):
             return cause.meaning
     return f"result {result}, source {source}, reason {reason}"
-
-
-def _items(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Walk over items, all of which begin with a type and a length (PS3.8 9.3.2)."""
-    offset = 0
-    while offset < len(data):
-        if offset + _ITEM_HEADER.size > len(data):
-            raise invalid_parameter("an item is cut short")
-        kind, length = _ITEM_HEADER.unpack_from(data, offset)
-        end = offset + _ITEM_HEADER.size + length
-        if end > len(data):
-            raise invalid_parameter(f"an item of type {kind:02X}H is longer than what holds it")
-        yield kind, data[end - length : end]
-        offset = end
 
 
 def _add_context(contexts: dict[int, ProposedContext], value: memoryview) -> None:
@@ -199,11 +187,11 @@ def _add_context(contexts: dict[int, ProposedContext], value: memoryview) -> Non
 def _proposed_context(context_id: int, data: memoryview) -> ProposedContext:
     abstract_syntax = ""
     transfer_syntaxes: list[str] = []
-    for kind, value in _items(data):
+    for kind, value in items(data):
         if kind == _ABSTRACT_SYNTAX:
-            abstract_syntax = _uid(value)
+            abstract_syntax = uid_of(value)
         elif kind == _TRANSFER_SYNTAX:
-            transfer_syntaxes.append(_uid(value))
+            transfer_syntaxes.append(uid_of(value))
             if len(transfer_syntaxes) > MAX_TRANSFER_SYNTAXES:
                 raise invalid_parameter("a presentation context proposes too many transfer syntaxes")
     if not abstract_syntax or not transfer_syntaxes:
@@ -211,90 +199,57 @@ def _proposed_context(context_id: int, data: memoryview) -> ProposedContext:
     return ProposedContext(context_id, abstract_syntax, tuple(transfer_syntaxes))
 
 
-def _maximum_length(value: memoryview | None) -> int:
-    if value is None:
-        return 0
-    if len(value) != 4:
-        raise invalid_parameter("the maximum length item has not four bytes")
-    maximum_length = int.from_bytes(value, "big")
-    if 0 < maximum_length < MIN_MAXIMUM_LENGTH:
-        raise invalid_parameter("no fragment fits into the maximum length")
-    return maximum_length
-
-
-def _uid(value: memoryview) -> str:
-    uid = _text(value)  # some devices pad with NUL, though PS3.8 Annex F says not to
-    if len(uid) > MAX_UID_LENGTH:
-        raise invalid_parameter("a UID is longer than 64 characters")
-    return uid
-
-
 def _ae_title(value: bytes) -> str:
-    return _text(memoryview(value))
-
-
-def _text(value: memoryview) -> str:
-    """Decode without padding; what is no printable ASCII becomes ``?``, so that it cannot forge a log."""
-    text = value.tobytes().strip(b" \0").decode("ascii", "replace")
-    return "".join(character if " " <= character <= "~" else "?" for character in text)
+    return text_of(memoryview(value))
 
 
 def encode_associate_accept(
-    request: AssociateRequest, contexts: Sequence[NegotiatedContext], maximum_length: int
+    request: AssociateRequest, contexts: Sequence[NegotiatedContext], user: UserInformation
 ) -> bytes:
-    """Encode the A-ASSOCIATE-AC that answers ``request``; ``maximum_length`` is what we can take in.
+    """Encode the A-ASSOCIATE-AC that answers ``request``; ``user`` is our side of the negotiation.
 
     References
     ----------
     PS3.8 9.3.3: the AE titles are the request's.
     """
     results = b"".join(_context_result(context) for context in contexts)
-    return _associate_pdu(PduType.ASSOCIATE_AC, request.ae_titles, results, maximum_length)
+    return _associate_pdu(PduType.ASSOCIATE_AC, request.ae_titles, results, user)
 
 
 def encode_associate_request(
-    called_ae_title: str, calling_ae_title: str, contexts: Sequence[ProposedContext], maximum_length: int
+    called_ae_title: str, calling_ae_title: str, contexts: Sequence[ProposedContext], user: UserInformation
 ) -> bytes:
-    """Encode an A-ASSOCIATE-RQ; ``maximum_length`` is what we can take in (PS3.8 9.3.2)."""
+    """Encode an A-ASSOCIATE-RQ; ``user`` is what we propose besides contexts (PS3.8 9.3.2)."""
     ae_titles = b"".join(
         title.encode("ascii", "replace")[:16].ljust(16) for title in (called_ae_title, calling_ae_title)
     )
     proposals = b"".join(_proposal(context) for context in contexts)
-    return _associate_pdu(PduType.ASSOCIATE_RQ, ae_titles, proposals, maximum_length)
+    return _associate_pdu(PduType.ASSOCIATE_RQ, ae_titles, proposals, user)
 
 
-def _associate_pdu(kind: PduType, ae_titles: bytes, contexts: bytes, maximum_length: int) -> bytes:
-    user_information = (
-        _item(_MAXIMUM_LENGTH, maximum_length.to_bytes(4, "big"))
-        + _item(_IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_CLASS_UID.encode())
-        + _item(_IMPLEMENTATION_VERSION_NAME, IMPLEMENTATION_VERSION_NAME.encode())
-    )
+def _associate_pdu(kind: PduType, ae_titles: bytes, contexts: bytes, user: UserInformation) -> bytes:
     body = (
         _FIXED_FIELDS.pack(1, ae_titles)
-        + _item(_APPLICATION_CONTEXT, _APPLICATION_CONTEXT_NAME.encode())
+        + encode_item(_APPLICATION_CONTEXT, _APPLICATION_CONTEXT_NAME.encode())
         + contexts
-        + _item(_USER_INFORMATION, user_information)
+        + encode_item(_USER_INFORMATION, encode_user_information(user))
     )
     return HEADER.pack(kind, len(body)) + body
 
 
 def _context_result(context: NegotiatedContext) -> bytes:
-    transfer_syntax = _item(_TRANSFER_SYNTAX, context.transfer_syntax_uid.encode("ascii", "replace"))
-    return _item(_CONTEXT_RESULT, bytes((context.context_id, 0, context.result, 0)) + transfer_syntax)
+    transfer_syntax = encode_item(_TRANSFER_SYNTAX, context.transfer_syntax_uid.encode("ascii", "replace"))
+    return encode_item(_CONTEXT_RESULT, bytes((context.context_id, 0, context.result, 0)) + transfer_syntax)
 
 
 def _proposal(context: ProposedContext) -> bytes:
-    abstract_syntax = _item(_ABSTRACT_SYNTAX, context.abstract_syntax.encode("ascii"))
+    abstract_syntax = encode_item(_ABSTRACT_SYNTAX, context.abstract_syntax.encode("ascii"))
     transfer_syntaxes = b"".join(
-        _item(_TRANSFER_SYNTAX, uid.encode("ascii")) for uid in context.transfer_syntaxes
+        encode_item(_TRANSFER_SYNTAX, uid.encode("ascii")) for uid in context.transfer_syntaxes
     )
-    return _item(
+    return encode_item(
         _PROPOSED_CONTEXT, bytes((context.context_id, 0, 0, 0)) + abstract_syntax + transfer_syntaxes
     )
-
-
-def _item(kind: int, value: bytes) -> bytes:
-    return _ITEM_HEADER.pack(kind, len(value)) + value
 
 
 def encode_associate_reject(cause: RejectCause) -> bytes:

@@ -25,6 +25,7 @@ from pacs.dimse.limits import Limits
 from pacs.dimse.message import Message, receive_message
 from pacs.dimse.pdu import NegotiatedContext, ProposedContext, encode_associate_request, encode_data
 from pacs.dimse.upper_layer import UpperLayer
+from pacs.dimse.user_information import UserInformation
 from pacs.errors import ArchiveError
 from storage.store import Buffer
 
@@ -78,7 +79,10 @@ class RequestedAssociation:
         proposed = [ProposedContext(2 * i + 1, a, (t,)) for i, (a, t) in enumerate(offers)]
         limits = Limits(associate_timeout_s=timeout_s, network_timeout_s=timeout_s)
         longest = limits.max_pdu_length
-        request = encode_associate_request(peer.ae_title, calling_ae_title, proposed, longest)
+        self._max_command_size_bytes = limits.max_command_size_bytes
+        request = encode_associate_request(
+            peer.ae_title, calling_ae_title, proposed, UserInformation(maximum_length=longest)
+        )
         self._upper_layer = UpperLayer(_connect(peer, timeout_s), limits)
         try:
             accept = self._upper_layer.request_association(request)
@@ -150,7 +154,9 @@ class RequestedAssociation:
             self._upper_layer.send(pdu)
 
     def _receive_response(self, command_field: CommandField) -> Message:
-        message = receive_message(self._upper_layer, self._contexts, _MAX_RESPONSE_DATASET_BYTES)
+        message = receive_message(
+            self._upper_layer, self._contexts, _MAX_RESPONSE_DATASET_BYTES, self._max_command_size_bytes
+        )
         if message is None:
             raise invalid_message("a release instead of a response")
         answered = message.command.number(Element.MESSAGE_ID_BEING_RESPONDED_TO)

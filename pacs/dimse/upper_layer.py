@@ -45,7 +45,8 @@ _P_DATA_TF = int(PduType.P_DATA_TF)  # the plain number is compared in half the 
 _STA2 = frozenset({PduType.ASSOCIATE_RQ, PduType.ABORT})
 _STA5 = frozenset({PduType.ASSOCIATE_AC, PduType.ASSOCIATE_RJ, PduType.ABORT})
 _STA6 = frozenset({PduType.P_DATA_TF, PduType.RELEASE_RQ, PduType.ABORT})
-_STA7 = frozenset({PduType.RELEASE_RP, PduType.ABORT})
+_STA7 = frozenset({PduType.P_DATA_TF, PduType.RELEASE_RQ, PduType.RELEASE_RP, PduType.ABORT})
+_STA11 = frozenset({PduType.RELEASE_RP, PduType.ABORT})
 
 
 class Pdv(NamedTuple):
@@ -187,7 +188,7 @@ class UpperLayer:
             self._have(pdu.HEADER.size)
         kind: int
         kind, length = pdu.HEADER.unpack_from(self._view, self._start)
-        if kind != _P_DATA_TF or self._state is not _STA6 or length not in self._data_lengths:
+        if kind != _P_DATA_TF or kind not in self._state or length not in self._data_lengths:
             self._judge(kind, length)
         self._start += pdu.HEADER.size
         self._pdu_left = length
@@ -206,7 +207,7 @@ class UpperLayer:
     def _judge(self, kind: int, length: int) -> None:
         """Refuse a PDU by its header: no length, an absurd one and another protocol all end here."""
         if kind in self._state:
-            if kind == _P_DATA_TF or length not in _ALLOWED_LENGTHS[kind]:
+            if length not in (self._data_lengths if kind == _P_DATA_TF else _ALLOWED_LENGTHS[kind]):
                 raise invalid_parameter(f"a PDU of type {kind:02X}H has a length of {length}")
         elif kind == _P_DATA_TF or kind in _ALLOWED_LENGTHS:
             raise AssociationAborted(f"a PDU of type {kind:02X}H now", AbortReason.UNEXPECTED_PDU)
@@ -281,7 +282,10 @@ class UpperLayer:
         self._transport.finish()
 
     def release(self) -> None:
-        """Ask for the release and wait until it is confirmed.
+        """Ask, as the requestor of the association, for its release and wait until it is confirmed.
+
+        What the peer still sends is thrown away. If it asks for the release at the same moment, that is
+        answered first (PS3.8 9.2.3, AR-8 and AR-9).
 
         Raises
         ------
@@ -291,8 +295,23 @@ class UpperLayer:
         self._state = _STA7
         self.send(pdu.encode_release_request())
         self._patience_s = self._limits.associate_timeout_s
-        self._receive_header()
-        self._receive_body()
+        self._discard(self._fragment_left + self._pdu_left)
+        self._fragment_left = 0
+        while (kind := self._receive_header()) != PduType.RELEASE_RP:
+            self._discard(self._pdu_left)
+            if kind == PduType.RELEASE_RQ:
+                self._state = _STA11
+                self.send(pdu.encode_release_reply())
+        self._discard(self._pdu_left)
+
+    def _discard(self, size: int) -> None:
+        """Receive the rest of a PDU, in pieces as the buffer takes them, and forget it."""
+        self._pdu_left = 0
+        while size:
+            here = min(size, len(self._view) - pdu.HEADER.size)
+            self._have(here)
+            self._start += here
+            size -= here
 
     def confirm_release(self) -> None:
         """Answer the A-RELEASE-RQ; the peer closes (PS3.8 9.2.3, AR-4)."""

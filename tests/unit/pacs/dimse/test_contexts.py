@@ -9,6 +9,7 @@ from pacs.dicom.sop_classes import is_storage_sop_class
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.dimse.contexts import choose_transfer_syntax, negotiate
 from pacs.dimse.pdu import ContextResult, ProposedContext
+from pacs.dimse.user_information import Roles
 from tests.unit.pacs.dimse.wire import CT_IMAGE_STORAGE, EXPLICIT, IMPLICIT, JPEG_LOSSLESS, STUDY_ROOT_FIND
 
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -111,6 +112,7 @@ def test_each_context_is_answered_on_its_own_and_in_order() -> None:
             ProposedContext(7, CT_IMAGE_STORAGE, (EXPLICIT,)),
         ],
         lambda abstract_syntax: offered.get(abstract_syntax, ()),
+        {},
     )
     assert [(a.context_id, a.result, a.transfer_syntax_uid) for a in answers] == [
         (1, ContextResult.ACCEPTANCE, JPEG_LOSSLESS),
@@ -118,3 +120,18 @@ def test_each_context_is_answered_on_its_own_and_in_order() -> None:
         (5, ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED, GE_PRIVATE),
         (7, ContextResult.ACCEPTANCE, EXPLICIT),
     ]
+
+
+@pytest.mark.parametrize(
+    ("roles", "result"),
+    [
+        (Roles(scu=True, scp=False), ContextResult.ACCEPTANCE),
+        (Roles(scu=True, scp=True), ContextResult.ACCEPTANCE),
+        (Roles(scu=False, scp=True), ContextResult.USER_REJECTION),
+        (Roles(scu=False, scp=False), ContextResult.ACCEPTANCE),  # means nothing: the default holds
+    ],
+)
+def test_a_requestor_that_wants_to_be_scp_only_is_not_served(roles: Roles, result: ContextResult) -> None:
+    proposed = [ProposedContext(1, CT_IMAGE_STORAGE, (EXPLICIT,))]
+    (answer,) = negotiate(proposed, lambda _: {EXPLICIT}, {CT_IMAGE_STORAGE: roles})
+    assert answer.result == result

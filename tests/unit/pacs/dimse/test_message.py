@@ -41,7 +41,7 @@ def data_pdv(data: bytes, *, context_id: int = 3, is_last: bool = False) -> Pdv:
 
 
 def receive(fragments: Fragments, max_dataset_bytes: int = 10_000) -> Message:
-    message = receive_message(fragments, CONTEXTS, max_dataset_bytes)
+    message = receive_message(fragments, CONTEXTS, max_dataset_bytes, 65536)
     assert message is not None
     return message
 
@@ -82,7 +82,7 @@ def test_a_message_without_a_data_set_has_no_chunks() -> None:
 
 
 def test_a_release_between_messages_ends_them() -> None:
-    assert receive_message(Fragments([]), CONTEXTS, 10_000) is None
+    assert receive_message(Fragments([]), CONTEXTS, 10_000, 65536) is None
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from pacs.dimse.pdu import (
     parse_associate_accept,
     parse_associate_request,
 )
+from pacs.dimse.user_information import OperationsWindow, Roles, UserIdentity, UserInformation
 from tests.unit.pacs.dimse import wire
 
 
@@ -47,8 +48,8 @@ def test_a_request_is_understood() -> None:
     assert request.called_ae_title == "FILMLESS"
     assert request.calling_ae_title == "CT01"
     assert request.speaks_dicom
-    assert request.maximum_length == 32768
-    assert request.implementation_version_name == "TEST"
+    assert request.user.maximum_length == 32768
+    assert request.user.implementation_version_name == "TEST"
     (context,) = request.contexts
     assert context.context_id == 5
     assert context.abstract_syntax == wire.CT_IMAGE_STORAGE
@@ -88,7 +89,10 @@ def test_a_request_with_every_kind_of_negotiation_by_pynetdicom_is_understood() 
 
     request = parse(encoded)
     assert request.calling_ae_title == "MR 7"
-    assert request.maximum_length == 0
+    assert request.user.maximum_length == 0
+    assert request.user.roles == {wire.CT_IMAGE_STORAGE: Roles(scu=True, scp=True)}
+    assert request.user.operations_window == OperationsWindow(3, 1)
+    assert request.user.user_identity == UserIdentity(1, False, b"somebody", b"")
     assert request.contexts[0].transfer_syntaxes == tuple(map(str, context.transfer_syntax))
 
 
@@ -167,7 +171,7 @@ def test_pynetdicom_understands_our_acceptance() -> None:
         NegotiatedContext(3, "1.2.3", wire.EXPLICIT, ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED),
     ]
     decoded = A_ASSOCIATE_AC()
-    decoded.decode(encode_associate_accept(request, contexts, 131072))
+    decoded.decode(encode_associate_accept(request, contexts, UserInformation(maximum_length=131072)))
     assert decoded.application_context_name == "1.2.840.10008.3.1.1.1"
     answers = [(c.context_id, c.result, str(c.transfer_syntax)) for c in decoded.presentation_context]
     assert answers[0] == (1, 0, wire.IMPLICIT)
@@ -219,10 +223,14 @@ def test_our_request_is_understood_by_ourselves_and_by_pynetdicom() -> None:
         ProposedContext(1, wire.VERIFICATION, (wire.IMPLICIT,)),
         ProposedContext(3, wire.CT_IMAGE_STORAGE, (wire.JPEG_LOSSLESS, wire.EXPLICIT)),
     )
-    encoded = encode_associate_request("PACS2", "FILMLESS", contexts, 131072)
+    encoded = encode_associate_request("PACS2", "FILMLESS", contexts, UserInformation(maximum_length=131072))
     ours = parse(encoded)
     assert ours.contexts == contexts
-    assert (ours.called_ae_title, ours.calling_ae_title, ours.maximum_length) == ("PACS2", "FILMLESS", 131072)
+    assert (ours.called_ae_title, ours.calling_ae_title, ours.user.maximum_length) == (
+        "PACS2",
+        "FILMLESS",
+        131072,
+    )
     theirs = A_ASSOCIATE_RQ()
     theirs.decode(encoded)
     assert (theirs.called_ae_title, theirs.calling_ae_title) == ("PACS2", "FILMLESS")
@@ -238,7 +246,9 @@ def test_an_acceptance_tells_which_contexts_may_be_used() -> None:
         NegotiatedContext(1, wire.VERIFICATION, wire.IMPLICIT),
         NegotiatedContext(3, "1.2", wire.EXPLICIT, ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED),
     ]
-    accept = parse_associate_accept(encode_associate_accept(request, answers, 4096)[6:])
+    accept = parse_associate_accept(
+        encode_associate_accept(request, answers, UserInformation(maximum_length=4096))[6:]
+    )
     assert accept.transfer_syntaxes == {1: wire.IMPLICIT}
     assert accept.maximum_length == 4096
 
@@ -248,7 +258,7 @@ def test_an_acceptance_tells_which_contexts_may_be_used() -> None:
 def test_a_damaged_acceptance_is_understood_or_refused(data: st.DataObject) -> None:
     request = parse(wire.associate_request())
     answers = [NegotiatedContext(c.context_id, c.abstract_syntax, wire.IMPLICIT) for c in request.contexts]
-    body = bytearray(encode_associate_accept(request, answers, 4096)[6:])
+    body = bytearray(encode_associate_accept(request, answers, UserInformation(maximum_length=4096))[6:])
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     del body[data.draw(st.integers(0, len(body))) :]

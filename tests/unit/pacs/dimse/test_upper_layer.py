@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacs.dimse.endings import AbortReason, AssociationAborted, AssociationEnded, ConnectionLost, PeerAborted
+from pacs.dimse.endings import (
+    AbortReason,
+    AssociationAborted,
+    AssociationEnded,
+    ConnectionLost,
+    PeerAborted,
+    RejectedByPeer,
+)
 from pacs.dimse.limits import Limits
 from pacs.dimse.upper_layer import Pdv, UpperLayer
 from tests.unit.pacs.dimse import wire
@@ -178,6 +185,64 @@ def test_an_abort_of_the_peer_is_known_in_both_states() -> None:
 def test_a_connection_that_ends_inside_a_pdu_is_lost() -> None:
     with pytest.raises(ConnectionLost):
         associated(wire.echo_request()[:20]).receive_pdv()
+
+
+# --- the release, asked for by us --------------------------------------------------------------------------
+
+
+def test_what_comes_before_the_release_is_confirmed_is_thrown_away() -> None:
+    """PS3.8 9.2.3, AR-6: the peer may still have been sending."""
+    layer = associated(wire.store_request(bytes(300_000)) + wire.RELEASE_RP, piece=40_000)
+    layer.release()
+
+
+def test_when_both_sides_ask_for_the_release_the_requestor_answers_first() -> None:
+    """PS3.8 9.2.3: AR-8 and AR-9, then AR-3."""
+    peer = Wire(wire.RELEASE_RQ + wire.RELEASE_RP)
+    layer = UpperLayer(peer, LIMITS)  # type: ignore[arg-type]
+    layer.accept(b"")
+    layer.release()
+    assert peer.sent == wire.RELEASE_RQ + wire.RELEASE_RP
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (wire.RELEASE_RQ + wire.RELEASE_RQ, AbortReason.UNEXPECTED_PDU),
+        (wire.RELEASE_RQ + wire.echo_request(), AbortReason.UNEXPECTED_PDU),
+        (wire.associate_request(), AbortReason.UNEXPECTED_PDU),
+        (wire.pdu(9, b""), AbortReason.UNRECOGNIZED_PDU),
+        (wire.pdu(4, bytes(5)), AbortReason.INVALID_PARAMETER),
+    ],
+    ids=["release twice", "data after a release", "request", "unknown", "short data"],
+)
+def test_something_else_than_a_release_is_aborted(data: bytes, reason: AbortReason) -> None:
+    with pytest.raises(AssociationAborted) as abort:
+        associated(data).release()
+    assert abort.value.reason == reason
+
+
+def test_a_release_that_the_peer_aborts_or_cuts_off_is_no_release() -> None:
+    with pytest.raises(PeerAborted):
+        associated(wire.ABORT_BY_USER).release()
+    with pytest.raises(ConnectionLost):
+        associated(b"").release()
+
+
+# --- the association, asked for by us ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [wire.echo_request(), wire.RELEASE_RQ, wire.associate_request()])
+def test_a_request_is_answered_by_nothing_else_than_acceptance_or_rejection(data: bytes) -> None:
+    """PS3.8 Table 9-10, Sta5: AA-8."""
+    with pytest.raises(AssociationAborted) as abort:
+        upper_layer(data).request_association(wire.associate_request())
+    assert abort.value.reason == AbortReason.UNEXPECTED_PDU
+
+
+def test_a_rejection_is_told() -> None:
+    with pytest.raises(RejectedByPeer, match="local limit exceeded"):
+        upper_layer(wire.pdu(3, b"\0\2\3\2")).request_association(wire.associate_request())
 
 
 VALID = wire.echo_request() + wire.store_request(bytes(25_000)) + wire.RELEASE_RQ

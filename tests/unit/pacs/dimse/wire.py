@@ -47,9 +47,15 @@ def associate_request(
     protocol_version: int = 1,
     application_context: str = "1.2.840.10008.3.1.1.1",
     maximum_length: int = 16384,
+    user_items: bytes = b"",
 ) -> bytes:
     titles = called.encode("latin-1").ljust(16) + calling.encode("latin-1").ljust(16)
-    user = item(0x51, struct.pack(">I", maximum_length)) + item(0x52, b"1.2.3") + item(0x55, b"TEST")
+    user = (
+        item(0x51, struct.pack(">I", maximum_length))
+        + item(0x52, b"1.2.3")
+        + item(0x55, b"TEST")
+        + user_items
+    )
     body = struct.pack(">Hxx32s32x", protocol_version, titles)
     body += item(0x10, application_context.encode()) + b"".join(proposals) + item(0x50, user)
     return pdu(1, body)
