@@ -54,6 +54,7 @@ class S3Server:
     endpoint_url: str
     access_key_id: str
     secret_access_key: str
+    process_id: int
 
     @property
     def environment(self) -> dict[str, str]:
@@ -80,8 +81,9 @@ def seaweedfs() -> Iterator[S3Server]:
             leftovers.callback(Path(f"/tmp/seaweedfs-{role}-grpc-{port}.sock").unlink, missing_ok=True)
         command = [str(weed), *_seaweedfs_arguments(folder, ports, grpc_ports)]
         # A clean stop takes it 15 s, and nothing that it holds is needed any more.
-        with _running(command, folder, lambda: _is_seaweedfs_ready(ports), signal.SIGKILL):
-            yield S3Server(f"http://127.0.0.1:{ports['s3']}", _ACCESS_KEY_ID, _SECRET_ACCESS_KEY)
+        with _running(command, folder, lambda: _is_seaweedfs_ready(ports), signal.SIGKILL) as process:
+            url = f"http://127.0.0.1:{ports['s3']}"
+            yield S3Server(url, _ACCESS_KEY_ID, _SECRET_ACCESS_KEY, process.pid)
 
 
 @lru_cache(maxsize=1)
@@ -196,6 +198,27 @@ def postgresql(*, durable: bool = False) -> Iterator[str]:
         yield server.url
 
 
+@contextmanager
+def frozen(process_id: int) -> Iterator[None]:
+    """Stop a server and its children for the block: they hold their connections and answer nothing."""
+    family = [process_id, *_children(process_id)]
+    for each in family:
+        os.kill(each, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in family:
+            os.kill(each, signal.SIGCONT)
+
+
+def postgresql_process_id(url: str) -> int:
+    """Process id of the PostgreSQL server at a URL; of one that was started here."""
+    with psycopg.connect(url.replace("postgresql+psycopg:", "postgresql:")) as connection:
+        row = connection.execute("SHOW data_directory").fetchone()
+    assert row is not None
+    return int((Path(row[0]) / "postmaster.pid").read_text().splitlines()[0])
+
+
 # The collation is built in, so it is the same on every system.
 _INITDB_OPTIONS = (
     "--username=filmless", "--auth=trust", "--no-sync", "--encoding=UTF8",
@@ -245,12 +268,12 @@ def _folder(prefix: str, owner: str | None = None) -> Iterator[Path]:
 @contextmanager
 def _running(
     command: Sequence[str], folder: Path, is_ready: Callable[[], bool], stop_signal: signal.Signals
-) -> Iterator[None]:
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the end of the block, or of this process."""
     process = _start(command, folder, stop_signal)
     try:
         _wait_until(is_ready, process, folder / "log")
-        yield
+        yield process
     finally:
         _stop(process, stop_signal)
 

@@ -21,9 +21,10 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from pacs.errors import IndexUnavailable, SettingsError
+from pacs.index import postgresql
 
 BUSY_TIMEOUT_S = 10
-STATEMENT_TIMEOUT_S = 30
+POOL_TIMEOUT_S = 10
 _WRITES = "filmless_writes"
 # SQLSTATEs of PostgreSQL: the connection broke, the server ended it, serialization failure, deadlock.
 _TRY_AGAIN = frozenset({None, "57P01", "40001", "40P01"})
@@ -48,24 +49,28 @@ def create_index_engine(database_url: str) -> Engine:
     # Errors go to logs, and a statement's parameters hold names: hide_parameters keeps them out.
     if url.get_backend_name() == "sqlite":
         engine = create_engine(
-            url, module=_sqlite_module(), hide_parameters=True, pool_size=16, max_overflow=32
+            url,
+            module=_sqlite_module(),
+            hide_parameters=True,
+            pool_size=16,
+            max_overflow=32,
+            pool_timeout=POOL_TIMEOUT_S,
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if url.get_backend_name() == "postgresql":
-        return create_engine(
+        engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             hide_parameters=True,
             pool_pre_ping=True,
             pool_size=16,
             max_overflow=32,
-            connect_args={
-                "connect_timeout": BUSY_TIMEOUT_S,
-                "options": "-c synchronous_commit=on -c timezone=UTC "
-                f"-c statement_timeout={STATEMENT_TIMEOUT_S}s",
-            },
+            pool_timeout=POOL_TIMEOUT_S,
+            connect_args=dict(postgresql.CONNECT_ARGUMENTS),
         )
+        event.listen(engine, "do_connect", postgresql.connect)
+        return engine
     raise SettingsError("DATABASE_URL names a database that is neither SQLite nor PostgreSQL")
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from pacs.errors import IndexUnavailable
 from pacs.index.engine import reading, writing
+from pacs.index.postgresql import without_haste
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -52,7 +53,7 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if before is not None and before not in known:
         raise IndexUnavailable(f"the database has schema {before}, which is newer than this software")
-    with writing(engine) as connection:
+    with writing(engine) as connection, without_haste(connection):
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
