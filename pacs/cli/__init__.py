@@ -20,6 +20,8 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "web": processes.web,
     "work": processes.work,
     "import": upkeep.import_files,
+    "sweep": upkeep.sweep_now,
+    "verify": upkeep.verify,
     "migrate": administration.migrate,
     "echo": administration.echo,
     "spool": administration.spool,

@@ -6,6 +6,10 @@ Their exit codes: 0 all is well, 1 something is not (and is told), 2 could not r
 from __future__ import annotations
 
 import contextlib
+import json
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,11 +21,12 @@ from pacs.cli.running import opened_archive, stopped_by_signals
 if TYPE_CHECKING:
     from pacs.jobs.importing.report import ImportReport
     from pacs.jobs.importing.run import FileImport
+    from pacs.jobs.sweep import Fault
 
 # ruff: noqa: PLC0415 - as in pacs.cli.processes
 
 FOUND_WRONG, COULD_NOT_RUN = 1, 2
-_TOLD_REASONS = 20
+_TOLD_REASONS = _TOLD_FAULTS = 20
 _GO_ON = "run the same command again: it goes on where it stopped"
 
 ReportPath = Annotated[
@@ -79,6 +84,97 @@ def import_files(
             raise typer.Exit(COULD_NOT_RUN)
         if run.report.reasons:
             raise typer.Exit(FOUND_WRONG)
+
+
+def sweep_now(
+    settled_after: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Leave objects to their ingest that are younger.")
+    ] = 60.0,
+    report: ReportPath = None,
+) -> None:
+    """Compare store and index now, as the worker does every hour.
+
+    Objects that the index lacks are indexed; images of the index that the store has lost are told. Nothing
+    is deleted but temporary files that a crash left behind.
+    """
+    from pacs.jobs.sweep import SweepReport, sweep
+
+    stop, found = threading.Event(), SweepReport()
+    with opened_archive() as archive:
+        total = archive.index.count_objects()
+
+        def measure() -> Progress:
+            total_bytes = max(total.size_bytes, found.examined_bytes)
+            return Progress(found.examined, found.examined_bytes, total_bytes=total_bytes)
+
+        with stopped_by_signals(stop.set), showing_progress(measure, "objects"):
+            sweep(archive, stop, timedelta(seconds=settled_after), found)
+    _tell_counts(
+        ("objects examined", found.examined),
+        ("were not in the index: indexed", found.adopted),
+        ("cannot be read just now", found.postponed),
+        ("unreadable: damaged, or no images of ours", found.unreadable),
+        ("missing: in the index, and not in the store", found.missing),
+        ("abandoned temporaries removed", found.temporaries_removed),
+    )
+    _end(found.faults, report, stop, wrong=found.unreadable + found.missing + found.postponed)
+
+
+def verify(
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, metavar="MB/S", help="Read no faster. Default: at full speed.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Objects at a time.")] = 2,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, not where it was stopped.")] = False,
+    report: ReportPath = None,
+) -> None:
+    """Read every object again and compare it with its size and SHA-256 in the index.
+
+    May run beside 'up'; --rate leaves the disk to others. May be stopped at any time: run it again, and it
+    goes on.
+    """
+    from pacs.jobs.verify import Verification
+
+    with opened_archive() as archive:
+        bytes_per_s = None if rate is None else rate * 1e6
+        run = Verification(archive, archive.settings.data_dir / "verify.state", bytes_per_s)
+
+        def measure() -> Progress:
+            done = run.report
+            return Progress(done.objects, done.size_bytes, run.totals.objects, run.totals.size_bytes)
+
+        with stopped_by_signals(run.stop.set), showing_progress(measure, "objects"):
+            found = run.run(workers, restart=restart)
+    if run.gone_on_from:
+        typer.echo(f"went on behind {run.gone_on_from:,} objects of an earlier run")
+    _tell_counts(
+        (f"objects verified, {told_size(found.size_bytes)}", found.objects),
+        ("damaged: not the bytes that were stored", found.damaged),
+        ("missing: in the index, and not in the store", found.missing),
+        ("unreadable: the store gives an error", found.unreadable),
+    )
+    _end(found.faults, report, run.stop, wrong=found.faulty)
+
+
+def _tell_counts(*counts: tuple[str, int]) -> None:
+    for text, count in counts:
+        typer.echo(f"{count:>12,}  {text}")
+
+
+def _end(faults: Sequence[Fault], report: Path | None, stop: threading.Event, wrong: int) -> None:
+    """Name what is wrong, on the console and in the report, and end with the exit code for it."""
+    for one in faults[:_TOLD_FAULTS]:
+        typer.echo(f"{one.fault}: {one.key}")
+    if len(faults) > _TOLD_FAULTS:
+        typer.echo(f"and {len(faults) - _TOLD_FAULTS:,} more; --report FILE has them")
+    if report is not None:
+        with report.open("a", encoding="utf-8") as lines:
+            lines.writelines(json.dumps({"key": one.key, "fault": one.fault}) + "\n" for one in faults)
+    if stop.is_set():
+        typer.echo(f"filmless: stopped; {_GO_ON}", err=True)
+        raise typer.Exit(COULD_NOT_RUN)
+    if wrong:
+        raise typer.Exit(FOUND_WRONG)
 
 
 def _progress(run: FileImport) -> Progress:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine, text
 
-from pacs.index import queries, schema
+from pacs.index import objects, queries, schema
 from pacs.index.engine import create_index_engine, reading
 from pacs.index.group_commit import GroupCommit
+from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
 from pacs.index.records import InstanceRecord, Query, SearchResult, StoredInstance
 from pacs.index.spooled import SpooledObjects
 from pacs.index.writer import IndexWriter, WriteOutcome
@@ -42,6 +43,14 @@ class Index:
     def known_object_keys(self, sop_instance_uids: Sequence[str]) -> set[str]:
         """Return the keys of all objects known of these instances. Raises IndexUnavailable."""
         return queries.known_object_keys(self._engine, sop_instance_uids)
+
+    def list_objects(self, after: ObjectCursor, limit: int) -> list[IndexedObject]:
+        """List objects behind a cursor, conflicts last; empty at the end. Raises IndexUnavailable."""
+        return objects.list_objects(self._engine, after, limit)
+
+    def count_objects(self) -> ObjectTotals:
+        """Count the objects and add up their sizes. Raises IndexUnavailable."""
+        return objects.count_objects(self._engine)
 
     def migrate(self) -> tuple[str | None, str]:
         """Apply migrations; return the schema versions before and after. Raises IndexUnavailable."""

@@ -1,25 +1,45 @@
-"""Finding what a crash left behind: abandoned temporaries, and objects that no row points to."""
+"""Comparing store and index: what a crash left in one of them, and what a disk has lost.
+
+Objects without a row are indexed. Rows without an object are told, and nothing else: the row is all that is
+left of an image, a reader of it gets *gone* (410), and a backup may bring the object back.
+"""
 
 from __future__ import annotations
 
 import logging
+from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from threading import Event
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 from pacs.archive import Archive
 from pacs.dicom.object_keys import ObjectName, parse_key
 from pacs.errors import ArchiveError, IndexUnavailable
+from pacs.index.objects import IndexedObject, ObjectCursor
 from pacs.ingest import adopt_object
-from storage.errors import ObjectNotFound, StoreError
+from storage.errors import ObjectNotFound, StoreError, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
+MAX_FAULTS: Final = 10_000  # that are named; more are only counted
+SETTLED_AFTER: Final = timedelta(seconds=60)  # a younger object may just be on its way into the index
 _BATCH_SIZE = 500
-_SETTLED_AFTER = timedelta(seconds=60)  # a younger object may just be on its way into the index
 _ABANDONED_AFTER_S = 3600.0
+_LOGGED_MISSING = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An object that is not as it should be. Its key has UIDs and a digest, and nothing of a patient."""
+
+    key: str
+    fault: str  # "missing", "unreadable", "damaged"
 
 
 @dataclass(slots=True)
@@ -27,36 +47,66 @@ class SweepReport:
     """What one sweep did."""
 
     examined: int = 0
+    examined_bytes: int = 0
     adopted: int = 0
     unreadable: int = 0
     postponed: int = 0  # not to be had from the store just now
+    missing: int = 0  # in the index, and not in the store
     temporaries_removed: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+    def add_fault(self, key: str, fault: str) -> None:
+        """Name an object, unless there are too many already."""
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.append(Fault(key, fault))
 
 
-def sweep(archive: Archive, stop: Event, settled_after: timedelta = _SETTLED_AFTER) -> SweepReport:
-    """Index every settled object that the index lacks; deletes nothing but abandoned temporaries.
+def sweep(
+    archive: Archive,
+    stop: Event,
+    settled_after: timedelta = SETTLED_AFTER,
+    report: SweepReport | None = None,
+) -> SweepReport:
+    """Index every settled object that the index lacks, and find the rows whose object is missing.
+
+    Deletes nothing but abandoned temporaries. ``report`` is filled while it runs.
 
     Raises
     ------
     pacs.errors.IndexUnavailable, storage.errors.StoreError
+        Also where *no* object of the index is in the store: then the store is away, or another one.
     """
-    report = SweepReport(temporaries_removed=archive.store.remove_abandoned(_ABANDONED_AFTER_S))
-    for batch in _batches(_settled_objects(archive, settled_after)):
+    report = SweepReport() if report is None else report
+    report.temporaries_removed = archive.store.remove_abandoned(_ABANDONED_AFTER_S)
+    listed = array("q")
+    for batch in _batches(_settled_objects(archive, settled_after, listed, report)):
         if stop.is_set():
-            break
-        report.examined += len(batch)
+            return report
         known = archive.index.known_object_keys([name.sop_instance_uid for name in batch])
         for name in batch:
             if name.key() not in known:
                 _adopt(archive, name, report)
+    _find_missing(archive, stop, np.sort(np.frombuffer(listed, np.int64)), report)
     return report
 
 
-def _settled_objects(archive: Archive, settled_after: timedelta) -> Iterator[ObjectName]:
+def _settled_objects(
+    archive: Archive, settled_after: timedelta, listed: array[int], report: SweepReport
+) -> Iterator[ObjectName]:
+    """Give the names of settled objects; the hash of every key is noted in ``listed``.
+
+    Eight bytes for a key, so that a hundred million of them fit into memory. A collision, which could hide a
+    missing object from this sweep, is less likely than a hundred million in 2**64.
+    """
     newest = datetime.now(UTC) - settled_after
     for stat in archive.store.list():
         name = parse_key(stat.key)
-        if name is not None and stat.modified_at <= newest:
+        if name is None:
+            continue
+        listed.append(hash(stat.key))
+        if stat.modified_at <= newest:
+            report.examined += 1
+            report.examined_bytes += stat.size_bytes
             yield name
 
 
@@ -79,7 +129,55 @@ def _adopt(archive: Archive, name: ObjectName, report: SweepReport) -> None:
         return
     except ArchiveError as error:
         report.unreadable += 1
+        report.add_fault(name.key(), "unreadable")
         _log.warning("object of instance %s cannot be indexed: %s", name.sop_instance_uid, error)
         return
     report.adopted += 1
     _log.info("instance %s was in the store and not in the index: indexed", name.sop_instance_uid)
+
+
+def _find_missing(archive: Archive, stop: Event, listed: npt.NDArray[np.int64], report: SweepReport) -> None:
+    """Find the rows whose object was not listed, and asked for by its key is not there either."""
+    cursor, rows = ObjectCursor(), 0
+    missing: list[IndexedObject] = []
+    while (batch := archive.index.list_objects(cursor, _BATCH_SIZE)) and not stop.is_set():
+        rows += len(batch)
+        for one in _not_listed(batch, listed):
+            if is_missing(archive, one):
+                report.missing += 1
+                report.add_fault(one.key, "missing")
+                if len(missing) < _LOGGED_MISSING:
+                    missing.append(one)
+        cursor = batch[-1].cursor
+    if not stop.is_set() and report.missing == rows > 0:
+        raise StoreUnavailable(NOTHING_THERE)
+    for one in missing:
+        _log.error("instance %s is in the index and its object is not in the store", one.sop_instance_uid)
+
+
+NOTHING_THERE: Final = (
+    "none of the objects that the index knows is in the store: is its disk mounted, is it the right store?"
+)
+
+
+def _not_listed(batch: list[IndexedObject], listed: npt.NDArray[np.int64]) -> Iterator[IndexedObject]:
+    hashes = np.fromiter((hash(one.key) for one in batch), np.int64, len(batch))
+    places = np.searchsorted(listed, hashes)
+    for one, found, place in zip(batch, hashes, places, strict=True):
+        if place == len(listed) or listed[place] != found:
+            yield one
+
+
+def is_missing(archive: Archive, one: IndexedObject) -> bool:
+    """Tell whether an object is not in the store and its row is still in the index.
+
+    Raises
+    ------
+    pacs.errors.IndexUnavailable, storage.errors.StoreUnavailable
+        Of a store that is away nothing is known to be missing.
+    """
+    try:
+        archive.store.stat(one.key)
+    except ObjectNotFound:
+        return one.key in archive.index.known_object_keys([one.sop_instance_uid])
+    return False

@@ -61,11 +61,13 @@ def _sweep_once(archive: Archive, stop: Event) -> bool:
         _log.warning("the sweep could not finish and will be tried again: %s", error)
         return False
     _log.info(
-        "sweep: %d objects examined, %d indexed, %d unreadable, %d postponed, %d temporaries removed",
+        "sweep: %d objects examined, %d indexed, %d unreadable, %d postponed, %d missing, "
+        "%d temporaries removed",
         report.examined,
         report.adopted,
         report.unreadable,
         report.postponed,
+        report.missing,
         report.temporaries_removed,
     )
     return report.postponed == 0

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from pacs.index.records import Query
 from pacs.retrieve import find_instances, read_chunks
 from tests.backends import BACKENDS, fresh_archive
 from tests.datasets import encode, encode_file, make_dataset
+from tests.e2e.operator_commands import finished, start
 
 FILES, WORKERS, KILLS = 240, 4, 2
 
@@ -39,19 +38,7 @@ def embedded_archive(tmp_path: Path) -> Iterator[Archive]:
 
 
 def start_import(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pacs.cli", "import", f"--workers={WORKERS}", *arguments]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-
-
-def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=120)
-    return process.returncode, output
+    return start("import", f"--workers={WORKERS}", *arguments)
 
 
 def count_stored(archive: Archive) -> int:

@@ -15,11 +15,13 @@ from pacs.dicom.attributes import Level
 from pacs.dicom.part10 import encode_file_meta
 from pacs.errors import IndexUnavailable
 from pacs.index.records import Query
+from pacs.jobs.importing import run
 from pacs.jobs.importing.journal import Journal
 from pacs.jobs.importing.report import ImportReport, Outcome, ReportFile
 from pacs.jobs.importing.run import FileImport, ImportStopped
 from pacs.retrieve import find_instances, read_chunks
 from storage.errors import StoreFull, StoreUnavailable
+from tests.backends import fresh_archive
 from tests.data import shared_data
 from tests.datasets import CT_IMAGE_STORAGE, encode, encode_file, make_dataset
 
@@ -255,6 +257,23 @@ def test_what_stays_away_stops_the_import_and_the_next_run_goes_on(
     assert report.outcomes[Outcome.FINISHED_BEFORE] == 7
     assert not report.reasons
     assert stored_uids(archive) == {dataset.SOPInstanceUID for dataset in datasets}
+
+
+@pytest.mark.parametrize("patience_s", [60.0, 0.0])
+def test_a_full_spool_is_waited_for_as_long_as_it_empties(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, patience_s: float
+) -> None:
+    monkeypatch.setattr(run, "_SPOOL_PAUSE_S", 0.01)
+    for number in range(4):
+        write(source / str(number))
+    with fresh_archive("sqlite-spool", tmp_path) as archive:
+        run_import = Importer(archive, tmp_path)
+        monkeypatch.setattr(archive.store, "stage", failing(StoreFull("quota"), 10, archive.store.stage))
+        if patience_s:
+            assert run_import(source, spool_patience_s=patience_s).outcomes == {Outcome.STORED: 4}
+        else:
+            with pytest.raises(ImportStopped, match="full"):
+                run_import(source, spool_patience_s=patience_s)
 
 
 def test_a_source_that_is_pulled_out_stops_the_import(

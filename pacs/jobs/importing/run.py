@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -26,6 +27,8 @@ from storage.errors import StoreError, StoreFull, StoreUnavailable
 _log = logging.getLogger(__name__)
 
 RETRY_AFTER_S: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # what is away for longer ends the import
+SPOOL_PATIENCE_S: Final = 900.0
+_SPOOL_PAUSE_S: Final = 2.0
 _ORIGIN: Final = Origin("import")
 _BUFFER_SIZE_BYTES: Final = 1024**2
 _IDLE_S: Final = 0.05
@@ -51,6 +54,8 @@ class FileImport:
         Ends the run after the files that are being read.
     again
         Read also what earlier runs have finished.
+    spool_patience_s
+        How long a full spool is waited for from which nothing leaves.
     """
 
     archive: Archive
@@ -60,6 +65,7 @@ class FileImport:
     stop: threading.Event = field(default_factory=threading.Event)
     again: bool = False
     retry_after_s: Sequence[float] = RETRY_AFTER_S
+    spool_patience_s: float = SPOOL_PATIENCE_S
     report: ImportReport = field(default_factory=ImportReport)
     total: Count = field(default_factory=Count)
     _frontier: Frontier = field(default_factory=Frontier)
@@ -67,6 +73,7 @@ class FileImport:
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _busy: int = 0  # threads that may yet push something onto the frontier
     _fatal: ImportStopped | None = None
+    _stored_at_s: float = 0.0
     _roots: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
     def run(self, workers: int) -> ImportReport:
@@ -78,6 +85,7 @@ class FileImport:
             The store is full, store or index are away for longer than a minute, or a source is gone.
         """
         self._roots = {path: _identity(path) for path in self.paths}
+        self._stored_at_s = time.monotonic()
         self._frontier.push(self.paths)
         with ThreadPoolExecutor(workers + 1, "import") as pool:
             counting = pool.submit(count_files, self.paths, self.total, self.stop)
@@ -148,21 +156,30 @@ class FileImport:
             return FileReport(source.name, Outcome.REFUSED, f"unexpected error: {type(error).__name__}")
 
     def _try_again_while_away(self, source: Source, buffer: memoryview) -> FileReport:
-        for pause_s in (*self.retry_after_s, None):
+        pauses_s = iter(self.retry_after_s)
+        while True:
             try:
                 return self._read(source, buffer)
             except StoreFull as error:
-                raise ImportStopped("the store is full: free some space") from error
+                if not self._spool_may_empty():
+                    raise ImportStopped("the store is full: free some space") from error
             except (StoreUnavailable, IndexUnavailable) as error:
+                pause_s = next(pauses_s, None)
                 if pause_s is None or self._fatal is not None or self.stop.wait(pause_s):
                     raise ImportStopped(str(error)) from error
-        raise AssertionError("the last pause is None")
+
+    def _spool_may_empty(self) -> bool:
+        """Wait for the uploader, which an import easily outruns; False when it has not moved for long."""
+        if not self.archive.spools or time.monotonic() - self._stored_at_s > self.spool_patience_s:
+            return False
+        return self._fatal is None and not self.stop.wait(_SPOOL_PAUSE_S)
 
     def _read(self, source: Source, buffer: memoryview) -> FileReport:
         with closing(source.read(buffer)) as chunks:
             content = open_content(chunks)
             if isinstance(content, FileInstance):
                 outcome = store_instance(self.archive, content.incoming, _ORIGIN)
+                self._stored_at_s = time.monotonic()
                 return _stored(source.name, outcome, content.corrected)
         match content:
             case Kind.ZIP:

@@ -1,0 +1,109 @@
+"""The sweep compares store and index in both directions. What it adopts is tested with ingest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from threading import Event
+
+import pytest
+from pydicom.dataset import Dataset
+
+from pacs.archive import Archive
+from pacs.ingest import Origin, open_part10, store_instance
+from pacs.jobs.sweep import Fault, SweepReport, sweep
+from pacs.retrieve import find_instances, read_chunks
+from storage.errors import ObjectNotFound, StoreUnavailable
+from tests.datasets import encode_file, make_dataset
+
+
+def store(archive: Archive, dataset: Dataset) -> str:
+    """Store an instance; return the key of the object that came."""
+    before = {stat.key for stat in archive.store.list()}
+    store_instance(archive, open_part10([encode_file(dataset)]), Origin("dimse"))
+    (key,) = {stat.key for stat in archive.store.list()} - before
+    return key
+
+
+def sweep_now(archive: Archive) -> SweepReport:
+    return sweep(archive, Event(), settled_after=timedelta(0))
+
+
+def test_rows_whose_object_is_gone_are_told_and_kept(
+    archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset, other = make_dataset(), make_dataset()
+    key, _ = store(archive, dataset), store(archive, other)
+    other.PatientName = "Someone^Else"
+    conflict_key = store(archive, other)
+    assert sweep_now(archive).missing == 0
+    archive.store.delete(key)
+    archive.store.delete(conflict_key)
+    for _ in range(2):
+        report = sweep_now(archive)
+        assert (report.examined, report.missing) == (1, 2)
+        assert sorted(fault.key for fault in report.faults) == sorted([key, conflict_key])
+        assert {fault.fault for fault in report.faults} == {"missing"}
+    assert dataset.SOPInstanceUID in caplog.text
+    assert "BN0001" not in caplog.text
+    (found,) = find_instances(archive, dataset.StudyInstanceUID)
+    with pytest.raises(ObjectNotFound):  # a reader is told that it is gone: 410
+        list(read_chunks(archive, found))
+
+
+def test_an_object_that_comes_back_is_missed_no_longer(archive: Archive) -> None:
+    dataset = make_dataset()
+    key = store(archive, dataset)
+    store(archive, make_dataset())
+    archive.store.delete(key)
+    assert sweep_now(archive).missing == 1
+    assert store(archive, dataset) == key  # sent again
+    assert sweep_now(archive).missing == 0
+
+
+def test_a_store_of_which_nothing_is_left_is_taken_for_another_one(
+    archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    for key in [store(archive, make_dataset()) for _ in range(3)]:
+        archive.store.delete(key)
+    with pytest.raises(StoreUnavailable, match="is it the right store"):
+        sweep_now(archive)
+    assert caplog.text == ""
+
+
+def test_a_store_that_goes_away_in_the_middle_has_lost_nothing(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        store(archive, make_dataset())
+
+    def away(_key: str) -> None:
+        raise StoreUnavailable("away")
+
+    def cut_listing() -> Iterator[object]:
+        return iter([next(iter(list_all()))])
+
+    list_all = archive.store.list
+    monkeypatch.setattr(archive.store, "list", cut_listing)
+    monkeypatch.setattr(archive.store, "stat", away)
+    with pytest.raises(StoreUnavailable):
+        sweep_now(archive)
+    assert caplog.text == ""
+
+
+def test_an_object_that_was_listed_too_early_is_asked_for(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        store(archive, make_dataset())
+    early = list(archive.store.list())[:1]
+    monkeypatch.setattr(archive.store, "list", lambda: iter(early))
+    assert sweep_now(archive).missing == 0
+
+
+def test_a_damaged_object_is_named(archive: Archive) -> None:
+    dataset = make_dataset()
+    key = store(archive, dataset)
+    foreign = key.replace(dataset.SOPInstanceUID, "1.2.3.4")
+    archive.store.put(foreign, b"no DICOM at all")
+    assert sweep_now(archive).faults == [Fault(foreign, "unreadable")]
