@@ -112,6 +112,12 @@ def _show_bar(measure: Callable[[], Progress], pace: Pace, over: threading.Event
 
 def _left_s(before: Progress, now: Progress, elapsed_s: float) -> float | None:
     """Estimate the time left; None while the total is not known, or nothing moves."""
-    if now.fraction is None or before.fraction is None or now.fraction <= before.fraction:
-        return 0.0 if now.fraction == 1.0 else None
-    return (1.0 - now.fraction) * elapsed_s / (now.fraction - before.fraction)
+    for total, done, done_before in (
+        (now.total_bytes, now.size_bytes, before.size_bytes),
+        (now.total_items, now.items, before.items),
+    ):
+        if total is not None:
+            if done >= total:
+                return 0.0
+            return (total - done) * elapsed_s / (done - done_before) if done > done_before else None
+    return None

@@ -18,6 +18,12 @@ def test_the_time_left_follows_the_rate_of_the_last_half_minute():
     assert line.endswith("10 objects/s, 0 bytes/s, 0:01:00 left")
 
 
+def test_the_time_left_is_told_as_soon_as_the_total_is_known():
+    pace = Pace("files")
+    pace.line(0.0, Progress(0, 0))
+    assert pace.line(1.0, Progress(5, 50, total_bytes=100)).endswith("0:00:01 left")
+
+
 def test_nothing_is_promised_while_the_total_is_unknown_or_nothing_moves():
     pace = Pace("files")
     pace.line(0.0, Progress(0, 0))
