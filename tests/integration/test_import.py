@@ -5,6 +5,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from pacs.jobs.importing.run import FileImport, ImportStopped
 from pacs.retrieve import find_instances, read_chunks
 from storage.errors import StoreFull, StoreUnavailable
 from tests.backends import fresh_archive
-from tests.data import shared_data
+from tests.data import read_manifest, shared_data
 from tests.datasets import CT_IMAGE_STORAGE, encode, encode_file, make_dataset
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -257,6 +258,33 @@ def test_what_stays_away_stops_the_import_and_the_next_run_goes_on(
     assert report.outcomes[Outcome.FINISHED_BEFORE] == 7
     assert not report.reasons
     assert stored_uids(archive) == {dataset.SOPInstanceUID for dataset in datasets}
+
+
+@pytest.mark.parametrize(
+    "files", [pytest.param(150, id="short"), pytest.param(20_000, id="long", marks=pytest.mark.soak)]
+)
+def test_damaged_files_of_every_kind_are_stored_or_refused_and_spoil_nothing(
+    tmp_path: Path, source: Path, files: int
+) -> None:
+    shared_data()  # skips where there is none
+    random = Random(files)
+    originals = [
+        path for row in read_manifest() if (path := shared_data(row["file"])).stat().st_size < 200_000
+    ]
+    for number in range(files):
+        content = bytearray(random.choice(originals).read_bytes())
+        for _ in range(random.choice((1, 3, 30))):
+            content[random.randrange(min(len(content), random.choice((600, 10**6))))] = random.randrange(256)
+        (source / f"{number}.dcm").write_bytes(
+            content[: random.choice((len(content), len(content) * 2 // 3))]
+        )
+    good = write(source / "good.dcm")
+    with fresh_archive("sqlite-folder", tmp_path) as archive:
+        report = Importer(archive, tmp_path)(source)
+        told = [one for one in report.outcomes if one not in (Outcome.DICOMDIR, Outcome.ZIP)]
+        assert sum(report.outcomes[one] for one in told) >= files + 1 - report.outcomes[Outcome.DICOMDIR]
+        assert [reason for reason in report.reasons if "unexpected" in reason] == []
+        assert find_instances(archive, good.StudyInstanceUID)
 
 
 @pytest.mark.parametrize("patience_s", [60.0, 0.0])
