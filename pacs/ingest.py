@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from enum import Enum
 from pacs.archive import Archive
 from pacs.codes.tagging import DatasetCode
 from pacs.dicom.instance import InstanceAttributes, read_instance
-from pacs.dicom.object_keys import ObjectName
+from pacs.dicom.object_keys import ObjectName, parse_key
 from pacs.dicom.part10 import encode_file_meta, split_part10
 from pacs.dicom.sop_classes import is_storage_sop_class
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax
@@ -25,8 +26,8 @@ from pacs.errors import (
 )
 from pacs.index.records import InstanceRecord, ObjectLocation, ProcedureCode, RequestAttributes
 from pacs.index.writer import WriteOutcome
-from storage.errors import ObjectExists
-from storage.store import Buffer, StagedObject
+from storage.errors import ObjectExists, ObjectNotFound, StoreUnavailable
+from storage.store import Buffer, ObjectStat, StagedObject
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ _DISPOSITIONS = {
     WriteOutcome.ADDED: Disposition.STORED,
     WriteOutcome.ALREADY_THERE: Disposition.ALREADY_STORED,
     WriteOutcome.CONFLICT: Disposition.CONFLICT,
+    WriteOutcome.KNOWN_CONFLICT: Disposition.CONFLICT,
 }
 
 
@@ -118,7 +120,7 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
     claimed = parse_uid(incoming.sop_class_uid), parse_uid(incoming.sop_instance_uid)
     if not is_storage_sop_class(claimed[0], accept_unknown=archive.settings.accept_unknown_sop_classes):
         raise UnsupportedSopClass("the SOP Class is not one that is stored here")
-    with archive.store.stage() as staged:
+    with archive.store.stage(packed=True) as staged:
         staged.write(encode_file_meta(*claimed, syntax.uid))
         dataset_offset = staged.size_bytes
         _receive(incoming.chunks, staged, archive.settings.max_object_size_bytes)
@@ -127,11 +129,9 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
         if incoming.study_instance_uid not in (None, attributes.study_instance_uid):
             raise SopClassMismatch("the data set is of another study than the request")
         sha256 = staged.sha256()
-        size_bytes = staged.size_bytes
-        key = _name(attributes, sha256).key()
-        _commit(archive, staged, key, sha256)
-    location = _locate(key, size_bytes, sha256, dataset_offset, attributes)
-    return _index(archive, attributes, syntax, location, origin, spooled=archive.spools)
+        kept = _commit(archive, staged, _name(attributes, sha256).key(), sha256)
+    location = _locate(kept, sha256, dataset_offset, attributes)
+    return _index(archive, attributes, syntax, location, origin, kept_now=True)
 
 
 def adopt_object(archive: Archive, key: str) -> StoreOutcome:
@@ -145,28 +145,28 @@ def adopt_object(archive: Archive, key: str) -> StoreOutcome:
         The object is damaged, or its key is not the one that its content has.
     pacs.errors.IndexUnavailable, storage.errors.StoreError
     """
+    stat = archive.store.stat(key)
     with archive.store.stage() as copy:
         _copy(archive, key, copy)
         sha256 = copy.sha256()
-        size_bytes = copy.size_bytes
         with copy.view() as view, view[:_HEAD_SIZE_BYTES] as head:
             meta, behind = split_part10([head])
             dataset_offset = len(head) - sum(len(piece) for piece in behind)
         syntax = _known_syntax(meta.transfer_syntax_uid)
         attributes = _read(archive, copy, dataset_offset, syntax)
-    if _name(attributes, sha256).key() != key:
+    if _name(attributes, sha256) != parse_key(key):
         raise UnreadableInstance("the object is damaged: its content does not belong to its key")
-    location = _locate(key, size_bytes, sha256, dataset_offset, attributes)
-    return _index(archive, attributes, syntax, location, Origin("sweep"), spooled=False)
+    location = _locate(stat, sha256, dataset_offset, attributes)
+    return _index(archive, attributes, syntax, location, Origin("sweep"), kept_now=False)
 
 
-def _commit(archive: Archive, staged: StagedObject, key: str, sha256: str) -> None:
+def _commit(archive: Archive, staged: StagedObject, key: str, sha256: str) -> ObjectStat:
     """Commit an object; one that a failing disk damaged under the same key makes room for it."""
     try:
-        staged.commit(key)
+        return staged.commit(key)
     except ObjectExists:  # other bytes, and yet the key has their digest
         _set_aside_damaged(archive, key, sha256)
-        staged.commit(key)
+        return staged.commit(key)
 
 
 def _set_aside_damaged(archive: Archive, key: str, sha256: str) -> None:
@@ -222,12 +222,12 @@ def _require_same(claimed: tuple[str, str], attributes: InstanceAttributes) -> N
 
 
 def _locate(
-    key: str, size_bytes: int, sha256: str, dataset_offset: int, attributes: InstanceAttributes
+    kept: ObjectStat, sha256: str, dataset_offset: int, attributes: InstanceAttributes
 ) -> ObjectLocation:
     pixel_data = attributes.pixel_data
     return ObjectLocation(
-        key=key,
-        size_bytes=size_bytes,
+        key=kept.key,
+        size_bytes=kept.size_bytes,
         sha256=sha256,
         dataset_offset=dataset_offset,
         pixel_data_offset=None if pixel_data is None else dataset_offset + pixel_data.offset,
@@ -242,8 +242,9 @@ def _index(
     location: ObjectLocation,
     origin: Origin,
     *,
-    spooled: bool,
+    kept_now: bool,
 ) -> StoreOutcome:
+    """Index an object; ``kept_now`` is True where it was put into the store for that."""
     record = InstanceRecord(
         study=attributes.study,
         series=attributes.series,
@@ -257,15 +258,48 @@ def _index(
         ],
         calling_ae_title=origin.calling_ae_title,
         received_at=datetime.now(UTC),
-        spooled=spooled,
+        spooled=kept_now and archive.spools,
     )
+    outcome = archive.index.write(record)
+    if kept_now and outcome in (WriteOutcome.ALREADY_THERE, WriteOutcome.KNOWN_CONFLICT):
+        _drop_second_copy(archive, attributes.sop_instance_uid, location)
     return StoreOutcome(
-        _DISPOSITIONS[archive.index.write(record)],
+        _DISPOSITIONS[outcome],
         attributes.sop_class_uid,
         attributes.sop_instance_uid,
         attributes.study_instance_uid,
         attributes.series_instance_uid,
     )
+
+
+def _drop_second_copy(archive: Archive, sop_instance_uid: str, copy: ObjectLocation) -> None:
+    """Delete what was just kept, if the archive has the same bytes elsewhere; else let it take their place.
+
+    Where each content has one key for ever, the two are one object. What cannot be read now is left as it is.
+    """
+    for key in archive.index.object_keys(sop_instance_uid, copy.sha256):
+        if key == copy.key:
+            continue
+        try:
+            intact = _is_intact(archive, key, copy.sha256)
+        except StoreUnavailable:
+            continue
+        if intact:
+            archive.store.delete(copy.key)
+        else:
+            archive.index.move_object(key, copy.key)
+            _log.error("an object was missing or damaged and is replaced as it was sent: %s", key)
+
+
+def _is_intact(archive: Archive, key: str, sha256: str) -> bool:
+    digest = hashlib.sha256()
+    try:
+        with archive.store.open(key) as stored:
+            while piece := stored.read(_COPY_SIZE_BYTES):
+                digest.update(piece)
+    except ObjectNotFound:
+        return False
+    return digest.hexdigest() == sha256
 
 
 def _national_codes(archive: Archive, attributes: InstanceAttributes) -> list[ProcedureCode]:

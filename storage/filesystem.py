@@ -1,4 +1,4 @@
-"""Objects as files below one folder. ``FORMAT.md`` has the layout and what a crash leaves behind."""
+"""Objects as files below one folder, small ones together in packs (``FORMAT.md``)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from storage import packs
 from storage.errors import ObjectExists, ObjectNotFound, StoreUnavailable
 from storage.keys import check_key, check_prefix, is_key
 from storage.os_errors import os_errors_translated, store_error
+from storage.packs import Packs, parse_packed_key
 from storage.posix import (
     LockedTemporary,
     has_same_content,
@@ -57,26 +59,31 @@ class FilesystemStore(ObjectStore):
         self._root = Path(root).absolute()
         self._temporaries = self._root / TEMPORARY_FOLDER
         self._spill_size_bytes = spill_size_bytes
+        self._packs = Packs(self._root)
         self._durable_folders: set[Path] = set()
         with os_errors_translated(str(self._root)):
             for made in make_folders(self._temporaries):
                 sync_folder(made.parent)
 
-    def stage(self) -> StagedObject:
-        """Begin a new object."""
-        return _FileStage(self, self._spill_size_bytes)
+    def stage(self, *, packed: bool = False) -> StagedObject:
+        """Begin a new object; a ``packed`` one that fits into memory goes to a pack."""
+        return _FileStage(self, self._spill_size_bytes, self._packs if packed else None)
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading."""
-        path = self._path(key)
+        path, packed = self._path(key), parse_packed_key(key)
         with self._reading(key):
+            if packed is not None:
+                return self._packs.open(packed)
             return open(path, "rb", _READ_BUFFER_BYTES, opener=open_for_reading)
 
     def read_range(self, key: str, offset: int, size_bytes: int) -> bytes:
         """Read a part of an object."""
         check_range(offset, size_bytes)
-        path = self._path(key)
+        path, packed = self._path(key), parse_packed_key(key)
         with self._reading(key):
+            if packed is not None:
+                return self._packs.read_range(packed, offset, size_bytes)
             descriptor = open_for_reading(path)
             try:
                 return read_at(descriptor, offset, size_bytes)
@@ -85,8 +92,10 @@ class FilesystemStore(ObjectStore):
 
     def stat(self, key: str) -> ObjectStat:
         """Tell size and time of an object."""
-        path = self._path(key)
+        path, packed = self._path(key), parse_packed_key(key)
         with self._reading(key):
+            if packed is not None:
+                return self._packs.stat(packed)
             found = path.lstat()
         if not stat.S_ISREG(found.st_mode):
             raise ObjectNotFound(key)
@@ -99,20 +108,24 @@ class FilesystemStore(ObjectStore):
 
     def delete(self, key: str) -> None:
         """Remove an object, durably. Its folders stay: another process may be about to write into them."""
-        path = self._path(key)
+        path, packed = self._path(key), parse_packed_key(key)
         with suppress(ObjectNotFound), self._reading(key):
+            if packed is not None:
+                self._packs.delete(packed)
+                return
             path.unlink(missing_ok=True)
             sync_folder(path.parent)
 
     def remove_abandoned(self, older_than_s: float) -> int:
-        """Remove the temporaries that are old and that no live process has locked.
+        """Remove the temporaries that are old and that no live process has locked, and packs that are empty.
 
         Age alone would not do: a slow modality may send for hours.
         """
         with os_errors_translated(TEMPORARY_FOLDER):
             with os.scandir(self._temporaries) as entries:
                 paths = [Path(entry) for entry in entries if entry.is_file(follow_symlinks=False)]
-            return sum(remove_if_abandoned(path, older_than_s) for path in paths)
+            removed = sum(remove_if_abandoned(path, older_than_s) for path in paths)
+            return removed + self._packs.remove_empty()
 
     def check(self) -> None:
         """Prove that a file can be made, written and flushed."""
@@ -126,7 +139,8 @@ class FilesystemStore(ObjectStore):
                 temporary.close()
 
     def close(self) -> None:
-        """Do nothing: no file stays open between two calls."""
+        """Finish the pack that this process writes."""
+        self._packs.close()
 
     def open_temporary(self) -> LockedTemporary:
         """Open a new temporary on the file system of the objects."""
@@ -212,7 +226,9 @@ class FilesystemStore(ObjectStore):
             folder = folders.pop()
             for entry in self._entries(folder):
                 key = f"{folder}/{entry.name}" if folder else entry.name
-                if not is_key(key):  # our own files, lost+found, and whatever else is none of ours
+                if (
+                    not is_key(key) or key == packs.FOLDER
+                ):  # our own files, lost+found, and whatever else is none of ours
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     if key.startswith(prefix) or prefix.startswith(f"{key}/"):
@@ -220,6 +236,9 @@ class FilesystemStore(ObjectStore):
                 elif key.startswith(prefix) and entry.is_file(follow_symlinks=False):
                     with suppress(FileNotFoundError):  # removed since
                         yield _object_stat(key, entry.stat(follow_symlinks=False))
+
+        with os_errors_translated(packs.FOLDER):
+            yield from self._packs.list(prefix)
 
     def _entries(self, folder: str) -> tuple[os.DirEntry[str], ...]:
         try:
@@ -234,12 +253,16 @@ class FilesystemStore(ObjectStore):
 class _FileStage(SpillingStage[LockedTemporary]):
     """Spills into the store's own folder: a large object is written once, and only linked at the end."""
 
-    def __init__(self, store: FilesystemStore, spill_size_bytes: int) -> None:
+    def __init__(self, store: FilesystemStore, spill_size_bytes: int, packs: Packs | None) -> None:
         super().__init__(store.open_temporary, spill_size_bytes)
         self._store = store
+        self._packs = packs
 
     def _keep(self, key: str) -> ObjectStat:
         with os_errors_translated(key):
+            if self._packs is not None and not self._has_spilled:
+                with self.view() as content:
+                    return self._packs.append(key, content)
             return self._store.publish(self._spilled(), key)
 
 

@@ -29,7 +29,7 @@ class MemoryStore(ObjectStore):
         self._objects: dict[str, _Kept] = {}
         self._lock = threading.Lock()
 
-    def stage(self) -> StagedObject:
+    def stage(self, *, packed: bool = False) -> StagedObject:
         """Begin a new object."""
         return _MemoryStage(self, self._spill_size_bytes)
 

@@ -73,7 +73,7 @@ class S3Store(ObjectStore):
         """
         self._bucket.ensure_exists(create=self._create_bucket)
 
-    def stage(self) -> StagedObject:
+    def stage(self, *, packed: bool = False) -> StagedObject:
         """Begin a new object: here, on this machine; the server hears of it at the commit."""
         return _S3Stage(self._bucket, self._spill_size_bytes, self._multipart_size_bytes)
 

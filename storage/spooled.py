@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from storage.errors import DamagedObject, ObjectNotFound, StoreUnavailable
 from storage.filesystem import FilesystemStore
+from storage.packs import own_key
 from storage.spool_room import SpoolRoom
 from storage.store import ObjectStat, ObjectStore, StagedObject
 
@@ -46,39 +47,39 @@ class SpooledStore(ObjectStore):
         self.room = room
         self.direct = direct
 
-    def stage(self) -> StagedObject:
+    def stage(self, *, packed: bool = False) -> StagedObject:
         """Begin a new object, in the spool if there is room."""
         if self.direct:
             return self.remote.stage()
         self.room.require()
-        return self.spool.stage()
+        return self.spool.stage(packed=packed)
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading, wherever it is."""
         try:
             return self.spool.open(key)
         except ObjectNotFound:
-            return self.remote.open(key)
+            return self.remote.open(own_key(key))
 
     def read_range(self, key: str, offset: int, size_bytes: int) -> bytes:
         """Read a part of an object, wherever it is."""
         try:
             return self.spool.read_range(key, offset, size_bytes)
         except ObjectNotFound:
-            return self.remote.read_range(key, offset, size_bytes)
+            return self.remote.read_range(own_key(key), offset, size_bytes)
 
     def stat(self, key: str) -> ObjectStat:
         """Tell size and time of an object, wherever it is."""
         try:
             return self.spool.stat(key)
         except ObjectNotFound:
-            return self.remote.stat(key)
+            return self.remote.stat(own_key(key))
 
     def list(self, prefix: str = "") -> Iterator[ObjectStat]:
         """Iterate over the objects of the spool, then over those that are only in the remote store.
 
         In this order, so that an object that is on its way meanwhile is never left out; one that leaves the
-        spool meanwhile may be told of twice.
+        spool meanwhile may be told of twice, as is one that lies in a pack there, where it has another key.
         """
         spooled = self.spool.list(prefix)
         return self._unite(spooled, prefix)
@@ -86,7 +87,7 @@ class SpooledStore(ObjectStore):
     def delete(self, key: str) -> None:
         """Remove an object from both; from the spool first, so that nobody begins to send it."""
         self.spool.delete(key)
-        self.remote.delete(key)
+        self.remote.delete(own_key(key))
 
     def remove_abandoned(self, older_than_s: float) -> int:
         """Remove what dead processes left in both; what is in the remote store waits while it is away."""
@@ -134,12 +135,12 @@ class SpooledStore(ObjectStore):
             if expected_sha256 not in (None, sha256):
                 raise DamagedObject(f"{key}: the copy in the spool is damaged")
             if mend and expected_sha256 and not self._is_readable(key, size_bytes, sha256):
-                self.remote.delete(key)  # no loss: we have just read our own copy
-            self.remote.put_file(key, source, size_bytes, sha256)
+                self.remote.delete(own_key(key))  # no loss: we have just read our own copy
+            self.remote.put_file(own_key(key), source, size_bytes, sha256)
         if not self._remote_has(key, size_bytes, sha256):
             raise DamagedObject(f"{key}: the remote store reads back something else than was sent")
         if not self._is_spooled(key):  # deleted while it was sent: it must not come back
-            self.remote.delete(key)
+            self.remote.delete(own_key(key))
 
     def release(self, key: str, expected_sha256: str | None = None) -> bool:
         """Remove an object from the spool if the remote store still has it; tell whether it had.
@@ -173,7 +174,7 @@ class SpooledStore(ObjectStore):
         digest, offset = hashlib.sha256(), 0
         try:
             while offset <= size_bytes:  # once more at the end: there must be nothing behind it
-                piece = self.remote.read_range(key, offset, _READ_BYTES)
+                piece = self.remote.read_range(own_key(key), offset, _READ_BYTES)
                 digest.update(piece)
                 offset += len(piece)
                 if len(piece) < _READ_BYTES:

@@ -8,6 +8,7 @@ import os
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -17,8 +18,35 @@ from storage.keys import check_key
 from storage.os_errors import os_errors_translated
 from storage.store import Buffer, ObjectStat
 
-# A CT slice has half a MiB, a chest radiograph 15: only the rare large ones spill.
-SPILL_SIZE_BYTES = 16 * 1024**2
+# A CT slice has half a MiB. What is larger spills, or 200 associations at once would need gigabytes.
+SPILL_SIZE_BYTES = 1024**2
+
+
+class _BufferPool:
+    """Buffers to be used again: the system takes as long to give a new one as we to fill it."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._free: list[bytearray] = []
+
+    def take(self, size_bytes: int) -> bytearray:
+        """Give a buffer of ``size_bytes``, with whatever it held before."""
+        try:
+            buffer = self._free.pop()
+        except IndexError:
+            return bytearray(size_bytes)
+        return buffer if len(buffer) == size_bytes else bytearray(size_bytes)
+
+    def give_back(self, buffer: bytearray) -> None:
+        """Take a buffer back, unless somebody still holds a view of it."""
+        if buffer and len(self._free) < self._most:
+            with suppress(BufferError):  # no buffer changes its size while there is a view
+                buffer.append(buffer.pop())
+                self._free.append(buffer)
+
+
+_POOL = _BufferPool(most=16)
+_NOTHING = bytearray()
 
 
 class Temporary:
@@ -47,7 +75,8 @@ class SpillingStage(ABC, Generic[_Temporary]):
     def __init__(self, open_temporary: Callable[[], _Temporary], spill_size_bytes: int) -> None:
         self._open_temporary = open_temporary
         self._spill_size_bytes = spill_size_bytes
-        self._memory = bytearray()
+        self._buffer = _NOTHING
+        self._memory = memoryview(_NOTHING)
         self._temporary: _Temporary | None = None  # once it has spilled
         self._size_bytes = 0
         self._digest = hashlib.sha256()
@@ -67,11 +96,13 @@ class SpillingStage(ABC, Generic[_Temporary]):
         """Append ``data``; discards everything when the temporary cannot grow."""
         self._check_not_over()
         with memoryview(data).cast("B") as piece:
-            if self._temporary is None and self._size_bytes + len(piece) <= self._spill_size_bytes:
-                self._memory += piece
+            end = self._size_bytes + len(piece)
+            if self._temporary is None and end <= self._spill_size_bytes:
+                self._have_buffer()
+                self._memory[self._size_bytes : end] = piece
             else:
                 self._append(piece)
-            self._size_bytes += len(piece)
+            self._size_bytes = end
 
     def sha256(self) -> str:
         """Return the hexadecimal SHA-256 of everything written so far."""
@@ -86,7 +117,7 @@ class SpillingStage(ABC, Generic[_Temporary]):
         """Return a read-only view: of the buffer, or of the temporary mapped into memory."""
         self._check_not_over()
         if self._temporary is None or not self._size_bytes:  # nothing can be mapped of an empty file
-            return memoryview(self._memory).toreadonly()
+            return self._memory[: self._size_bytes].toreadonly()
         with os_errors_translated("temporary"):
             mapped = mmap.mmap(self._temporary.descriptor, self._size_bytes, access=mmap.ACCESS_READ)
         return memoryview(mapped)  # the last view to be released unmaps it
@@ -108,7 +139,7 @@ class SpillingStage(ABC, Generic[_Temporary]):
     def discard(self) -> None:
         """Drop what has been written."""
         self._over = True
-        self._memory = bytearray()  # not cleared: a view that somebody still holds must stay readable
+        self._give_buffer_back()
         if self._temporary is not None:
             temporary, self._temporary = self._temporary, None
             temporary.close()
@@ -121,12 +152,27 @@ class SpillingStage(ABC, Generic[_Temporary]):
     ) -> None:
         self.discard()
 
+    @property
+    def _has_spilled(self) -> bool:
+        return self._temporary is not None
+
+    def _have_buffer(self) -> None:
+        if not self._buffer:
+            self._buffer = _POOL.take(self._spill_size_bytes)
+            self._memory = memoryview(self._buffer)
+
+    def _give_buffer_back(self) -> None:
+        self._memory.release()
+        _POOL.give_back(self._buffer)
+        self._buffer, self._memory = _NOTHING, memoryview(_NOTHING)
+
     def _spilled(self) -> _Temporary:
         """Return the temporary, after moving the buffer into a new one if there is none yet."""
         if self._temporary is None:
             self._temporary = self._open_temporary()
-            write_all(self._temporary.descriptor, self._memory)
-            self._memory = bytearray()
+            with self._memory[: self._size_bytes] as content:
+                write_all(self._temporary.descriptor, content)
+            self._give_buffer_back()
         return self._temporary
 
     def _append(self, piece: memoryview) -> None:

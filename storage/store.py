@@ -51,7 +51,7 @@ class StagedObject(Protocol):
     def view(self) -> memoryview:
         """Return a read-only view of everything written so far, without copying it into memory.
 
-        Call ``release()`` on it (or use it as a context manager) before writing on.
+        Call ``release()`` on it, or use it as a context manager, so that its memory can be used again.
 
         Raises
         ------
@@ -95,8 +95,15 @@ class ObjectStore(Protocol):
     a key raises InvalidKey for anything else. A reader sees a whole object or none.
     """
 
-    def stage(self) -> StagedObject:
+    def stage(self, *, packed: bool = False) -> StagedObject:
         """Begin a new object.
+
+        Parameters
+        ----------
+        packed
+            The store may lay a small object together with others, which is faster, and choose its key: that
+            of the committed object's stat, which ends with the key that was asked for. Then the same content
+            is kept again if it is committed again.
 
         Raises
         ------

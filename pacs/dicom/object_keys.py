@@ -6,6 +6,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from storage.packs import own_key
+
 _KEY = re.compile(
     r"[0-9a-f]{2}/(?P<study>[0-9.]{1,64})/(?P<series>[0-9.]{1,64})/(?P<sop>[0-9.]{1,64})\.(?P<sha256>[0-9a-f]{64})\.dcm",
     re.ASCII,
@@ -31,7 +33,8 @@ class ObjectName:
 
 
 def parse_key(key: str) -> ObjectName | None:
-    """Read a key back; None if it is not one of ours."""
+    """Read a key back, also that of an object in a pack; None if it is not one of ours."""
+    key = own_key(key)
     found = _KEY.fullmatch(key)
     if found is None:
         return None

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from sqlalchemy import Engine, text
 
 from pacs.index import objects, queries, schema
-from pacs.index.engine import create_index_engine, reading
+from pacs.index.engine import create_index_engine, reading, writing
 from pacs.index.group_commit import GroupCommit
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
 from pacs.index.records import InstanceRecord, Query, SearchResult, StoredInstance
 from pacs.index.spooled import SpooledObjects
-from pacs.index.writer import IndexWriter, WriteOutcome
+from pacs.index.writer import IndexWriter, WriteOutcome, move_object
 
 
 class Index:
@@ -51,6 +51,15 @@ class Index:
     def count_objects(self) -> ObjectTotals:
         """Count the objects and add up their sizes. Raises IndexUnavailable."""
         return objects.count_objects(self._engine)
+
+    def object_keys(self, sop_instance_uid: str, sha256: str) -> list[str]:
+        """Return the keys under which a content of an instance is kept. Raises IndexUnavailable."""
+        return queries.object_keys(self._engine, sop_instance_uid, sha256)
+
+    def move_object(self, old_key: str, new_key: str) -> None:
+        """Say that an object lies under another key now. Raises IndexUnavailable."""
+        with writing(self._engine) as connection:
+            move_object(connection, old_key, new_key)
 
     def migrate(self) -> tuple[str | None, str]:
         """Apply migrations; return the schema versions before and after. Raises IndexUnavailable."""

@@ -115,6 +115,25 @@ def known_object_keys(engine: Engine, sop_instance_uids: Sequence[str]) -> set[s
         }
 
 
+def object_keys(engine: Engine, sop_instance_uid: str, sha256: str) -> list[str]:
+    """Return the keys under which a content is kept, as the current one of its instance or as a conflict.
+
+    Raises
+    ------
+    pacs.errors.IndexUnavailable
+    """
+    with reading(engine) as connection:
+        return [
+            key
+            for table in (instance, conflict)
+            for key in connection.scalars(
+                select(table.c.object_key).where(
+                    table.c.sop_instance_uid == sop_instance_uid, table.c.sha256 == sha256
+                )
+            )
+        ]
+
+
 def _attributes(level: Level) -> list[Attribute]:
     return [
         attribute for attribute in ATTRIBUTES if attribute.level <= level and _column(attribute) is not None

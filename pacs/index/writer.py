@@ -33,6 +33,7 @@ class WriteOutcome(Enum):
     ADDED = "added"
     ALREADY_THERE = "already there"  # the same content: nothing written
     CONFLICT = "conflict"  # another content under the same SOP Instance UID: recorded beside the first
+    KNOWN_CONFLICT = "known conflict"  # the same as CONFLICT, again: nothing written
 
 
 class _NotAllNew(Exception):
@@ -119,6 +120,8 @@ class IndexWriter:
             known = _known_sha256(connection, record)  # another process was faster
         if known == record.location.sha256:
             return WriteOutcome.ALREADY_THERE
+        if _is_known_conflict(connection, record):
+            return WriteOutcome.KNOWN_CONFLICT
         _add_conflict(connection, record)
         return WriteOutcome.CONFLICT
 
@@ -211,6 +214,14 @@ def _instance_row(record: InstanceRecord, parents: Parents) -> dict[str, Any]:
     }
 
 
+def _is_known_conflict(connection: Connection, record: InstanceRecord) -> bool:
+    found = select(conflict.c.id).where(
+        conflict.c.sop_instance_uid == record.instance["sop_instance_uid"],
+        conflict.c.sha256 == record.location.sha256,
+    )
+    return connection.scalar(found.limit(1)) is not None
+
+
 def _add_conflict(connection: Connection, record: InstanceRecord) -> None:
     insert_if_new(
         connection,
@@ -224,3 +235,10 @@ def _add_conflict(connection: Connection, record: InstanceRecord) -> None:
             "received_at": record.received_at,
         },
     )
+
+
+def move_object(connection: Connection, old_key: str, new_key: str) -> None:
+    """Say that an object, of an instance or a conflict, lies under another key now."""
+    for table in (instance, conflict):
+        moved = update(table).where(table.c.object_key == old_key).values(object_key=new_key)
+        connection.execute(moved)

@@ -24,6 +24,7 @@ from pacs.errors import ArchiveError, IndexUnavailable
 from pacs.index.objects import IndexedObject, ObjectCursor
 from pacs.ingest import adopt_object
 from storage.errors import ObjectNotFound, StoreError, StoreUnavailable
+from storage.packs import own_key
 
 _log = logging.getLogger(__name__)
 
@@ -82,19 +83,21 @@ def sweep(
     for batch in _batches(_settled_objects(archive, settled_after, listed, report)):
         if stop.is_set():
             return report
-        known = archive.index.known_object_keys([name.sop_instance_uid for name in batch])
-        for name in batch:
-            if name.key() not in known:
-                _adopt(archive, name, report)
+        known = archive.index.known_object_keys([name.sop_instance_uid for _, name in batch])
+        known_names = {parse_key(key) for key in known}
+        for key, name in batch:
+            if name not in known_names:
+                _adopt(archive, key, name, report)
     _find_missing(archive, stop, np.sort(np.frombuffer(listed, np.int64)), report)
     return report
 
 
 def _settled_objects(
     archive: Archive, settled_after: timedelta, listed: array[int], report: SweepReport
-) -> Iterator[ObjectName]:
-    """Give the names of settled objects; the hash of every key is noted in ``listed``.
+) -> Iterator[tuple[str, ObjectName]]:
+    """Give the settled objects by key and name; the hash of every key is noted in ``listed``.
 
+    It is that of the key which an object has of its own, as one may leave its pack for a bucket.
     Eight bytes for a key, so that a hundred million of them fit into memory. A collision, which could hide a
     missing object from this sweep, is less likely than a hundred million in 2**64.
     """
@@ -103,22 +106,22 @@ def _settled_objects(
         name = parse_key(stat.key)
         if name is None:
             continue
-        listed.append(hash(stat.key))
+        listed.append(hash(own_key(stat.key)))
         if stat.modified_at <= newest:
             report.examined += 1
             report.examined_bytes += stat.size_bytes
-            yield name
+            yield stat.key, name
 
 
-def _batches(names: Iterable[ObjectName]) -> Iterator[list[ObjectName]]:
+def _batches(names: Iterable[tuple[str, ObjectName]]) -> Iterator[list[tuple[str, ObjectName]]]:
     source = iter(names)
     while batch := list(islice(source, _BATCH_SIZE)):
         yield batch
 
 
-def _adopt(archive: Archive, name: ObjectName, report: SweepReport) -> None:
+def _adopt(archive: Archive, key: str, name: ObjectName, report: SweepReport) -> None:
     try:
-        adopt_object(archive, name.key())
+        adopt_object(archive, key)
     except ObjectNotFound:
         return
     except IndexUnavailable:
@@ -129,7 +132,7 @@ def _adopt(archive: Archive, name: ObjectName, report: SweepReport) -> None:
         return
     except ArchiveError as error:
         report.unreadable += 1
-        report.add_fault(name.key(), "unreadable")
+        report.add_fault(key, "unreadable")
         _log.warning("object of instance %s cannot be indexed: %s", name.sop_instance_uid, error)
         return
     report.adopted += 1
@@ -161,7 +164,7 @@ NOTHING_THERE: Final = (
 
 
 def _not_listed(batch: list[IndexedObject], listed: npt.NDArray[np.int64]) -> Iterator[IndexedObject]:
-    hashes = np.fromiter((hash(one.key) for one in batch), np.int64, len(batch))
+    hashes = np.fromiter((hash(own_key(one.key)) for one in batch), np.int64, len(batch))
     places = np.searchsorted(listed, hashes)
     for one, found, place in zip(batch, hashes, places, strict=True):
         if place == len(listed) or listed[place] != found:

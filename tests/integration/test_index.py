@@ -76,7 +76,7 @@ def test_another_content_under_a_known_uid_is_recorded_beside_the_first(archive:
     other = make_record(sha256="b" * 64)
     archive.index.write(first)
     assert archive.index.write(other) is WriteOutcome.CONFLICT
-    assert archive.index.write(other) is WriteOutcome.CONFLICT
+    assert archive.index.write(other) is WriteOutcome.KNOWN_CONFLICT
     (found,) = archive.index.find_instances("1.2.1")
     assert found.location.sha256 == "a" * 64
     known = archive.index.known_object_keys(["1.2.1.1.1"])

@@ -5,8 +5,11 @@ import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from threading import Event
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from pydicom.dataset import Dataset
@@ -28,6 +31,7 @@ from pacs.ingest import Disposition, IncomingInstance, Origin, open_part10, stor
 from pacs.jobs.sweep import sweep
 from pacs.retrieve import find_instances, read_attributes, read_chunks
 from storage.errors import StoreUnavailable
+from storage.packs import own_key, parse_packed_key
 from storage.store import Buffer
 from tests.datasets import encode, encode_file, make_dataset
 
@@ -227,7 +231,7 @@ def test_the_sweep_never_indexes_a_damaged_or_foreign_object(archive: Archive) -
     dataset = make_dataset()
     store_instance(archive, incoming(dataset), ORIGIN)
     (key,) = keys(archive)
-    archive.store.put(key.replace(dataset.SOPInstanceUID, "1.2.3.4"), b"no DICOM at all")
+    archive.store.put(own_key(key).replace(dataset.SOPInstanceUID, "1.2.3.4"), b"no DICOM at all")
     archive.store.put("readme.txt", b"a note of the administrator")
     report = sweep(archive, Event(), settled_after=timedelta(0))
     assert (report.examined, report.adopted, report.unreadable) == (2, 0, 1)
@@ -238,14 +242,38 @@ def test_an_object_that_the_disk_damaged_is_set_aside_and_replaced_when_sent_aga
     dataset = make_dataset()
     store_instance(archive, incoming(dataset), ORIGIN)
     (key,) = keys(archive)
-    archive.store.delete(key)
-    archive.store.put(key, b"what a failing disk left")
+    damage(archive, key)
     assert store_instance(archive, incoming(dataset), ORIGIN).disposition is Disposition.ALREADY_STORED
     (found,) = find_instances(archive, dataset.StudyInstanceUID)
     assert b"".join(read_chunks(archive, found)).endswith(encode(dataset))
-    aside, kept = sorted(keys(archive), key=lambda one: one == key)
-    assert kept == key
-    assert archive.store.read_range(aside, 0, 100) == b"what a failing disk left"
+    (aside,) = set(keys(archive)) - {found.location.key}
+    assert b"what a failing disk left" in archive.store.read_range(aside, 0, 1000)
+
+
+def damage(archive: Archive, key: str) -> None:
+    """Do what a failing disk does."""
+    packed = parse_packed_key(key)
+    if packed is None:
+        archive.store.delete(key)
+        archive.store.put(key, b"what a failing disk left")
+        return
+    folder = Path(url2pathname(urlsplit(archive.settings.resolved_store_url).path))
+    with (folder / "packs" / packed.pack).open("r+b") as pack:
+        pack.seek(packed.offset)
+        pack.write(b"what a failing disk left")
+
+
+def test_an_instance_that_comes_again_takes_no_space(archive: Archive) -> None:
+    dataset = make_dataset()
+    store_instance(archive, incoming(dataset), ORIGIN)
+    (key,) = keys(archive)
+    store_instance(archive, incoming(dataset), ORIGIN)
+    other = make_dataset(SOPInstanceUID=dataset.SOPInstanceUID)
+    store_instance(archive, incoming(other), ORIGIN)
+    assert len(keys(archive)) == 2
+    assert store_instance(archive, incoming(other), ORIGIN).disposition is Disposition.CONFLICT
+    assert len(keys(archive)) == 2
+    assert key in keys(archive)
 
 
 def test_a_sweep_that_meets_a_database_that_is_away_is_tried_again(
@@ -254,7 +282,7 @@ def test_a_sweep_that_meets_a_database_that_is_away_is_tried_again(
     dataset = make_dataset()
     store_instance(archive, incoming(dataset), ORIGIN)
     (key,) = keys(archive)
-    archive.store.put(key.replace(dataset.SOPInstanceUID, "1.2.3.4"), b"another")
+    archive.store.put(own_key(key).replace(dataset.SOPInstanceUID, "1.2.3.4"), b"another")
 
     def away(*_: object) -> None:
         raise IndexUnavailable("the database is away")
@@ -270,7 +298,7 @@ def test_an_object_that_cannot_be_read_now_does_not_end_the_sweep(
     dataset = make_dataset()
     store_instance(archive, incoming(dataset), ORIGIN)
     (key,) = keys(archive)
-    archive.store.put(key.replace(dataset.SOPInstanceUID, "1.2.3.4"), b"another")
+    archive.store.put(own_key(key).replace(dataset.SOPInstanceUID, "1.2.3.4"), b"another")
 
     def away(*_: object) -> None:
         raise StoreUnavailable("the store is away")
