@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.errors import InvalidKey, ObjectNotFound, StoreFull, StoreUnavailable
+from storage.filesystem import FilesystemStore
+from storage.packs import own_key, parse_packed_key
+from storage.staging import SPILL_SIZE_BYTES
+from storage.store import ObjectStat
+
+KEY = "5f/1.2.840.99.1/1.2.840.99.1.2/1.2.840.99.1.2.3." + "9" * 64 + ".dcm"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "objects"
+
+
+@pytest.fixture
+def store(root: Path) -> Iterator[FilesystemStore]:
+    opened = FilesystemStore(root)
+    yield opened
+    opened.close()
+
+
+def put(store: FilesystemStore, key: str = KEY, content: bytes = b"content") -> ObjectStat:
+    with store.stage(packed=True) as staged:
+        staged.write(content)
+        return staged.commit(key)
+
+
+def read(store: FilesystemStore, key: str) -> bytes:
+    with store.open(key) as stream:
+        return stream.read()
+
+
+def packs(root: Path) -> list[Path]:
+    return sorted(root.glob("packs/*/*.tar"))
+
+
+def test_a_small_object_is_read_by_the_key_that_the_commit_told(store: FilesystemStore, root: Path) -> None:
+    stats = [put(store, f"{KEY}.{number}", os.urandom(number * 300)) for number in range(5)]
+    assert len(packs(root)) == 1
+    for number, stat in enumerate(stats):
+        assert own_key(stat.key) == f"{KEY}.{number}"
+        assert len(read(store, stat.key)) == stat.size_bytes == number * 300
+        assert store.read_range(stat.key, 100, 50) == read(store, stat.key)[100:150]
+        assert store.read_range(stat.key, 10**9, 50) == b""
+        assert store.stat(stat.key) == stat
+    assert list(store.list()) == stats
+    assert list(store.list("5f/")) == []
+    assert list(store.list(stats[2].key)) == [stats[2]]
+
+
+def test_a_stream_of_a_packed_object_can_be_moved_in(store: FilesystemStore) -> None:
+    content = os.urandom(200_000)
+    put(store, "before", b"x" * 1000)
+    key = put(store, KEY, content).key
+    put(store, "behind", b"y" * 1000)
+    with store.open(key) as stream:
+        assert stream.seek(199_990) == 199_990
+        assert stream.read(100) == content[-10:]
+        assert stream.read(1) == b""
+        assert stream.seek(-20, os.SEEK_END) == 199_980
+        assert stream.read() == content[-20:]
+        assert stream.seek(5) == 5
+        assert stream.read(5) == content[5:10]
+
+
+def test_a_large_object_is_a_file_of_its_own(store: FilesystemStore, root: Path) -> None:
+    stat = put(store, KEY, bytes(SPILL_SIZE_BYTES + 1))
+    assert stat.key == KEY
+    assert packs(root) == []
+
+
+def test_a_pack_is_a_tar_archive_of_the_objects_under_their_keys(store: FilesystemStore, root: Path) -> None:
+    put(store, KEY, b"one")
+    put(store, "short", b"other")
+    store.close()
+    (pack,) = packs(root)
+    with tarfile.open(pack) as archive:
+        assert archive.getnames() == [KEY, "short"]
+        extracted = archive.extractfile(KEY)
+        assert extracted is not None
+        assert extracted.read() == b"one"
+
+
+def test_objects_that_come_together_share_a_flush(
+    store: FilesystemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store)
+    flushes, waiting, go_on = [], threading.Event(), threading.Event()
+    fdatasync = os.fdatasync
+
+    def slow(descriptor: int) -> None:
+        flushes.append(descriptor)
+        waiting.set()
+        go_on.wait(10)
+        fdatasync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    threads = [threading.Thread(target=put, args=(store, f"{KEY}.{number}")) for number in range(9)]
+    threads[0].start()
+    assert waiting.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    pack = store._packs._current
+    assert pack is not None
+    deadline = time.monotonic() + 10
+    while pack.size_bytes < 10 * 4 * 512 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert len(flushes) == 2
+    assert len(list(store.list())) == 10
+
+
+def test_the_flush_comes_before_the_answer_and_the_folders_before_the_first(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FilesystemStore(root)
+    flushed: list[str] = []
+    for name in ("fsync", "fdatasync"):
+        flush = getattr(os, name)
+
+        def watched(descriptor: int, flush: object = flush) -> None:
+            path = Path(f"/proc/self/fd/{descriptor}").readlink()
+            flushed.append(str(path).removeprefix(str(root)))
+            flush(descriptor)  # type: ignore[operator]
+
+        monkeypatch.setattr(os, name, watched)
+    put(store)
+    (pack,) = packs(root)
+    day = f"/packs/{pack.parent.name}"
+    assert flushed == [day, "/packs", "", f"{day}/{pack.name}"]
+
+
+@pytest.mark.parametrize(("number", "expected"), [(errno.ENOSPC, StoreFull), (errno.EIO, StoreUnavailable)])
+def test_what_cannot_be_written_leaves_the_pack_as_it_was(
+    store: FilesystemStore,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    expected: type[Exception],
+) -> None:
+    before = put(store)
+
+    def half(descriptor: int, parts: object, offset: int) -> int:
+        os.pwrite(descriptor, b"half of it", offset)
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "pwritev", half)
+        with pytest.raises(expected):
+            put(store, "other", b"x" * 1000)
+    after = put(store, "third")
+    assert list(store.list()) == [before, after]
+    assert len(packs(root)) == 1
+
+
+def test_a_pack_that_cannot_be_flushed_is_left_for_a_new_one(
+    store: FilesystemStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = put(store)
+
+    def broken_flush(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", broken_flush)
+        with pytest.raises(StoreUnavailable):
+            put(store, "other")
+    after = put(store, "third")
+    assert len(packs(root)) == 2
+    assert read(store, before.key) == read(store, after.key) == b"content"
+
+
+def test_a_full_pack_is_followed_by_another(root: Path) -> None:
+    store = FilesystemStore(root)
+    store._packs._max_pack_size_bytes = 5000
+    keys = [put(store, f"{KEY}.{number}", bytes([number]) * 1000).key for number in range(6)]
+    assert len(packs(root)) == 3
+    assert [read(store, key)[0] for key in keys] == list(range(6))
+
+
+def test_what_is_deleted_is_gone_durably_and_gives_its_space_back(store: FilesystemStore, root: Path) -> None:
+    first, second = put(store, "first", bytes(500_000)), put(store, "second", b"x" * 500_000)
+    (pack,) = packs(root)
+    before = pack.stat().st_blocks
+    store.delete(first.key)
+    store.delete(first.key)
+    for call in (store.open, store.stat, lambda key: store.read_range(key, 0, 1)):
+        with pytest.raises(ObjectNotFound):
+            call(first.key)
+    assert list(store.list()) == [second]
+    assert read(store, second.key) == b"x" * 500_000
+    if sys.platform == "linux":
+        assert pack.stat().st_blocks < before * 0.6
+
+
+def test_a_pack_is_removed_when_all_of_it_is_deleted_and_nobody_writes_it(
+    store: FilesystemStore, root: Path
+) -> None:
+    stats = [put(store, f"{KEY}.{number}", b"x" * 100_000) for number in range(3)]
+    for stat in stats:
+        store.delete(stat.key)
+    assert store.remove_abandoned(0) == 0
+    store.close()
+    assert store.remove_abandoned(0) == 1
+    assert packs(root) == []
+    with pytest.raises(ObjectNotFound):
+        store.open(stats[0].key)
+
+
+@pytest.mark.parametrize("lost", [1, 600, 1000, 2000])
+def test_an_object_whose_end_a_power_cut_took_is_not_there(
+    store: FilesystemStore, root: Path, lost: int
+) -> None:
+    first, second = put(store, "first", b"x" * 1000), put(store, KEY, b"y" * 1024)
+    store._packs._current = None  # as if the process were gone
+    (pack,) = packs(root)
+    os.truncate(pack, pack.stat().st_size - lost)
+    assert list(store.list()) == [first]
+    assert read(store, first.key) == b"x" * 1000
+    assert second.key not in [stat.key for stat in store.list()]
+
+
+def test_what_lies_behind_damage_is_found(store: FilesystemStore, root: Path) -> None:
+    stats = [put(store, f"{KEY}.{number}", os.urandom(5000)) for number in range(4)]
+    (pack,) = packs(root)
+    damaged = parse_packed_key(stats[1].key)
+    assert damaged is not None
+    with pack.open("r+b") as file:
+        file.seek(damaged.offset - 1000)
+        file.write(b"\xff" * 1000)
+    assert list(store.list()) == [stats[0], *stats[2:]]
+    with pytest.raises(ObjectNotFound):
+        store.open(stats[1].key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "packs/20260101/0123456789abcdef.tar/512-7/name",
+        "packs/20260101/0123456789abcdef.tar/0-7/name",
+        "packs/20260101/0123456789abcdef.tar",
+    ],
+)
+def test_a_key_of_nothing_finds_nothing(store: FilesystemStore, key: str) -> None:
+    with pytest.raises(ObjectNotFound):
+        store.stat(key)
+
+
+def test_a_key_never_leads_out_of_the_folder(store: FilesystemStore) -> None:
+    with pytest.raises(InvalidKey):
+        store.stat("packs/../../0123456789abcdef.tar/512-7/name")
+
+
+def test_a_wrong_place_in_a_pack_is_no_object(store: FilesystemStore) -> None:
+    stat = put(store, KEY, b"x" * 5000)
+    packed = parse_packed_key(stat.key)
+    assert packed is not None
+    for offset, size_bytes, name in (
+        (512, 5000, KEY),
+        (packed.offset, 4000, KEY),
+        (packed.offset, 5000, "other"),
+    ):
+        with pytest.raises(ObjectNotFound):
+            store.open(f"packs/{packed.pack}/{offset}-{size_bytes}/{name}")
+
+
+_WRITER = """
+import os, signal, sys, threading
+from storage.filesystem import FilesystemStore
+store = FilesystemStore(sys.argv[1])
+def write(thread):
+    for number in range(100_000):
+        with store.stage(packed=True) as staged:
+            staged.write(b"%d-%d" % (thread, number) * 2000)
+            print(staged.commit(f"{thread}/{number}").key, flush=True)
+for thread in range(4):
+    threading.Thread(target=write, args=(thread,), daemon=True).start()
+threading.Event().wait()
+"""
+
+
+def test_a_killed_writer_leaves_every_object_that_it_acknowledged(root: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", _WRITER, str(root)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        for _ in range(300):
+            writer.stdout.readline()
+        writer.kill()
+        lines = writer.stdout.read().decode().splitlines(keepends=True)
+    store = FilesystemStore(root)
+    there = {stat.key for stat in store.list()}
+    for key in (line.strip() for line in lines if line.endswith("\n")):
+        thread, number = own_key(key).split("/")
+        assert read(store, key) == f"{thread}-{number}".encode() * 2000
+    assert len(there) >= 300
+    (pack,) = packs(root)
+    with pack.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
