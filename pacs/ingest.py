@@ -285,7 +285,7 @@ def _drop_second_copy(archive: Archive, sop_instance_uid: str, copy: ObjectLocat
         except StoreUnavailable:
             continue
         if intact:
-            archive.store.delete(copy.key)
+            archive.store.drop_copy(copy.key)
         else:
             archive.index.move_object(key, copy.key)
             _log.error("an object was missing or damaged and is replaced as it was sent: %s", key)

@@ -89,6 +89,11 @@ class SpooledStore(ObjectStore):
         self.spool.delete(key)
         self.remote.delete(own_key(key))
 
+    def drop_copy(self, key: str) -> None:
+        """Remove a copy from the spool; in the remote store a content has one key, and so one copy."""
+        if own_key(key) != key:
+            self.spool.delete(key)
+
     def remove_abandoned(self, older_than_s: float) -> int:
         """Remove what dead processes left in both; what is in the remote store waits while it is away."""
         removed = self.spool.remove_abandoned(older_than_s)
@@ -139,8 +144,6 @@ class SpooledStore(ObjectStore):
             self.remote.put_file(own_key(key), source, size_bytes, sha256)
         if not self._remote_has(key, size_bytes, sha256):
             raise DamagedObject(f"{key}: the remote store reads back something else than was sent")
-        if not self._is_spooled(key):  # deleted while it was sent: it must not come back
-            self.remote.delete(own_key(key))
 
     def release(self, key: str, expected_sha256: str | None = None) -> bool:
         """Remove an object from the spool if the remote store still has it; tell whether it had.
@@ -183,7 +186,8 @@ class SpooledStore(ObjectStore):
             return False
         return offset == size_bytes and digest.hexdigest() == sha256
 
-    def _is_spooled(self, key: str) -> bool:
+    def is_spooled(self, key: str) -> bool:
+        """Tell whether an object is in the spool. Raises StoreUnavailable."""
         try:
             self.spool.stat(key)
         except ObjectNotFound:
@@ -193,7 +197,7 @@ class SpooledStore(ObjectStore):
     def _unite(self, spooled: Iterator[ObjectStat], prefix: str) -> Iterator[ObjectStat]:
         yield from spooled
         for stat in self.remote.list(prefix):
-            if not self._is_spooled(stat.key):
+            if not self.is_spooled(stat.key):
                 yield stat
 
 

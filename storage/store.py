@@ -180,6 +180,15 @@ class ObjectStore(Protocol):
         StoreUnavailable
         """
 
+    def drop_copy(self, key: str) -> None:
+        """Remove one of two copies of a content, the other of which lies under another key.
+
+        Raises
+        ------
+        StoreUnavailable
+        """
+        self.delete(key)
+
     def remove_abandoned(self, older_than_s: float) -> int:
         """Remove temporaries that a dead process left, last touched ``older_than_s`` ago; return how many.
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 
 from pacs.archive import Archive
-from pacs.dicom.object_keys import parse_key
+from pacs.dicom.object_keys import ObjectName, parse_key
 from pacs.errors import ArchiveError, IndexUnavailable
 from pacs.index.spooled import SpooledObject
 from storage.errors import ObjectNotFound, StoreError, StoreFull, StoreUnavailable
@@ -123,6 +123,13 @@ class Uploader:
             raise StoreUnavailable("the remote store has just failed with another object")
         name = parse_key(one.key)
         self.spool.send(one.key, name.sha256 if name else None, mend=one.attempts > 1)
+        if name is not None and not self.spool.is_spooled(one.key) and not self._is_known(name):
+            self.spool.remote.delete(name.key())  # deleted while it was sent: it must not come back
+
+    def _is_known(self, name: ObjectName) -> bool:
+        """Tell whether the index has a content, wherever it lies."""
+        keys = self.archive.index.known_object_keys([name.sop_instance_uid])
+        return name in {parse_key(key) for key in keys}
 
     def _collect(self, ended: Iterable[Future[None]]) -> None:
         for future in list(ended):

@@ -5,11 +5,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from threading import Event
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import pytest
 from pydicom.dataset import Dataset
@@ -31,8 +28,9 @@ from pacs.ingest import Disposition, IncomingInstance, Origin, open_part10, stor
 from pacs.jobs.sweep import sweep
 from pacs.retrieve import find_instances, read_attributes, read_chunks
 from storage.errors import StoreUnavailable
-from storage.packs import own_key, parse_packed_key
+from storage.packs import own_key
 from storage.store import Buffer
+from tests.damage import damage
 from tests.datasets import encode, encode_file, make_dataset
 
 EXPLICIT, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
@@ -242,25 +240,12 @@ def test_an_object_that_the_disk_damaged_is_set_aside_and_replaced_when_sent_aga
     dataset = make_dataset()
     store_instance(archive, incoming(dataset), ORIGIN)
     (key,) = keys(archive)
-    damage(archive, key)
+    damage(archive, key, b"what a failing disk left")
     assert store_instance(archive, incoming(dataset), ORIGIN).disposition is Disposition.ALREADY_STORED
     (found,) = find_instances(archive, dataset.StudyInstanceUID)
     assert b"".join(read_chunks(archive, found)).endswith(encode(dataset))
     (aside,) = set(keys(archive)) - {found.location.key}
     assert b"what a failing disk left" in archive.store.read_range(aside, 0, 1000)
-
-
-def damage(archive: Archive, key: str) -> None:
-    """Do what a failing disk does."""
-    packed = parse_packed_key(key)
-    if packed is None:
-        archive.store.delete(key)
-        archive.store.put(key, b"what a failing disk left")
-        return
-    folder = Path(url2pathname(urlsplit(archive.settings.resolved_store_url).path))
-    with (folder / "packs" / packed.pack).open("r+b") as pack:
-        pack.seek(packed.offset)
-        pack.write(b"what a failing disk left")
 
 
 def test_an_instance_that_comes_again_takes_no_space(archive: Archive) -> None:

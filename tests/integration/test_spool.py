@@ -22,9 +22,10 @@ from pacs.jobs.spool import evict, note_spooled
 from pacs.jobs.upload import Uploader
 from pacs.retrieve import find_instances, read_chunks
 from storage.errors import ObjectNotFound, StoreFull, StoreUnavailable
-from storage.packs import own_key, parse_packed_key
+from storage.packs import own_key
 from storage.spooled import SpooledStore
 from tests.backends import SPOOLING_BACKENDS, fresh_archive
+from tests.damage import damage
 from tests.datasets import CT_IMAGE_STORAGE, encode, make_dataset
 from tests.servers import shared_seaweedfs
 from tests.tcp_gate import TcpGate, gate_before
@@ -255,11 +256,7 @@ def test_what_is_damaged_in_the_spool_is_not_uploaded_and_not_removed(archive: A
     store(archive)
     spool = spool_of(archive)
     (key,) = keys(spool.spool)
-    packed = parse_packed_key(key)
-    assert packed is not None
-    with (archive.settings.resolved_spool_dir / "packs" / packed.pack).open("r+b") as pack:
-        pack.seek(packed.offset + packed.size_bytes - 1)
-        pack.write(b"?")
+    damage(archive, key, spool.spool.read_range(key, 0, 10**6)[:-1] + b"?")
     with uploading(archive):
         wait_until(lambda: archive.index.spooled.report().failed_objects == 1)
     assert keys(spool.remote) == set()

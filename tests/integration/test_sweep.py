@@ -14,6 +14,7 @@ from pacs.ingest import Origin, open_part10, store_instance
 from pacs.jobs.sweep import Fault, SweepReport, sweep
 from pacs.retrieve import find_instances, read_chunks
 from storage.errors import ObjectNotFound, StoreUnavailable
+from storage.packs import own_key
 from tests.datasets import encode_file, make_dataset
 
 
@@ -57,7 +58,7 @@ def test_an_object_that_comes_back_is_missed_no_longer(archive: Archive) -> None
     store(archive, make_dataset())
     archive.store.delete(key)
     assert sweep_now(archive).missing == 1
-    assert store(archive, dataset) == key  # sent again
+    store(archive, dataset)  # sent again
     assert sweep_now(archive).missing == 0
 
 
@@ -104,6 +105,6 @@ def test_an_object_that_was_listed_too_early_is_asked_for(
 def test_a_damaged_object_is_named(archive: Archive) -> None:
     dataset = make_dataset()
     key = store(archive, dataset)
-    foreign = key.replace(dataset.SOPInstanceUID, "1.2.3.4")
+    foreign = own_key(key).replace(dataset.SOPInstanceUID, "1.2.3.4")
     archive.store.put(foreign, b"no DICOM at all")
     assert sweep_now(archive).faults == [Fault(foreign, "unreadable")]

@@ -14,6 +14,7 @@ from pacs.jobs import verify
 from pacs.jobs.sweep import Fault
 from pacs.jobs.verify import Verification, VerifyStopped
 from storage.errors import StoreUnavailable
+from tests.damage import damage
 from tests.datasets import encode_file, make_dataset
 
 OBJECTS = 12
@@ -33,11 +34,6 @@ def keys(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return [one.key for one in archive.index.list_objects(verify.ObjectCursor(), 100)]
 
 
-def replace(archive: Archive, key: str, content: bytes) -> None:
-    archive.store.delete(key)
-    archive.store.put(key, content)
-
-
 def test_whole_objects_are_whole(archive: Archive, keys: list[str], state: Path) -> None:
     report = Verification(archive, state).run(2)
     assert (report.objects, report.faulty) == (OBJECTS, 0)
@@ -47,9 +43,9 @@ def test_whole_objects_are_whole(archive: Archive, keys: list[str], state: Path)
 
 def test_every_kind_of_damage_is_found_and_named(archive: Archive, keys: list[str], state: Path) -> None:
     content = archive.store.read_range(keys[1], 0, 10**6)
-    replace(archive, keys[1], content[:-1] + bytes([content[-1] ^ 1]))
-    replace(archive, keys[4], content[:100])
-    replace(archive, keys[5], b"")
+    damage(archive, keys[1], content[:-1] + bytes([content[-1] ^ 1]))
+    damage(archive, keys[4], content[:100])
+    damage(archive, keys[5], b"")
     archive.store.delete(keys[7])
     report = Verification(archive, state).run(2)
     assert (report.objects, report.damaged, report.missing, report.unreadable) == (OBJECTS, 3, 1, 0)
