@@ -45,12 +45,17 @@ def cpu_seconds(parts: Parts) -> dict[str, float]:
     return seconds
 
 
-class MemorySampler:
-    """Watches the memory of a server's processes while a block runs, five times a second.
+def memory_bytes(roots: Iterable[int]) -> int:
+    """Sum of the proportional set sizes (PSS) of processes and their descendants.
 
-    The measure is the proportional set size (PSS): a page that several processes share counts once, divided
-    among them. A page that is shared with processes outside the server counts in part only.
+    A page that several of them share counts once, divided among them. One that is shared with processes
+    outside the family counts in part only.
     """
+    return sum(map(_proportional_memory_bytes, _family(roots, _everybody())))
+
+
+class MemorySampler:
+    """Watches the memory of a server's processes while a block runs, five times a second."""
 
     def __init__(self, parts: Parts) -> None:
         self._roots = [pid for pids in parts.values() for pid in pids]
@@ -63,8 +68,7 @@ class MemorySampler:
             self._sample()
 
     def _sample(self) -> None:
-        size_bytes = sum(map(_proportional_memory_bytes, _family(self._roots, _everybody())))
-        self.peak_bytes = max(self.peak_bytes, size_bytes)
+        self.peak_bytes = max(self.peak_bytes, memory_bytes(self._roots))
 
     def __enter__(self) -> Self:
         self._sample()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,11 @@ from tests.soak.judge import Verdict, judge
 from tests.soak.modality import Ledger
 
 BACK_WITHIN_S = 60.0
+
+
+def shortened(variable: str, usual: int) -> int:
+    """Length of a soak; ``SOAK_ROUNDS`` and ``SOAK_SECONDS`` in the environment make all of them shorter."""
+    return int(os.environ.get(variable, usual))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,7 @@ def sweep_now(setup: Setup, folder: Path) -> None:
             report = sweep(archive, Event(), timedelta(0))
             assert not report.unreadable, f"the sweep found damaged objects: {report}"
             assert not report.postponed, f"the sweep could not read objects: {report}"
+            assert not report.missing, f"the sweep found rows without objects: {report}"
             assert not sweep(archive, Event(), timedelta(0)).adopted, "a second sweep found more"
         finally:
             archive.close()

@@ -23,9 +23,10 @@ def tell(record_property: Callable[[str, object], None]) -> Tell:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    told = [report for report in terminalreporter.getreports("passed") if report.user_properties]
+    ended = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    told = [report for report in ended if report.user_properties]
     if told:
         terminalreporter.section("counts")
     for report in told:
         counts = ", ".join(f"{name} {value}" for name, value in report.user_properties)
-        terminalreporter.line(f"{report.nodeid.rpartition('/')[2]}: {counts}")
+        terminalreporter.line(f"{report.outcome} {report.nodeid.rpartition('/')[2]}: {counts}")

@@ -13,9 +13,9 @@ import pytest
 
 from tests.e2e.archive_process import ArchiveProcess, running_up
 from tests.servers import PostgresqlServer
-from tests.soak.archives import SETUPS, Setup, judge_twice, postgresql_and_s3, wait_until
+from tests.soak.archives import SETUPS, Setup, judge_twice, postgresql_and_s3, shortened, wait_until
 from tests.soak.conftest import Tell
-from tests.soak.modality import Modality, acknowledged, stop
+from tests.soak.modality import Ledger, Modality, acknowledged, stop
 
 _LISTENERS = 2
 _MODALITIES = 3
@@ -24,7 +24,11 @@ _BETWEEN_KILLS = 10  # acknowledged at least
 
 def rounds(short: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
-        "rounds", [pytest.param(short, id="short"), pytest.param(300, id="long", marks=pytest.mark.soak)]
+        "rounds",
+        [
+            pytest.param(short, id="short"),
+            pytest.param(shortened("SOAK_ROUNDS", 300), id="long", marks=pytest.mark.soak),
+        ],
     )
 
 
@@ -62,11 +66,21 @@ def test_a_killed_database_comes_back_and_nothing_acknowledged_is_missing(
         tell(judge_twice(archive, setup, tmp_path, ledger), kills=rounds)
 
 
-@rounds(1)
+@pytest.mark.parametrize(
+    ("setup", "rounds"),
+    [
+        pytest.param("postgresql-s3", 1, id="short"),
+        *(
+            pytest.param(name, shortened("SOAK_ROUNDS", 100), id=f"long-{name}", marks=pytest.mark.soak)
+            for name in SETUPS
+        ),
+    ],
+    indirect=["setup"],
+)
 def test_an_archive_killed_whole_comes_back_and_nothing_acknowledged_is_missing(
     setup: Setup, tmp_path: Path, rounds: int, tell: Tell
 ) -> None:
-    ledger = {}
+    ledger: Ledger = {}
     for _ in range(rounds):
         with running_up(tmp_path, setup.environment) as archive:
             modalities = [Modality(archive.dicom_port, timeout_s=5) for _ in range(_MODALITIES)]
