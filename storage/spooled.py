@@ -122,8 +122,8 @@ class SpooledStore(ObjectStore):
         expected_sha256
             The digest that the object must have, where one is known from elsewhere.
         mend
-            Where the remote store has this object and does not read it back, as a power cut may leave it,
-            put ours in its place. Only an object of which the digest is expected is replaced.
+            The remote store may have this object and not give it back, as a power cut leaves it: remove
+            what lies there first. Done only where the digest is expected, so that ours is known to be right.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class SpooledStore(ObjectStore):
             size_bytes, sha256 = _digest_of(source)
             if expected_sha256 not in (None, sha256):
                 raise DamagedObject(f"{key}: the copy in the spool is damaged")
-            if mend and expected_sha256 and not self._is_readable(key, size_bytes, sha256):
+            if mend and expected_sha256:
                 self.remote.delete(own_key(key))  # no loss: we have just read our own copy
             self.remote.put_file(own_key(key), source, size_bytes, sha256)
         if not self._remote_has(key, size_bytes, sha256):
@@ -165,12 +165,6 @@ class SpooledStore(ObjectStore):
             return False
         self.spool.delete(key)
         return True
-
-    def _is_readable(self, key: str, size_bytes: int, sha256: str) -> bool:
-        try:
-            return self._remote_has(key, size_bytes, sha256)
-        except StoreUnavailable:
-            return False
 
     def _remote_has(self, key: str, size_bytes: int, sha256: str) -> bool:
         """Read an object of the remote store, and compare."""

@@ -18,7 +18,7 @@ import subprocess
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -47,14 +47,37 @@ _S3_USERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class S3Server:
-    """A running S3 server and its only user."""
+    """A SeaweedFS and its only user; it can be killed and started again on the same files and ports."""
 
-    endpoint_url: str
-    access_key_id: str
-    secret_access_key: str
-    process_id: int
+    folder: Path
+    ports: Mapping[str, int]
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    access_key_id: str = _ACCESS_KEY_ID
+    secret_access_key: str = _SECRET_ACCESS_KEY
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        self.process = _start(self.command, self.folder, signal.SIGKILL)
+        _wait_until(lambda: _is_seaweedfs_ready(self.ports), self.process, self.folder / "log")
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL. (A clean stop takes it 15 s.)"""
+        if self.process is not None:
+            _stop(self.process, signal.SIGKILL)
+
+    @property
+    def process_id(self) -> int:
+        """Its process id, while it runs."""
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def endpoint_url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.ports['s3']}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -80,10 +103,12 @@ def seaweedfs() -> Iterator[S3Server]:
         for role, port in grpc_ports.items():
             leftovers.callback(Path(f"/tmp/seaweedfs-{role}-grpc-{port}.sock").unlink, missing_ok=True)
         command = [str(weed), *_seaweedfs_arguments(folder, ports, grpc_ports)]
-        # A clean stop takes it 15 s, and nothing that it holds is needed any more.
-        with _running(command, folder, lambda: _is_seaweedfs_ready(ports), signal.SIGKILL) as process:
-            url = f"http://127.0.0.1:{ports['s3']}"
-            yield S3Server(url, _ACCESS_KEY_ID, _SECRET_ACCESS_KEY, process.pid)
+        server = S3Server(folder, ports, command)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
 
 
 @lru_cache(maxsize=1)
@@ -111,7 +136,7 @@ def _seaweedfs_arguments(folder: Path, ports: dict[str, int], grpc_ports: dict[s
     ]  # fmt: skip
 
 
-def _is_seaweedfs_ready(ports: dict[str, int]) -> bool:
+def _is_seaweedfs_ready(ports: Mapping[str, int]) -> bool:
     """Tell whether S3 answers and the master has heard of the volume server, without which no PUT ends."""
     try:
         topology = json.loads(_get(ports["master"], "/dir/status"))["Topology"]
@@ -263,19 +288,6 @@ def _folder(prefix: str, owner: str | None = None) -> Iterator[Path]:
         if owner is not None:
             shutil.chown(folder, owner)
         yield Path(folder)
-
-
-@contextmanager
-def _running(
-    command: Sequence[str], folder: Path, is_ready: Callable[[], bool], stop_signal: signal.Signals
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the end of the block, or of this process."""
-    process = _start(command, folder, stop_signal)
-    try:
-        _wait_until(is_ready, process, folder / "log")
-        yield process
-    finally:
-        _stop(process, stop_signal)
 
 
 def _start(

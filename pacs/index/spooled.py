@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pacs.index.engine import reading, writing
 from pacs.index.models import spooled_object
 
+LOST_BY_REMOTE = "LostByRemote"  # uploaded once, and not to be read there any more
 # No object is postponed for longer: one that seems to be was noted before the clock was set back.
 _LONGEST_WAIT = timedelta(hours=2)
 
@@ -26,6 +27,7 @@ class SpooledObject:
     size_bytes: int
     spooled_at: datetime
     attempts: int  # to upload it, this one included
+    last_error: str | None  # name of what went wrong when it was tried last
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class SpooledObjects:
             update(table)
             .where(table.c.object_key.in_(due))
             .values(next_attempt_at=now + lease, attempts=table.c.attempts + 1)
-            .returning(table.c.object_key, table.c.size_bytes, table.c.spooled_at, table.c.attempts)
+            .returning(*table.c)
         )
         with writing(self._engine) as connection:
             return [_spooled(row) for row in connection.execute(claim)]
@@ -168,7 +170,7 @@ def insert_spooled(dialect_name: str) -> Any:
 
 
 def _spooled(row: Any) -> SpooledObject:
-    return SpooledObject(row.object_key, row.size_bytes, _utc(row.spooled_at), row.attempts)
+    return SpooledObject(row.object_key, row.size_bytes, _utc(row.spooled_at), row.attempts, row.last_error)
 
 
 def _utc(moment: datetime) -> datetime:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from functools import partial
+from itertools import compress, islice
 from threading import Event
 
 from pacs.archive import Archive
 from pacs.dicom.object_keys import parse_key
 from pacs.errors import IndexUnavailable
-from pacs.index.spooled import SpooledObject, SpoolReport
+from pacs.index.spooled import LOST_BY_REMOTE, SpooledObject, SpoolReport
 from storage.errors import ObjectNotFound, StoreError, StoreUnavailable
 from storage.spooled import SpooledStore
 from storage.store import ObjectStat
@@ -103,18 +105,18 @@ def evict(archive: Archive, spool: SpooledStore, stop: Event) -> int:
         The remote store is away; nothing that it might not have was removed.
     """
     settings, removed = archive.settings, 0
-    while not stop.is_set():
-        nearly_full = spool.room.is_short(_NEARLY_FULL)
-        keep_hours = settings.spool_keep_hours
-        if nearly_full:
-            keep_hours = min(keep_hours, settings.spool_keep_at_least_hours)
-        moment = datetime.now(UTC) - timedelta(hours=keep_hours)
-        batch = archive.index.spooled.uploaded_before(moment, _EVICTED_TOGETHER)
-        gone = [one.key for one in batch if _release(archive, spool, one)]
-        archive.index.spooled.forget(gone)
-        removed += len(gone)
-        if len(batch) < _EVICTED_TOGETHER:
-            break
+    with ThreadPoolExecutor(settings.upload_concurrency, "evict") as pool:
+        while not stop.is_set():
+            keep_hours = settings.spool_keep_hours
+            if spool.room.is_short(_NEARLY_FULL):
+                keep_hours = min(keep_hours, settings.spool_keep_at_least_hours)
+            moment = datetime.now(UTC) - timedelta(hours=keep_hours)
+            batch = archive.index.spooled.uploaded_before(moment, _EVICTED_TOGETHER)
+            gone = list(compress(batch, pool.map(partial(_release, archive, spool), batch)))
+            archive.index.spooled.forget([one.key for one in gone])
+            removed += len(gone)
+            if len(batch) < _EVICTED_TOGETHER:
+                break
     return removed
 
 
@@ -130,7 +132,7 @@ def _release(archive: Archive, spool: SpooledStore, one: SpooledObject) -> bool:
         spool.remote.check()  # raises if it is away; otherwise it only cannot read this one
     subject = name.sop_instance_uid if name else one.key
     _log.error("the remote store has lost the object of %s, which is uploaded again", subject)
-    archive.index.spooled.postpone(one.key, datetime.now(UTC), "LostByRemote")
+    archive.index.spooled.postpone(one.key, datetime.now(UTC), LOST_BY_REMOTE)
     return False
 
 

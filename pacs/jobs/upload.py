@@ -19,19 +19,30 @@ from threading import Event
 from pacs.archive import Archive
 from pacs.dicom.object_keys import ObjectName, parse_key
 from pacs.errors import ArchiveError, IndexUnavailable
-from pacs.index.spooled import SpooledObject
-from storage.errors import ObjectNotFound, StoreError, StoreFull, StoreUnavailable
+from pacs.index.spooled import LOST_BY_REMOTE, SpooledObject
+from storage.errors import (
+    DamagedObject,
+    ObjectExists,
+    ObjectNotFound,
+    StoreError,
+    StoreFull,
+    StoreUnavailable,
+)
 from storage.spooled import SpooledStore
 
 _log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=15)
 _EXTEND_AFTER_S = LEASE.total_seconds() / 3
 _IDLE_S = 1.0
 _NOTE_EVERY_S = 0.5
 _CLAIMS_PER_UPLOAD = 4  # claimed for each upload that runs: the pool never waits for the index
 _LONGEST_PAUSE_S = 60.0  # of all uploads, while the remote store is away
 _LONGEST_WAIT_S = 3600.0  # of one object that the remote store will not take
+
+# After these, or after so many attempts, what the remote store has may not be what it should be.
+_SUSPECT = frozenset({LOST_BY_REMOTE, DamagedObject.__name__, ObjectExists.__name__})
+_PATIENCE = 4
 
 
 @dataclass(slots=True)
@@ -122,7 +133,8 @@ class Uploader:
         if not self._remote_is_well:
             raise StoreUnavailable("the remote store has just failed with another object")
         name = parse_key(one.key)
-        self.spool.send(one.key, name.sha256 if name else None, mend=one.attempts > 1)
+        mend = one.last_error in _SUSPECT or one.attempts > _PATIENCE
+        self.spool.send(one.key, name.sha256 if name else None, mend=mend)
         if name is not None and not self.spool.is_spooled(one.key) and not self._is_known(name):
             self.spool.remote.delete(name.key())  # deleted while it was sent: it must not come back
 
