@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,12 +10,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 import pytest
 
 from pacs.archive import Archive, open_archive
+from pacs.dicom.object_keys import ObjectName
 from pacs.ingest import IncomingInstance, Origin, StoreOutcome, store_instance
 from pacs.jobs import spool as spool_jobs
 from pacs.jobs import upload
@@ -25,6 +28,7 @@ from storage import s3_requests
 from storage.errors import ObjectNotFound, StoreFull, StoreUnavailable
 from storage.packs import own_key
 from storage.spooled import SpooledStore
+from storage.store import ObjectStat
 from tests.backends import SPOOLING_BACKENDS, fresh_archive
 from tests.damage import damage
 from tests.datasets import CT_IMAGE_STORAGE, encode, make_dataset
@@ -300,6 +304,25 @@ def test_what_was_deleted_is_forgotten_and_what_is_lost_is_not(
     assert "neither in the spool nor in the remote store" in caplog.text
     with pytest.raises(ObjectNotFound):
         archive.store.stat(lost)
+
+
+def test_what_is_deleted_while_it_is_uploaded_does_not_come_back(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = spool_of(archive)
+    put_file = spool.remote.put_file
+    key = ObjectName("1.2", "1.2.1", "1.2.3", hashlib.sha256(b"x").hexdigest()).key()
+
+    def put_file_and_delete(*arguments: Any) -> ObjectStat:
+        stat = put_file(*arguments)
+        spool.spool.delete(key)
+        return stat
+
+    monkeypatch.setattr(spool.remote, "put_file", put_file_and_delete)
+    archive.store.put(key, b"x")
+    archive.index.spooled.add({key: 1}, datetime.now(UTC))
+    upload_all(archive)
+    assert keys(archive.store) == set()
 
 
 @on_both_databases

@@ -133,19 +133,6 @@ def test_what_is_not_in_the_spool_can_neither_be_sent_nor_released(store):
             step(KEY)
 
 
-def test_what_is_deleted_while_it_is_sent_does_not_come_back(store, monkeypatch):
-    store.put(KEY, CONTENT)
-    put_file = store.remote.put_file
-
-    def put_file_and_delete(*arguments):
-        put_file(*arguments)
-        store.spool.delete(KEY)
-
-    monkeypatch.setattr(store.remote, "put_file", put_file_and_delete)
-    store.send(KEY)
-    assert not is_kept(store)
-
-
 def test_a_file_that_changes_while_it_is_sent_is_refused(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(CONTENT)
