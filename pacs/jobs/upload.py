@@ -175,7 +175,7 @@ class Uploader:
             self.archive.index.spooled.forget([one.key])
             return
         try:
-            self.spool.remote.stat(one.key)
+            self.spool.stat(one.key)
         except StoreError:
             _log.error("the object of %s is neither in the spool nor in the remote store", subject)
             until = datetime.now(UTC) + timedelta(seconds=_LONGEST_WAIT_S)

@@ -53,6 +53,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
     """An archive that spools, and keeps nothing in the spool that was uploaded."""
     with fresh_archive(getattr(request, "param", "sqlite-spool"), tmp_path, NO_STAY) as opened:
+        spool_of(opened).remote.check()  # makes the bucket
         yield opened
 
 
