@@ -36,8 +36,13 @@ _NO_LINGER = struct.pack("ii", 1, 0)  # closes with a reset
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArchiveProcess]:
-    settings = {"FILMLESS_MAX_ASSOCIATIONS": "600", "FILMLESS_MAX_ASSOCIATIONS_PER_PEER": "600"}
-    with running_up(tmp_path_factory.mktemp("crowd"), settings) as archive:
+    folder = tmp_path_factory.mktemp("crowd")
+    settings = {
+        "FILMLESS_DATA_DIR": str(folder / "data"),
+        "FILMLESS_MAX_ASSOCIATIONS": "600",
+        "FILMLESS_MAX_ASSOCIATIONS_PER_PEER": "600",
+    }
+    with running_up(folder, settings) as archive:
         yield archive
 
 
@@ -179,6 +184,7 @@ def test_aborts_in_mid_dataset_leave_nothing_behind(
     record_property("aborts", aborts)
     record_property("threads and descriptors before and after", f"{base}, {held}")
     assert held.descriptors <= base.descriptors
+    assert files
     assert _files(archive) <= files
     verify(HOST, archive.dicom_port, archive.ae_title)
 
