@@ -10,10 +10,11 @@ import logging
 import random
 import time
 from collections.abc import Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from queue import Empty, SimpleQueue
 from threading import Event
 
 from pacs.archive import Archive
@@ -36,7 +37,7 @@ LEASE = timedelta(seconds=15)
 _EXTEND_AFTER_S = LEASE.total_seconds() / 3
 _IDLE_S = 1.0
 _NOTE_EVERY_S = 0.5
-_CLAIMS_PER_UPLOAD = 4  # claimed for each upload that runs: the pool never waits for the index
+_CLAIMS_PER_UPLOAD = 8  # claimed for each upload that runs: the pool never waits for the index
 _LONGEST_PAUSE_S = 60.0  # of all uploads, while the remote store is away
 _LONGEST_WAIT_S = 3600.0  # of one object that the remote store will not take
 
@@ -67,6 +68,7 @@ class Uploader:
     spool: SpooledStore
     stop: Event
     _in_flight: dict[Future[None], SpooledObject] = field(default_factory=dict)
+    _ended: SimpleQueue[Future[None]] = field(default_factory=SimpleQueue)
     _done: list[SpooledObject] = field(default_factory=list)
     _failures: int = 0  # in a row, of the remote store as a whole
     _remote_is_well: bool = False
@@ -93,7 +95,7 @@ class Uploader:
             if self._remote_is_well:
                 self._claim(pool)
             if self._in_flight:
-                self._collect(wait(self._in_flight, _IDLE_S, FIRST_COMPLETED).done)
+                self._collect(self._await_ended())
                 self._extend_leases()
             if not self._in_flight or time.monotonic() - self._noted_at > _NOTE_EVERY_S:
                 self._note_uploaded()
@@ -102,6 +104,8 @@ class Uploader:
         except IndexUnavailable as error:
             _log.warning("uploads wait for the index: %s", error)
             self.stop.wait(_PAUSE.seconds(1))
+            for future in filter(Future.done, self._in_flight):  # some were not dealt with
+                self._ended.put(future)
 
     def _end(self) -> None:
         unbegun = [future for future in self._in_flight if future.cancel()]
@@ -124,10 +128,22 @@ class Uploader:
 
     def _claim(self, pool: ThreadPoolExecutor) -> None:
         """Claim objects where few are under way, more than can be uploaded at a time."""
-        room = self._concurrency * _CLAIMS_PER_UPLOAD - len(self._in_flight)
-        if room >= self._concurrency:
+        most = self._concurrency * _CLAIMS_PER_UPLOAD
+        if len(self._in_flight) <= most // 2:
+            room = most - len(self._in_flight)
             for one in self.archive.index.spooled.claim(room, datetime.now(UTC), LEASE):
-                self._in_flight[pool.submit(self._upload, one)] = one
+                future = pool.submit(self._upload, one)
+                self._in_flight[future] = one
+                future.add_done_callback(self._ended.put)
+
+    def _await_ended(self) -> list[Future[None]]:
+        """Wait a moment for an upload to end; return all that have."""
+        ended = []
+        with suppress(Empty):
+            ended.append(self._ended.get(timeout=_IDLE_S))
+            while True:
+                ended.append(self._ended.get_nowait())
+        return ended
 
     def _upload(self, one: SpooledObject) -> None:
         if not self._remote_is_well:
@@ -144,13 +160,15 @@ class Uploader:
         return name in {parse_key(key) for key in keys}
 
     def _collect(self, ended: Iterable[Future[None]]) -> None:
-        for future in list(ended):
-            one = self._in_flight[future]
+        for future in ended:
+            one = self._in_flight.get(future)
+            if one is None:
+                continue
             error = future.exception()
-            if error is None:
-                self._done.append(one)
-            else:
+            if error is not None:
                 self._fail(one, error)
+            else:
+                self._done.append(one)
             del self._in_flight[future]
 
     def _fail(self, one: SpooledObject, error: BaseException) -> None:

@@ -17,10 +17,12 @@ from tests.bench.report import (
     format_latency,
     format_run,
     format_storescu,
+    format_upload,
     record_run,
 )
 from tests.bench.servers import CONTENDERS, NO_POSTGRESQL, Contender
 from tests.bench.storescu import measure_storescu
+from tests.bench.upload import measure_upload
 from tests.data import find_program
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -82,6 +84,17 @@ def latency(
     """Measure how long a C-STORE takes at an index of 1,000,000 instances, and at 10,000."""
     circumstances = Circumstances.now()
     _publish(circumstances, [_latency(databases.split(","), requests)], record)
+
+
+@app.command()
+def upload(
+    concurrency: Annotated[int, typer.Option(min=1, help="Objects at a time.")] = 8,
+    repetitions: Repetitions = 3,
+    record: Record = False,
+) -> None:
+    """Measure how fast the spool is emptied to an S3 server, beside bare PUTs at the same concurrency."""
+    circumstances = Circumstances.now()
+    _publish(circumstances, [format_upload(measure_upload(concurrency, repetitions, _tell))], record)
 
 
 def _ingest(contenders: Sequence[Contender], to_do: Sequence[Workload], repetitions: int) -> str:

@@ -19,6 +19,7 @@ from tests.bench.latency import SIZES, Latencies
 from tests.bench.measure import describe_machine
 from tests.bench.servers import Contender
 from tests.bench.storescu import SLICES, Rates
+from tests.bench.upload import BARE_PUTS, FOLDER, PUTS_READ_BACK, UPLOADER, UploadResults
 from tests.data import PROJECT
 
 RESULTS_FILE = Path(__file__).with_name("RESULTS.md")
@@ -84,6 +85,27 @@ def format_latency(latencies: Sequence[Latencies]) -> str:
             rows.append((one.database, name, f"{small:.2f}", f"{large:.2f}", f"{large / small:.2f}"))
     title = f"### C-STORE of 22 KB by the size of the index, {len(latencies[0].by_size[0])} of each in turn"
     return f"{title}\n\n{_format_table(rows)}"
+
+
+def format_upload(results: UploadResults) -> str:
+    """Format uploads beside bare PUTs, and ingest into a spool beside ingest into a folder."""
+    rows: list[Row] = [("Objects", "What", "Objects/s", "lowest-highest", "CPU ms each", "Rate ratio", "to")]
+    for (kind, name), timings in results.items():
+        baseline = BARE_PUTS if name in (BARE_PUTS, PUTS_READ_BACK, UPLOADER) else FOLDER
+        rates = [timing.objects_per_s for timing in timings]
+        ratio = median(rates) / median(timing.objects_per_s for timing in results[kind, baseline])
+        rows.append(
+            (
+                f"{kind.name} x {timings[0].objects}",
+                name,
+                f"{median(rates):.0f}",
+                f"{min(rates):.0f}-{max(rates):.0f}",
+                f"{median(timing.cpu_ms for timing in timings):.2f}",
+                f"{ratio:.2f}",
+                baseline,
+            )
+        )
+    return _format_table(rows)
 
 
 def record_run(run: str) -> None:
