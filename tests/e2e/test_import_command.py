@@ -9,18 +9,17 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from random import random
 
 import pytest
 
 from pacs.archive import Archive
-from pacs.dicom.attributes import Level
-from pacs.index.records import Query
 from pacs.retrieve import find_instances, read_chunks
 from tests.backends import BACKENDS, fresh_archive
 from tests.datasets import encode, encode_file, make_dataset
 from tests.e2e.operator_commands import finished, start
 
-FILES, WORKERS, KILLS = 240, 4, 2
+FILES, WORKERS = 240, 4
 
 
 @pytest.fixture(params=BACKENDS)
@@ -42,23 +41,27 @@ def start_import(*arguments: str) -> subprocess.Popen[str]:
 
 
 def count_stored(archive: Archive) -> int:
-    return len(archive.index.search(Query(Level.INSTANCE, limit=2 * FILES)).matches)
+    return archive.index.count_objects().objects
 
 
-def test_an_import_that_is_killed_goes_on_and_loses_nothing(archive: Archive, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kills", [pytest.param(2, id="short"), pytest.param(40, id="long", marks=pytest.mark.soak)]
+)
+def test_an_import_that_is_killed_goes_on_and_loses_nothing(
+    archive: Archive, tmp_path: Path, kills: int
+) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    datasets = [make_dataset(InstanceNumber=number) for number in range(FILES)]
+    files = (kills + 1) * FILES // 3
+    datasets = [make_dataset(InstanceNumber=number) for number in range(files)]
     for number, dataset in enumerate(datasets):
         (source / f"NGUYEN VAN {number}.dcm").write_bytes(encode_file(dataset))
-    killed = 0
-    while killed < KILLS:
-        process, goal = start_import(str(source)), (killed + 1) * FILES // 4
+    for killed in range(kills):
+        process, goal = start_import(str(source)), (killed + random()) * files / (kills + 1)
         while count_stored(archive) < goal and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         assert finished(process)[0] == -signal.SIGKILL
-        killed += 1
     before = count_stored(archive)
     report = tmp_path / "report.jsonl"
     code, output = finished(start_import(str(source), "--report", str(report)))
@@ -66,7 +69,8 @@ def test_an_import_that_is_killed_goes_on_and_loses_nothing(archive: Archive, tm
     outcomes = Counter(json.loads(line)["outcome"] for line in report.read_text().splitlines())
     # What was on its way into index and journal at a kill is read once more, and nothing else.
     assert outcomes["stored"] + outcomes["already stored"] == outcomes.total()
-    assert FILES - before <= outcomes.total() <= FILES - before + KILLS * WORKERS
+    assert files - before <= outcomes.total() <= files - before + kills * WORKERS
+    assert count_stored(archive) == files
     for dataset in datasets:
         (found,) = find_instances(archive, dataset.StudyInstanceUID)
         assert b"".join(read_chunks(archive, found))[found.location.dataset_offset :] == encode(dataset)

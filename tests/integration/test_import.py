@@ -103,10 +103,16 @@ def test_a_second_run_reads_only_what_is_new_or_was_changed(
 def test_what_was_refused_is_told_again_by_the_next_run(run_import: Importer, source: Path) -> None:
     (source / "cut.dcm").write_bytes(encode_file(make_dataset())[:-100])
     (source / "autorun.inf").write_bytes(b"[autorun]")
+    (source / "disc.ISO").write_bytes(bytes(10_000))
+    (source / "images.tar.gz").write_bytes(b"\x1f\x8b and so on")
     for _ in range(2):
         report = run_import(source)
-        assert report.outcomes == {Outcome.REFUSED: 1, Outcome.NOT_DICOM: 1}
-        assert report.reasons == {"the pixel data is cut short": 1}
+        assert report.outcomes == {Outcome.REFUSED: 3, Outcome.NOT_DICOM: 1}
+        assert report.reasons == {
+            "the pixel data is cut short": 1,
+            "an image of a disc: mount it and name its folder": 1,
+            "an archive that is not opened: unpack it first": 1,
+        }
     assert run_import.lines()["cut.dcm"]["reason"] == "the pixel data is cut short"
 
 

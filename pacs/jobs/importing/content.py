@@ -22,6 +22,16 @@ HEAD_SIZE_BYTES: Final = 8 * 1024  # the first piece of a file: it tells what th
 _PREFIX = b"DICM"
 _META_WITHOUT_PREAMBLE = re.compile(rb"\x02\x00[\x00-\x18]\x00(?:UL|OB|UI)")
 _ZIP_MARKS = (b"PK\x03\x04", b"PK\x05\x06")
+# gzip, bzip2, xz, 7z, RAR, Zstandard: they may hold images, so they are not passed over in silence.
+_OTHER_ARCHIVE_MARKS = (
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ\0",
+    b"7z\xbc\xaf'\x1c",
+    b"Rar!\x1a\x07",
+    b"\x28\xb5\x2f\xfd",
+)
+_TAR_MARK, _TAR_MARK_OFFSET = b"ustar", 257
 _ENOUGH_FOR_UIDS_BYTES = 1024
 _BARE_HEADER_SIZE_BYTES = 16 * 1024 * 1024
 
@@ -30,6 +40,7 @@ class Kind(Enum):
     """What else than an instance a file is."""
 
     ZIP = "a ZIP"
+    OTHER_ARCHIVE = "an archive of another kind"
     DICOMDIR = "a DICOMDIR"
     NOT_DICOM = "no DICOM file"
 
@@ -65,6 +76,8 @@ def open_content(chunks: Iterable[Buffer]) -> FileInstance | Kind:
         return _open_part10(chain((head,), source))
     if head.startswith(_ZIP_MARKS):
         return Kind.ZIP
+    if head.startswith(_OTHER_ARCHIVE_MARKS) or head.startswith(_TAR_MARK, _TAR_MARK_OFFSET):
+        return Kind.OTHER_ARCHIVE
     if _META_WITHOUT_PREAMBLE.match(head):
         return _open_part10(chain((bytes(PREAMBLE_SIZE_BYTES) + _PREFIX + head,), source))
     syntax = recognise_bare_dataset(head)

@@ -186,6 +186,10 @@ class FileImport:
                 return self._open_zip(source)
             case Kind.DICOMDIR:
                 return self._open_dicomdir(source, buffer)
+            case Kind.OTHER_ARCHIVE:
+                return FileReport(
+                    source.name, Outcome.REFUSED, "an archive that is not opened: unpack it first"
+                )
             case Kind.NOT_DICOM:
                 return _not_dicom(source)
 
@@ -246,6 +250,8 @@ def _stored(name: str, outcome: StoreOutcome, corrected: bool) -> FileReport:
 
 
 def _not_dicom(source: Source) -> FileReport:
+    if source.name.lower().endswith(".iso"):
+        return FileReport(source.name, Outcome.REFUSED, "an image of a disc: mount it and name its folder")
     if source.expected:
         return FileReport(source.name, Outcome.REFUSED, "not a DICOM file, as its name or a DICOMDIR says")
     return FileReport(source.name, Outcome.NOT_DICOM)
