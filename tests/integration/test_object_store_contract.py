@@ -378,3 +378,23 @@ def test_what_is_finished_is_not_abandoned(store):
     store.put(KEY, b"x" * 1000)
     assert store.remove_abandoned(older_than_s=0) == 0
     assert keys(store) == [KEY]
+
+
+@pytest.mark.parametrize("size_bytes", [0, 10, SPILL_SIZE_BYTES + 5])
+def test_a_file_is_kept_as_it_is_and_a_second_time_is_success(store, tmp_path, size_bytes):
+    content = os.urandom(size_bytes)
+    sha256 = hashlib.sha256(content).hexdigest()
+    (tmp_path / "file").write_bytes(content)
+    for _ in range(2):
+        with (tmp_path / "file").open("rb") as source:
+            source.seek(size_bytes // 2)
+            assert store.put_file(KEY, source, size_bytes, sha256).size_bytes == size_bytes
+    assert read(store) == content
+
+
+def test_a_file_is_not_kept_over_another_content(store, tmp_path):
+    store.put(KEY, b"first")
+    (tmp_path / "file").write_bytes(b"other")
+    with (tmp_path / "file").open("rb") as source, pytest.raises(ObjectExists):
+        store.put_file(KEY, source, 5, hashlib.sha256(b"other").hexdigest())
+    assert read(store) == b"first"
