@@ -26,8 +26,9 @@ from pacs.index import postgresql
 BUSY_TIMEOUT_S = 10
 POOL_TIMEOUT_S = 10
 _WRITES = "filmless_writes"
-# SQLSTATEs of PostgreSQL: the connection broke, the server ended it, serialization failure, deadlock.
-_TRY_AGAIN = frozenset({None, "57P01", "40001", "40P01"})
+# SQLSTATEs of PostgreSQL: the connection broke, the server ended it (also because we were silent in a
+# transaction), serialization failure, deadlock.
+_TRY_AGAIN = frozenset({None, "57P01", "25P03", "40001", "40P01"})
 
 
 class TransactionLost(IndexUnavailable):

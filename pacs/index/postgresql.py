@@ -22,8 +22,10 @@ CONNECT_ARGUMENTS: Final = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,  # ms
-    # The server's own timeout comes first wherever it can: then the connection lives on.
-    "options": "-c synchronous_commit=on -c timezone=UTC -c statement_timeout=9s",
+    # The server's own timeout comes first wherever it can: then the connection lives on. And it ends the
+    # transaction of a client that it hears nothing of, whose rows would stay locked for all others.
+    "options": "-c synchronous_commit=on -c timezone=UTC -c statement_timeout=9s "
+    "-c idle_in_transaction_session_timeout=15s",
 }
 
 _T = TypeVar("_T")
@@ -62,6 +64,7 @@ def without_haste(connection: Connection) -> Iterator[None]:
     driver_connection = connection.connection.driver_connection
     if isinstance(driver_connection, ImpatientConnection):
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         driver_connection.answer_timeout_s = None
         try:
             yield

@@ -84,6 +84,24 @@ def test_writers_that_wait_for_a_frozen_database_are_all_told(tmp_path: Path, en
         read_all(archive, [store(archive)])
 
 
+def test_a_client_that_fell_silent_in_a_transaction_does_not_keep_its_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = str(postgresql.CONNECT_ARGUMENTS["options"])
+    impatient = options.replace(
+        "idle_in_transaction_session_timeout=15s", "idle_in_transaction_session_timeout=300"
+    )
+    assert impatient != options
+    monkeypatch.setitem(postgresql.CONNECT_ARGUMENTS, "options", impatient)
+    with (
+        fresh_archive("postgresql-s3", tmp_path) as archive,
+        archive.index._engine.connect() as silent,  # as one whose packets no longer arrive
+    ):
+        silent.exec_driver_sql("LOCK TABLE study")
+        read_all(archive, [store(archive)])
+        silent.invalidate()
+
+
 def test_a_locked_database_is_unavailable_and_comes_back(tmp_path: Path, ends: Ends) -> None:
     with fresh_archive("sqlite-folder", tmp_path) as archive:
         first = store(archive)
