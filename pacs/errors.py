@@ -53,5 +53,17 @@ class UndecodablePixels(PixelsUnavailable):
     """The pixel data is damaged, contradicts its description, or is larger than what is allowed."""
 
 
+class DuplicateInstance(ArchiveError):
+    """Another content has this SOP Instance UID, and the settings say that it is refused."""
+
+
+class MalformedLedgerEntry(ArchiveError):
+    """A line of the ledger cannot be understood: it was damaged, or altered."""
+
+
+class LedgerFromNewerVersion(ArchiveError):
+    """The ledger in the store has a format that this version does not know."""
+
+
 class IndexUnavailable(ArchiveError):
     """The database is away, locked or full. The same request may succeed later."""

@@ -1,0 +1,178 @@
+"""The entries of the ledger, each one line of JSON. What is read back is hostile, as all of the store is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeAlias
+
+import orjson
+
+from pacs.errors import MalformedLedgerEntry
+from storage.keys import is_key
+
+MAX_LINE_SIZE_BYTES: Final = 64 * 1024
+_MAX_TEXT_LENGTH: Final = 1024
+
+Kept: TypeAlias = Literal["first", "new"]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An object came, and what became of it. The key has its UIDs and its digest."""
+
+    at: datetime
+    key: str
+    size_bytes: int
+    transfer_syntax_uid: str
+    door: str
+    calling_ae_title: str | None
+    disposition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A conflict was settled; ``subject`` is that of the conflict."""
+
+    at: datetime
+    subject: str
+    kept: Kept
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """An object was deleted on purpose, and is not to come back but by a door."""
+
+    at: datetime
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An object was damaged or gone, and what was sent again lies under another key in its place."""
+
+    at: datetime
+    key: str
+    new_key: str
+
+
+Entry: TypeAlias = Receipt | Settlement | Tombstone | Move
+
+
+def write_entry(entry: Entry) -> str:
+    """Write an entry as one line, without the line feed."""
+    match entry:
+        case Receipt():
+            values: dict[str, Any] = {
+                "type": "receipt",
+                "at": entry.at,
+                "key": entry.key,
+                "size_bytes": entry.size_bytes,
+                "transfer_syntax_uid": entry.transfer_syntax_uid,
+                "door": entry.door,
+                "calling_ae_title": entry.calling_ae_title,
+                "disposition": entry.disposition,
+            }
+        case Settlement():
+            values = {
+                "type": "settlement",
+                "at": entry.at,
+                "subject": entry.subject,
+                "kept": entry.kept,
+                "by": entry.by,
+            }
+        case Tombstone():
+            values = {"type": "tombstone", "at": entry.at, "key": entry.key}
+        case Move():
+            values = {"type": "move", "at": entry.at, "key": entry.key, "new_key": entry.new_key}
+    return orjson.dumps(values, option=orjson.OPT_UTC_Z).decode()
+
+
+def read_entry(line: str) -> Entry | None:
+    """Read a line back; None for an entry of a type that this version does not know.
+
+    Raises
+    ------
+    pacs.errors.MalformedLedgerEntry
+    """
+    try:
+        values = orjson.loads(line) if len(line) <= MAX_LINE_SIZE_BYTES else None
+    except orjson.JSONDecodeError as error:
+        raise MalformedLedgerEntry("a line of the ledger is not JSON") from error
+    if not isinstance(values, dict) or not isinstance(values.get("type"), str):
+        raise MalformedLedgerEntry("a line of the ledger is no entry")
+    read = _READERS.get(values["type"])
+    return None if read is None else read(values)
+
+
+def read_moment(text: object) -> datetime:
+    """Read a time as the ledger writes it: ISO 8601 in UTC.
+
+    Raises
+    ------
+    pacs.errors.MalformedLedgerEntry
+    """
+    if not isinstance(text, str) or not _MOMENT.fullmatch(text):
+        raise MalformedLedgerEntry("a time of the ledger is none")
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise MalformedLedgerEntry("a time of the ledger is none") from error
+
+
+def _receipt(values: Mapping[str, object]) -> Receipt:
+    size_bytes = values.get("size_bytes")
+    if not isinstance(size_bytes, int) or isinstance(size_bytes, bool) or not 0 <= size_bytes < 2**63:
+        raise MalformedLedgerEntry("size_bytes of a receipt is no size")
+    calling_ae_title = values.get("calling_ae_title")
+    return Receipt(
+        at=read_moment(values.get("at")),
+        key=_key(values),
+        size_bytes=size_bytes,
+        transfer_syntax_uid=_text(values, "transfer_syntax_uid"),
+        door=_text(values, "door"),
+        calling_ae_title=None if calling_ae_title is None else _text(values, "calling_ae_title"),
+        disposition=_text(values, "disposition"),
+    )
+
+
+def _settlement(values: Mapping[str, object]) -> Settlement:
+    match values.get("kept"):
+        case "first" | "new" as kept:
+            at = read_moment(values.get("at"))
+            return Settlement(at, _text(values, "subject"), kept, _text(values, "by"))
+    raise MalformedLedgerEntry("kept of a settlement is neither first nor new")
+
+
+def _tombstone(values: Mapping[str, object]) -> Tombstone:
+    return Tombstone(read_moment(values.get("at")), _key(values))
+
+
+def _move(values: Mapping[str, object]) -> Move:
+    return Move(read_moment(values.get("at")), _key(values), _key(values, "new_key"))
+
+
+def _key(values: Mapping[str, object], name: str = "key") -> str:
+    key = _text(values, name)
+    if not is_key(key):
+        raise MalformedLedgerEntry(f"{name} of an entry is no key")
+    return key
+
+
+def _text(values: Mapping[str, object], name: str) -> str:
+    text = values.get(name)
+    if not isinstance(text, str) or not 0 < len(text) <= _MAX_TEXT_LENGTH or "\0" in text:
+        raise MalformedLedgerEntry(f"{name} of an entry is missing or malformed")
+    return text
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
+_READERS: Mapping[str, Callable[[Mapping[str, object]], Entry]] = {
+    "receipt": _receipt,
+    "settlement": _settlement,
+    "tombstone": _tombstone,
+    "move": _move,
+}
