@@ -5,34 +5,39 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 
 from pacs.archive import Archive
 from pacs.codes.tagging import DatasetCode
 from pacs.dicom.instance import InstanceAttributes, read_instance
-from pacs.dicom.object_keys import ObjectName, parse_key
+from pacs.dicom.object_keys import ObjectName
 from pacs.dicom.part10 import encode_file_meta, split_part10
 from pacs.dicom.sop_classes import is_storage_sop_class
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax
 from pacs.dicom.uids import parse_uid
 from pacs.errors import (
+    DuplicateInstance,
     ObjectTooLarge,
     SopClassMismatch,
     UnreadableInstance,
     UnsupportedSopClass,
     UnsupportedTransferSyntax,
 )
-from pacs.index.records import InstanceRecord, ObjectLocation, ProcedureCode, RequestAttributes
-from pacs.index.writer import WriteOutcome
+from pacs.index.records import (
+    InstanceRecord,
+    ObjectLocation,
+    ProcedureCode,
+    RequestAttributes,
+    WriteOutcome,
+)
 from storage.errors import ObjectExists, ObjectNotFound, StoreUnavailable
 from storage.store import Buffer, ObjectStat, StagedObject
 
 _log = logging.getLogger(__name__)
 
 _COPY_SIZE_BYTES = 1 << 20
-_HEAD_SIZE_BYTES = 1 << 17  # more than any File Meta Information that is taken
 
 
 class Disposition(Enum):
@@ -41,6 +46,8 @@ class Disposition(Enum):
     STORED = "stored"
     ALREADY_STORED = "already stored"  # the same bytes again: nothing changed
     CONFLICT = "conflict"  # other bytes under a known SOP Instance UID: kept beside the first
+    REPLACED = "replaced"  # the same, and by the settings they are what readers get now
+    PATIENT_DIFFERS = "patient differs"  # from that of its study: stored, and recorded as a conflict
 
 
 _DISPOSITIONS = {
@@ -48,6 +55,8 @@ _DISPOSITIONS = {
     WriteOutcome.ALREADY_THERE: Disposition.ALREADY_STORED,
     WriteOutcome.CONFLICT: Disposition.CONFLICT,
     WriteOutcome.KNOWN_CONFLICT: Disposition.CONFLICT,
+    WriteOutcome.REPLACED: Disposition.REPLACED,
+    WriteOutcome.PATIENT_DIFFERS: Disposition.PATIENT_DIFFERS,
 }
 
 
@@ -112,11 +121,14 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
         The data set names another SOP Class, Instance or study than the message.
     pacs.errors.UnsupportedSopClass, pacs.errors.UnsupportedTransferSyntax, pacs.errors.ObjectTooLarge
         Not accepted here.
+    pacs.errors.DuplicateInstance
+        Another content has its SOP Instance UID, and ON_CONFLICT is ``refuse``. Readers see nothing of it;
+        the object is kept, so that an administrator may still take it.
     pacs.errors.IndexUnavailable, storage.errors.StoreFull, storage.errors.StoreUnavailable
         Not acknowledged, and not visible; the same request may succeed later. (An object that became durable
         before the index failed is found by the sweep.)
     """
-    syntax = _known_syntax(incoming.transfer_syntax_uid)
+    syntax = known_syntax(incoming.transfer_syntax_uid)
     claimed = parse_uid(incoming.sop_class_uid), parse_uid(incoming.sop_instance_uid)
     if not is_storage_sop_class(claimed[0], accept_unknown=archive.settings.accept_unknown_sop_classes):
         raise UnsupportedSopClass("the SOP Class is not one that is stored here")
@@ -124,40 +136,19 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
         staged.write(encode_file_meta(*claimed, syntax.uid))
         dataset_offset = staged.size_bytes
         _receive(incoming.chunks, staged, archive.settings.max_object_size_bytes)
-        attributes = _read(archive, staged, dataset_offset, syntax)
+        attributes = read_staged(archive, staged, dataset_offset, syntax)
         _require_same(claimed, attributes)
         if incoming.study_instance_uid not in (None, attributes.study_instance_uid):
             raise SopClassMismatch("the data set is of another study than the request")
         sha256 = staged.sha256()
-        kept = _commit(archive, staged, _name(attributes, sha256).key(), sha256)
-    location = _locate(kept, sha256, dataset_offset, attributes)
-    return _index(archive, attributes, syntax, location, origin, kept_now=True)
-
-
-def adopt_object(archive: Archive, key: str) -> StoreOutcome:
-    """Index an object that is in the store and not in the index, as a crash between the two leaves it.
-
-    The object is read whole: one whose digest is not that of its key is never indexed.
-
-    Raises
-    ------
-    pacs.errors.UnreadableInstance
-        The object is damaged, or its key is not the one that its content has.
-    pacs.errors.IndexUnavailable, storage.errors.StoreError
-    """
-    stat = archive.store.stat(key)
-    with archive.store.stage() as copy:
-        _copy(archive, key, copy)
-        sha256 = copy.sha256()
-        with copy.view() as view, view[:_HEAD_SIZE_BYTES] as head:
-            meta, behind = split_part10([head])
-            dataset_offset = len(head) - sum(len(piece) for piece in behind)
-        syntax = _known_syntax(meta.transfer_syntax_uid)
-        attributes = _read(archive, copy, dataset_offset, syntax)
-    if _name(attributes, sha256) != parse_key(key):
-        raise UnreadableInstance("the object is damaged: its content does not belong to its key")
-    location = _locate(stat, sha256, dataset_offset, attributes)
-    return _index(archive, attributes, syntax, location, Origin("sweep"), kept_now=False)
+        kept = _commit(archive, staged, object_name(attributes, sha256).key(), sha256)
+    location = locate(kept.key, kept.size_bytes, sha256, dataset_offset, attributes)
+    record = make_record(archive, attributes, syntax, location, origin)
+    policy = archive.settings.on_conflict
+    outcome = archive.index.write(replace(record, on_conflict=policy, spooled=archive.spools))
+    if outcome not in (WriteOutcome.ADDED, WriteOutcome.PATIENT_DIFFERS):
+        _drop_second_copy(archive, attributes.sop_instance_uid, location)
+    return _outcome(record, outcome)
 
 
 def _commit(archive: Archive, staged: StagedObject, key: str, sha256: str) -> ObjectStat:
@@ -172,7 +163,7 @@ def _commit(archive: Archive, staged: StagedObject, key: str, sha256: str) -> Ob
 def _set_aside_damaged(archive: Archive, key: str, sha256: str) -> None:
     """Keep the bytes of a damaged object under another key, then free its own."""
     with archive.store.stage() as copy:
-        _copy(archive, key, copy)
+        copy_object(archive, key, copy)
         if copy.sha256() == sha256:
             return  # another sender has just mended it
         copy.commit(f"damaged/{copy.sha256()}/{key}")
@@ -180,20 +171,23 @@ def _set_aside_damaged(archive: Archive, key: str, sha256: str) -> None:
     _log.error("an object was damaged in the store, was set aside and is replaced as it was sent: %s", key)
 
 
-def _copy(archive: Archive, key: str, copy: StagedObject) -> None:
+def copy_object(archive: Archive, key: str, copy: StagedObject) -> None:
+    """Read an object whole, from the store to where it can be looked at."""
     with archive.store.open(key) as stored:
         while piece := stored.read(_COPY_SIZE_BYTES):
             copy.write(piece)
 
 
-def _known_syntax(transfer_syntax_uid: str) -> TransferSyntax:
+def known_syntax(transfer_syntax_uid: str) -> TransferSyntax:
+    """Find a transfer syntax of the Standard. Raises UnsupportedTransferSyntax."""
     syntax = TRANSFER_SYNTAXES.get(transfer_syntax_uid)
     if syntax is None:
         raise UnsupportedTransferSyntax("the transfer syntax is not one of the Standard")
     return syntax
 
 
-def _name(attributes: InstanceAttributes, sha256: str) -> ObjectName:
+def object_name(attributes: InstanceAttributes, sha256: str) -> ObjectName:
+    """Name the object that has these attributes and this digest."""
     return ObjectName(
         attributes.study_instance_uid, attributes.series_instance_uid, attributes.sop_instance_uid, sha256
     )
@@ -206,9 +200,10 @@ def _receive(chunks: Iterable[Buffer], staged: StagedObject, max_size_bytes: int
             raise ObjectTooLarge(f"the object is larger than {max_size_bytes} bytes")
 
 
-def _read(
+def read_staged(
     archive: Archive, staged: StagedObject, dataset_offset: int, syntax: TransferSyntax
 ) -> InstanceAttributes:
+    """Read the attributes of a staged object. Raises UnreadableInstance."""
     with staged.view() as view, view[dataset_offset:] as dataset:
         return read_instance(dataset, syntax, archive.settings.undeclared_character_set)
 
@@ -221,13 +216,14 @@ def _require_same(claimed: tuple[str, str], attributes: InstanceAttributes) -> N
             raise SopClassMismatch(f"the data set has another {name} UID than the message")
 
 
-def _locate(
-    kept: ObjectStat, sha256: str, dataset_offset: int, attributes: InstanceAttributes
+def locate(
+    key: str, size_bytes: int, sha256: str, dataset_offset: int, attributes: InstanceAttributes
 ) -> ObjectLocation:
+    """Say where an object and its pixel data lie."""
     pixel_data = attributes.pixel_data
     return ObjectLocation(
-        key=kept.key,
-        size_bytes=kept.size_bytes,
+        key=key,
+        size_bytes=size_bytes,
         sha256=sha256,
         dataset_offset=dataset_offset,
         pixel_data_offset=None if pixel_data is None else dataset_offset + pixel_data.offset,
@@ -235,40 +231,45 @@ def _locate(
     )
 
 
-def _index(
+def make_record(
     archive: Archive,
     attributes: InstanceAttributes,
     syntax: TransferSyntax,
     location: ObjectLocation,
     origin: Origin,
-    *,
-    kept_now: bool,
-) -> StoreOutcome:
-    """Index an object; ``kept_now`` is True where it was put into the store for that."""
-    record = InstanceRecord(
+) -> InstanceRecord:
+    """Make the record of an instance that comes in now."""
+    return InstanceRecord(
         study=attributes.study,
         series=attributes.series,
         instance=attributes.instance,
         transfer_syntax_uid=syntax.uid,
         location=location,
+        received_at=datetime.now(UTC),
         procedure_codes=_national_codes(archive, attributes),
         request_attributes=[
             RequestAttributes(item.requested_procedure_id, item.scheduled_procedure_step_id)
             for item in attributes.request_items
         ],
         calling_ae_title=origin.calling_ae_title,
-        received_at=datetime.now(UTC),
-        spooled=kept_now and archive.spools,
+        door=origin.door,
     )
-    outcome = archive.index.write(record)
-    if kept_now and outcome in (WriteOutcome.ALREADY_THERE, WriteOutcome.KNOWN_CONFLICT):
-        _drop_second_copy(archive, attributes.sop_instance_uid, location)
+
+
+def index_record(archive: Archive, record: InstanceRecord) -> StoreOutcome:
+    """Index an instance whose object is in the store. Raises IndexUnavailable, DuplicateInstance."""
+    return _outcome(record, archive.index.write(record))
+
+
+def _outcome(record: InstanceRecord, outcome: WriteOutcome) -> StoreOutcome:
+    if outcome in (WriteOutcome.REFUSED, WriteOutcome.REFUSED_AGAIN):
+        raise DuplicateInstance("another content has this SOP Instance UID")
     return StoreOutcome(
         _DISPOSITIONS[outcome],
-        attributes.sop_class_uid,
-        attributes.sop_instance_uid,
-        attributes.study_instance_uid,
-        attributes.series_instance_uid,
+        str(record.instance["sop_class_uid"]),
+        str(record.instance["sop_instance_uid"]),
+        str(record.study["study_instance_uid"]),
+        str(record.series["series_instance_uid"]),
     )
 
 
@@ -287,7 +288,7 @@ def _drop_second_copy(archive: Archive, sop_instance_uid: str, copy: ObjectLocat
         if intact:
             archive.store.drop_copy(copy.key)
         else:
-            archive.index.move_object(key, copy.key)
+            archive.index.move_object(key, copy.key, datetime.now(UTC))
             _log.error("an object was missing or damaged and is replaced as it was sent: %s", key)
 
 

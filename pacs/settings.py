@@ -25,6 +25,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as UnparsableSettings
 
 from pacs.codes.rules import CodeRule
+from pacs.conflict_policy import ConflictPolicy
 from pacs.errors import SettingsError
 
 PREFIX = "FILMLESS_"
@@ -129,6 +130,13 @@ class Settings(BaseSettings):
     )
     max_object_size_bytes: int = Field(
         default=16 * 1024**3, ge=1024**2, description="Largest object that is taken in."
+    )
+    on_conflict: ConflictPolicy = Field(
+        default=ConflictPolicy.KEEP,
+        description="What to do when other content comes under a known SOP Instance UID: keep (the first "
+        "stays what readers get, the sender is warned), replace (the new one is, where study and patient are "
+        "the same) or refuse (the sender is told that it failed). Both stay in the store, and 'filmless "
+        "conflicts' lists and settles them.",
     )
     max_associations: int = Field(
         default=200, ge=1, description="Associations that one listener process serves at a time."

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from pacs.errors import (
     ArchiveError,
+    DuplicateInstance,
     IndexUnavailable,
     InvalidRequest,
     NotFound,
@@ -72,6 +73,7 @@ _ANSWERS: tuple[tuple[type[Exception], _Answer], ...] = (
     (UnreadableInstance, _Answer(HTTPStatus.BAD_REQUEST)),
     (SopClassMismatch, _Answer(HTTPStatus.CONFLICT)),
     (UnsupportedSopClass, _Answer(HTTPStatus.CONFLICT)),
+    (DuplicateInstance, _Answer(HTTPStatus.CONFLICT)),
     (ObjectTooLarge, _Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)),
     (UndecodablePixels, _Answer(HTTPStatus.UNPROCESSABLE_ENTITY)),
     (PixelsUnavailable, _Answer(HTTPStatus.NOT_ACCEPTABLE)),

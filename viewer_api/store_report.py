@@ -7,6 +7,7 @@ from enum import IntEnum
 from http import HTTPStatus
 
 from pacs.errors import (
+    DuplicateInstance,
     IndexUnavailable,
     InvalidRequest,
     ObjectTooLarge,
@@ -32,6 +33,7 @@ class Reason(IntEnum):
     """Failure Reason (0008,1197) and Warning Reason (0008,1196) (PS3.18 I.2)."""
 
     PROCESSING_FAILURE = 0x0110
+    DUPLICATE_SOP_INSTANCE = 0x0111
     SOP_CLASS_NOT_SUPPORTED = 0x0122
     OUT_OF_RESOURCES = 0xA700
     DATA_SET_MISMATCH = 0xA900
@@ -44,11 +46,14 @@ class Reason(IntEnum):
 _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (ObjectTooLarge, Reason.OUT_OF_RESOURCES),
     (SopClassMismatch, Reason.DATA_SET_MISMATCH),
+    (DuplicateInstance, Reason.DUPLICATE_SOP_INSTANCE),
     (UnsupportedSopClass, Reason.SOP_CLASS_NOT_SUPPORTED),
     (UnsupportedTransferSyntax, Reason.TRANSFER_SYNTAX_NOT_SUPPORTED),
     (UnreadableInstance, Reason.CANNOT_UNDERSTAND),
     (InvalidRequest, Reason.CANNOT_UNDERSTAND),
 )
+
+_WARNED = (Disposition.CONFLICT, Disposition.PATIENT_DIFFERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ class StoreReport:
     def status(self) -> HTTPStatus:
         """The status of the answer (PS3.18 Table 10.5.3-1); when to try again is 503 or 507."""
         if self.stored:
-            warned = any(outcome.disposition is Disposition.CONFLICT for outcome in self.stored)
+            warned = any(outcome.disposition in _WARNED for outcome in self.stored)
             return HTTPStatus.ACCEPTED if self.failures or warned else HTTPStatus.OK
         if self.failures and all(failure.may_pass for failure in self.failures):
             full = isinstance(self.failures[0].error, StoreFull)
@@ -122,6 +127,6 @@ def _outcome_to_json(outcome: StoreOutcome, urls: DicomWebUrls) -> JsonDataset:
         _REFERENCED_SOP_INSTANCE_UID: element("UI", outcome.sop_instance_uid),
         RETRIEVE_URL: element("UR", url),
     }
-    if outcome.disposition is Disposition.CONFLICT:
+    if outcome.disposition in _WARNED:
         written[_WARNING_REASON] = element("US", Reason.COERCION_OF_DATA_ELEMENTS)
     return dict(sorted(written.items()))

@@ -95,11 +95,12 @@ class InstanceAttributes:
 
 
 def read_instance(
-    dataset: Buffer, syntax: TransferSyntax, undeclared_character_set: str
+    dataset: Buffer, syntax: TransferSyntax, undeclared_character_set: str, *, whole: bool = True
 ) -> InstanceAttributes:
     """Read what the index keeps of an encoded data set.
 
-    Missing and empty values are normal and left out, as are dates and numbers that are none.
+    Missing and empty values are normal and left out, as are dates and numbers that are none. Where the data
+    set is not ``whole`` but a beginning (never of a deflated one), its pixel data may end behind it.
 
     Raises
     ------
@@ -111,7 +112,7 @@ def read_instance(
     ----------
     PS3.3 C.7.1.1, C.7.2.1, C.7.3.1, C.12.1
     """
-    scan = scan_deflated_header if syntax.deflated else scan_header
+    scan = scan_deflated_header if syntax.deflated else partial(scan_header, whole=whole)
     header = scan(dataset, syntax, _WANTED, _WANTED_SEQUENCES)
     elements = header.elements
     decode = text_decoder(elements.values.get(_SPECIFIC_CHARACTER_SET, b""), undeclared_character_set)

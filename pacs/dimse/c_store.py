@@ -25,6 +25,10 @@ _STATUSES = {
     Disposition.CONFLICT: Status(
         StatusCode.COERCION_OF_DATA_ELEMENTS, "other content under a known SOP Instance UID; both are kept"
     ),
+    Disposition.REPLACED: SUCCESS,  # what was sent is what readers get
+    Disposition.PATIENT_DIFFERS: Status(
+        StatusCode.COERCION_OF_DATA_ELEMENTS, "stored, but its patient is not the one of this study"
+    ),
 }
 
 

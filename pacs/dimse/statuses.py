@@ -8,6 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from pacs.errors import (
+    DuplicateInstance,
     IndexUnavailable,
     InvalidUid,
     ObjectTooLarge,
@@ -26,6 +27,7 @@ class StatusCode(IntEnum):
 
     SUCCESS = 0x0000
     PROCESSING_FAILURE = 0x0110
+    DUPLICATE_SOP_INSTANCE = 0x0111
     INVALID_SOP_INSTANCE = 0x0117
     SOP_CLASS_NOT_SUPPORTED = 0x0122
     UNRECOGNIZED_OPERATION = 0x0211
@@ -53,6 +55,7 @@ _CODES: tuple[tuple[type[Exception], StatusCode, str | None], ...] = (
     (StoreUnavailable, StatusCode.OUT_OF_RESOURCES, "object store not available, try again later"),
     (IndexUnavailable, StatusCode.OUT_OF_RESOURCES, "index not available, try again later"),
     (ObjectTooLarge, StatusCode.OUT_OF_RESOURCES, None),
+    (DuplicateInstance, StatusCode.DUPLICATE_SOP_INSTANCE, None),
     (SopClassMismatch, StatusCode.DATA_SET_MISMATCH, None),
     (InvalidUid, StatusCode.INVALID_SOP_INSTANCE, None),
     (UnreadableInstance, StatusCode.CANNOT_UNDERSTAND, None),

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from pacs.errors import IndexUnavailable
-from pacs.index.records import InstanceRecord
-from pacs.index.writer import IndexWriter, WriteOutcome
+from pacs.index.records import InstanceRecord, WriteOutcome
+from pacs.index.writer import IndexWriter
 
 MAX_GROUP: Final = 64
 
@@ -68,6 +68,16 @@ class GroupCommit:
             assert ticket.error is not None  # noqa: S101 - a ticket that is done has one of the two
             raise ticket.error
         return ticket.outcome
+
+    def write_in_order(self, records: Sequence[InstanceRecord]) -> list[WriteOutcome]:
+        """Index instances in one transaction, in this order; returns what became of each.
+
+        Raises
+        ------
+        pacs.errors.IndexUnavailable
+        """
+        with self._leading:
+            return self._writer.write(records)
 
     def close(self) -> None:
         """Let go of the writer's connection."""

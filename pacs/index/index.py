@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from sqlalchemy import Engine, text
 
-from pacs.index import objects, queries, schema
-from pacs.index.engine import create_index_engine, reading, writing
+from pacs.index import conflict_rows, objects, queries, schema, settlement, tombstones
+from pacs.index.engine import create_index_engine, reading
 from pacs.index.group_commit import GroupCommit
+from pacs.index.ledger_rows import LedgerRows
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
-from pacs.index.records import InstanceRecord, Query, SearchResult, StoredInstance
+from pacs.index.records import Conflict, InstanceRecord, Query, SearchResult, StoredInstance, WriteOutcome
 from pacs.index.spooled import SpooledObjects
-from pacs.index.writer import IndexWriter, WriteOutcome, move_object
+from pacs.index.writer import IndexWriter
+from pacs.ledger.entries import Kept
 
 
 class Index:
@@ -26,6 +29,10 @@ class Index:
     def write(self, record: InstanceRecord) -> WriteOutcome:
         """Index one instance; committed and durable when this returns. Raises IndexUnavailable."""
         return self._group_commit.write(record)
+
+    def write_in_order(self, records: Sequence[InstanceRecord]) -> list[WriteOutcome]:
+        """Index instances in one transaction, in this order. Raises IndexUnavailable."""
+        return self._group_commit.write_in_order(records)
 
     def search(self, query: Query) -> SearchResult:
         """Find what matches, newest study first. Raises InvalidRequest, IndexUnavailable."""
@@ -56,10 +63,50 @@ class Index:
         """Return the keys under which a content of an instance is kept. Raises IndexUnavailable."""
         return queries.object_keys(self._engine, sop_instance_uid, sha256)
 
-    def move_object(self, old_key: str, new_key: str) -> None:
+    def move_object(self, old_key: str, new_key: str, at: datetime, *, in_ledger: bool = True) -> None:
         """Say that an object lies under another key now. Raises IndexUnavailable."""
-        with writing(self._engine) as connection:
-            move_object(connection, old_key, new_key)
+        objects.move_object(self._engine, old_key, new_key, at, in_ledger=in_ledger)
+
+    def list_conflicts(
+        self, *, open_only: bool = True, study_instance_uid: str | None = None, limit: int = 1000
+    ) -> list[Conflict]:
+        """List conflicts, oldest first. Raises IndexUnavailable."""
+        return conflict_rows.list_conflicts(
+            self._engine, open_only=open_only, study_instance_uid=study_instance_uid, limit=limit
+        )
+
+    def find_conflict(self, *, conflict_id: int | None = None, subject: str = "") -> Conflict | None:
+        """Find a conflict by its number or its subject. Raises IndexUnavailable."""
+        return conflict_rows.find_conflict(self._engine, conflict_id=conflict_id, subject=subject)
+
+    def settle(
+        self,
+        conflict: Conflict,
+        kept: Kept,
+        at: datetime,
+        read: Callable[[str], InstanceRecord],
+        *,
+        in_ledger: bool = True,
+    ) -> None:
+        """Settle a conflict, see `pacs.index.settlement`. Raises NotFound, IndexUnavailable."""
+        settlement.settle(self._engine, conflict, kept, at, read, in_ledger=in_ledger)
+
+    def bury(self, object_key: str, sop_instance_uid: str, deleted_at: datetime) -> None:
+        """Take a deleted object out, and remember that it was deleted. Raises IndexUnavailable."""
+        tombstones.bury(self._engine, object_key, sop_instance_uid, deleted_at)
+
+    @property
+    def ledger(self) -> LedgerRows:
+        """The ledger's lines that wait, and how far this index knows the ledger in the store."""
+        return LedgerRows(self._engine)
+
+    def is_empty(self) -> bool:
+        """Tell whether no instance is indexed. Raises IndexUnavailable."""
+        return queries.is_empty(self._engine)
+
+    def clear(self) -> None:
+        """Remove what the store can give back, to make the index anew. Raises IndexUnavailable."""
+        schema.clear(self._engine)
 
     def migrate(self) -> tuple[str | None, str]:
         """Apply migrations; return the schema versions before and after. Raises IndexUnavailable."""

@@ -137,19 +137,59 @@ request_attributes = Table(
     UniqueConstraint("series_ref", "requested_procedure_id", "scheduled_procedure_step_id"),
 )
 
-# Another content under a SOP Instance UID that is already indexed: kept, and waiting for a person.
+# What a person may have to decide: another content under a known SOP Instance UID, or an instance that names
+# another patient than the study it belongs to. ``subject`` tells one question from another.
 conflict = Table(
     "conflict",
     metadata,
     _key(),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False, unique=True),
+    Column("study_instance_uid", Text, nullable=False),
     Column("sop_instance_uid", Text, nullable=False),
-    Column("object_key", Text, nullable=False, unique=True),
+    # the content that came with the conflict
+    Column("object_key", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("calling_ae_title", Text),
     Column("received_at", DateTime(timezone=True), nullable=False),
+    # the content that was current then; none where it is the patient that differs
+    Column("first_object_key", Text),
+    Column("first_size_bytes", BigInteger),
+    Column("first_sha256", Text),
+    Column("first_calling_ae_title", Text),
+    Column("first_received_at", DateTime(timezone=True)),
+    Column("differs", Text, nullable=False),
+    # how it was settled; all null while it is open
+    Column("kept", Text),
+    Column("settled_by", Text),
+    Column("settled_at", DateTime(timezone=True)),
 )
 Index(None, conflict.c.sop_instance_uid)
+Index(None, conflict.c.study_instance_uid)
+
+# What was deleted on purpose; its object may still lie in the store and is not indexed again.
+tombstone = Table(
+    "tombstone",
+    metadata,
+    _key(),
+    Column("sop_instance_uid", Text, nullable=False),
+    Column("object_key", Text, nullable=False, unique=True),
+    Column("deleted_at", DateTime(timezone=True), nullable=False),
+)
+Index(None, tombstone.c.sop_instance_uid)
+
+# Lines of the ledger (storage/FORMAT.md) that wait to be sealed into the store; written in the transaction
+# that they tell of. One row has the lines of one transaction.
+ledger_entry = Table("ledger_entry", metadata, _key(), Column("lines", Text, nullable=False))
+
+# How far this index knows the ledger in the store: number and digest of the last segment. One row, always.
+ledger_head = Table(
+    "ledger_head",
+    metadata,
+    Column("number", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+)
 
 # What lies in the spool, on its way to the remote store or kept there for a while (``pacs/jobs/upload.py``).
 # The spool's folder is the truth; these rows spare walking it.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import ColumnElement, Engine, Subquery, exists, func, select, update
 
-from pacs.index.engine import reading
+from pacs.index.engine import reading, writing
+from pacs.index.ledger_rows import append_lines
 from pacs.index.models import conflict, instance
-
-_TABLES: Final = (instance, conflict)
+from pacs.index.records import ConflictKind
+from pacs.ledger.entries import Move, write_entry
 
 
 class ObjectCursor(NamedTuple):
-    """A place in the list of objects: the table, and the last row that is behind."""
+    """A place in the list of objects: which part of the list, and the last row of it that is behind."""
 
     table: int = 0
     row: int = 0
@@ -42,21 +44,17 @@ class ObjectTotals:
 def list_objects(engine: Engine, after: ObjectCursor, limit: int) -> list[IndexedObject]:
     """List at most ``limit`` objects behind a cursor, conflicts last; empty at the end.
 
+    A content that was displaced more than once may be listed more than once.
+
     Raises
     ------
     pacs.errors.IndexUnavailable
     """
     with reading(engine) as connection:
-        for number in range(after.table, len(_TABLES)):
-            table = _TABLES[number]
-            columns = (table.c.id, table.c.sop_instance_uid, table.c.object_key)
-            statement = (
-                select(*columns, table.c.size_bytes, table.c.sha256)
-                .where(table.c.id > (after.row if number == after.table else 0))
-                .order_by(table.c.id)
-                .limit(limit)
-            )
-            rows = connection.execute(statement).all()
+        for number in range(after.table, len(_PARTS)):
+            part = _PARTS[number]
+            behind = part.c.id > (after.row if number == after.table else 0)
+            rows = connection.execute(select(part).where(behind).order_by(part.c.id).limit(limit)).all()
             if rows:
                 return [
                     IndexedObject(
@@ -80,8 +78,57 @@ def count_objects(engine: Engine) -> ObjectTotals:
     """
     objects = size_bytes = 0
     with reading(engine) as connection:
-        for table in _TABLES:
-            row = connection.execute(select(func.count(table.c.id), func.sum(table.c.size_bytes))).one()
+        for part in _PARTS:
+            row = connection.execute(select(func.count(part.c.id), func.sum(part.c.size_bytes))).one()
             objects += row[0]
             size_bytes += int(row[1] or 0)
     return ObjectTotals(objects, size_bytes)
+
+
+def move_object(engine: Engine, old_key: str, new_key: str, at: datetime, *, in_ledger: bool) -> None:
+    """Say that an object, of an instance or a conflict, lies under another key now.
+
+    Raises
+    ------
+    pacs.errors.IndexUnavailable
+    """
+    with writing(engine) as connection:
+        for column in (instance.c.object_key, conflict.c.object_key, conflict.c.first_object_key):
+            moved = update(column.table).where(column == old_key).values({column: new_key})
+            connection.execute(moved)
+        if in_ledger:
+            append_lines(connection, write_entry(Move(at, old_key, new_key)))
+
+
+def _of_conflict(
+    key: ColumnElement[Any], size_bytes: ColumnElement[Any], sha256: ColumnElement[Any]
+) -> Subquery:
+    """Select one of the two contents of each conflict, where it is not the current one."""
+    is_current = exists().where(
+        instance.c.sop_instance_uid == conflict.c.sop_instance_uid, instance.c.object_key == key
+    )
+    return (
+        select(
+            conflict.c.id,
+            conflict.c.sop_instance_uid,
+            key.label("object_key"),
+            size_bytes.label("size_bytes"),
+            sha256.label("sha256"),
+        )
+        .where(conflict.c.kind == ConflictKind.CONTENT.value, ~is_current)
+        .subquery()
+    )
+
+
+_CURRENT = select(
+    instance.c.id,
+    instance.c.sop_instance_uid,
+    instance.c.object_key,
+    instance.c.size_bytes,
+    instance.c.sha256,
+).subquery()
+_PARTS: Final = (
+    _CURRENT,
+    _of_conflict(conflict.c.object_key, conflict.c.size_bytes, conflict.c.sha256),
+    _of_conflict(conflict.c.first_object_key, conflict.c.first_size_bytes, conflict.c.first_sha256),
+)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Table, bindparam, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
 from pacs.dicom.attributes import ATTRIBUTES, Level, Matching
+from pacs.index.conflict_rows import record_other_patient
+from pacs.index.inserts import insert_if_new
 from pacs.index.models import FOLDED_SUFFIX, patient, procedure_code, request_attributes, series, study
 from pacs.index.names import fold_name
+from pacs.index.patient_identity import differing_identity
 from pacs.index.records import InstanceRecord, ProcedureCode
 
 _MAX_KNOWN = 4096
+_KNOWN_FOR_S = 60.0
 _FOLDED = {
     level: tuple(
         attribute.column
@@ -33,6 +36,7 @@ class Parents:
 
     study_ref: int
     series_ref: int
+    patient_differs: bool = False  # the instance names another patient than its study
 
 
 ParentsKey: TypeAlias = Hashable
@@ -52,22 +56,25 @@ class KnownParents:
     """Rows that are committed and complete, so that the next instance of a series need not look them up.
 
     Other processes may remove such a row; the reference to it then violates its foreign key, and whoever
-    meets that must `forget`. Not safe for use by several threads at once.
+    meets that must `forget`. They may also change a row, as when a conflict is settled: what is known is
+    looked up again after a minute. Not safe for use by several threads at once.
     """
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[ParentsKey, Parents] = OrderedDict()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: OrderedDict[ParentsKey, tuple[Parents, float]] = OrderedDict()  # oldest first
 
     def find(self, key: ParentsKey) -> Parents | None:
         """Find the rows of a key, if they are known."""
-        found = self._known.get(key)
-        if found is not None:
-            self._known.move_to_end(key)
-        return found
+        parents, learned_at = self._known.get(key, (None, 0.0))
+        return parents if self._clock() - learned_at < _KNOWN_FOR_S else None
 
     def learn(self, found: Mapping[ParentsKey, Parents]) -> None:
         """Remember rows, once they are committed."""
-        self._known.update(found)
+        now = self._clock()
+        for key, parents in found.items():
+            self._known[key] = parents, now
+            self._known.move_to_end(key)
         while len(self._known) > _MAX_KNOWN:
             self._known.popitem(last=False)
 
@@ -77,27 +84,37 @@ class KnownParents:
 
 
 def ensure_parents(connection: Connection, record: InstanceRecord) -> Parents:
-    """Find or add the rows above an instance, and complete them from it; what they say already stays."""
-    study_ref = _ensure_study(connection, record)
+    """Find or add the rows above an instance, and complete them from it; what they say already stays.
+
+    An instance of another patient than its study tells the study nothing, and the conflict is recorded.
+    """
+    study_ref, differing = _ensure_study(connection, record)
     series_ref = _ensure_series(connection, record, study_ref)
-    _add_codes(connection, record, study_ref, series_ref)
-    return Parents(study_ref, series_ref)
+    if differing:
+        record_other_patient(connection, record, differing)
+    else:
+        _add_codes(connection, record, study_ref)
+    _add_requests(connection, record, series_ref)
+    return Parents(study_ref, series_ref, bool(differing))
 
 
-def _ensure_study(connection: Connection, record: InstanceRecord) -> int:
+def _ensure_study(connection: Connection, record: InstanceRecord) -> tuple[int, list[str]]:
     uid = record.study["study_instance_uid"]
-    values = _with_folded(record.study, Level.STUDY)
+    values = with_folded(record.study, Level.STUDY)
     row = connection.execute(_STUDY, {"uid": uid}).one_or_none()
     if row is None:
-        patient_ref = _ensure_patient(connection, record.study)
+        patient_ref = ensure_patient(connection, record.study)
         of_record = {"patient_ref": patient_ref, "received_at": record.received_at}
         insert_if_new(connection, study, {**values, **of_record})
         row = connection.execute(_STUDY, {"uid": uid}).one()
-    _fill_gaps(connection, study, dict(row._mapping), values)
-    return int(row.id)
+    known = dict(row._mapping)
+    differing = differing_identity(known, record.study)
+    if not differing:
+        _fill_gaps(connection, study, known, values)
+    return int(row.id), differing
 
 
-def _ensure_patient(connection: Connection, values: Mapping[str, str | int | None]) -> int:
+def ensure_patient(connection: Connection, values: Mapping[str, str | int | None]) -> int:
     """Find or add the patient; without a patient ID a study is a patient of its own, never merged."""
     patient_id, issuer = values.get("patient_id"), values.get("issuer_of_patient_id")
     patient_key = f"{issuer or ''}\\{patient_id}" if patient_id else f"study\\{values['study_instance_uid']}"
@@ -112,7 +129,7 @@ def _ensure_patient(connection: Connection, values: Mapping[str, str | int | Non
 
 
 def _ensure_series(connection: Connection, record: InstanceRecord, study_ref: int) -> int:
-    values = _with_folded(record.series, Level.SERIES)
+    values = with_folded(record.series, Level.SERIES)
     wanted = {"study_ref": study_ref, "uid": values["series_instance_uid"]}
     row = connection.execute(_SERIES, wanted).one_or_none()
     if row is None:
@@ -123,7 +140,7 @@ def _ensure_series(connection: Connection, record: InstanceRecord, study_ref: in
     return int(row.id)
 
 
-def _add_codes(connection: Connection, record: InstanceRecord, study_ref: int, series_ref: int) -> None:
+def _add_codes(connection: Connection, record: InstanceRecord, study_ref: int) -> None:
     for code in _codes_to_add(connection, record, study_ref):
         insert_if_new(
             connection,
@@ -136,6 +153,9 @@ def _add_codes(connection: Connection, record: InstanceRecord, study_ref: int, s
                 "origin": code.origin,
             },
         )
+
+
+def _add_requests(connection: Connection, record: InstanceRecord, series_ref: int) -> None:
     for item in record.request_attributes:
         insert_if_new(
             connection,
@@ -160,7 +180,8 @@ def _codes_to_add(connection: Connection, record: InstanceRecord, study_ref: int
     return record.procedure_codes
 
 
-def _with_folded(values: Mapping[str, str | int | None], level: Level) -> dict[str, Any]:
+def with_folded(values: Mapping[str, str | int | None], level: Level) -> dict[str, Any]:
+    """Give values of a level their folded twins."""
     folded = {c + FOLDED_SUFFIX: fold_name(str(values[c])) for c in _FOLDED[level] if values.get(c)}
     return {**values, **folded}
 
@@ -168,22 +189,14 @@ def _with_folded(values: Mapping[str, str | int | None], level: Level) -> dict[s
 def _fill_gaps(
     connection: Connection, table: Table, row: Mapping[str, Any], values: Mapping[str, Any]
 ) -> None:
-    """Complete a row from a later instance; what the first one said stays."""
-    gaps = {column: value for column, value in values.items() if value is not None and row[column] is None}
+    """Complete a row from a later instance; what the first one said stays, be it said in this very moment."""
+    gaps = {
+        column: func.coalesce(table.c[column], value)
+        for column, value in values.items()
+        if value is not None and row[column] is None
+    }
     if gaps:
         connection.execute(update(table).where(table.c.id == row["id"]).values(gaps))
-
-
-def insert_if_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
-    """Insert a row unless one of its unique keys is taken; tell whether it was inserted."""
-    statement = _insert_statement(connection.dialect.name, table)
-    return connection.scalar(statement, dict(values)) is not None
-
-
-@cache
-def _insert_statement(dialect_name: str, table: Table) -> Any:
-    dialect = postgresql if dialect_name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing().returning(table.c.id)
 
 
 # Built once: building a statement costs more than running it.

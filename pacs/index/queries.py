@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -13,7 +12,16 @@ from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Row, Selec
 from pacs.dicom.attributes import ATTRIBUTES, Attribute, Level
 from pacs.index.conditions import TABLES, key_condition, text_conditions
 from pacs.index.engine import reading
-from pacs.index.models import conflict, instance, procedure_code, request_attributes, series, study
+from pacs.index.models import (
+    conflict,
+    instance,
+    procedure_code,
+    request_attributes,
+    series,
+    study,
+    tombstone,
+)
+from pacs.index.moments import utc
 from pacs.index.records import (
     Match,
     ObjectLocation,
@@ -99,39 +107,63 @@ def _instances_statement(of_series: bool, one: bool) -> Select[Any]:
 
 
 def known_object_keys(engine: Engine, sop_instance_uids: Sequence[str]) -> set[str]:
-    """Return the keys of all objects, conflicts among them, that the index has of these SOP Instance UIDs.
+    """Return the keys of all objects that the index has of these SOP Instance UIDs.
+
+    Those of conflicts are among them, and those of deleted objects that may still lie in the store.
 
     Raises
     ------
     pacs.errors.IndexUnavailable
     """
+    columns = (
+        instance.c.object_key,
+        conflict.c.object_key,
+        conflict.c.first_object_key,
+        tombstone.c.object_key,
+    )
     with reading(engine) as connection:
         return {
             key
-            for table in (instance, conflict)
+            for column in columns
             for key in connection.scalars(
-                select(table.c.object_key).where(table.c.sop_instance_uid.in_(sop_instance_uids))
+                select(column).where(
+                    column.table.c.sop_instance_uid.in_(sop_instance_uids), column.is_not(None)
+                )
             )
         }
 
 
-def object_keys(engine: Engine, sop_instance_uid: str, sha256: str) -> list[str]:
-    """Return the keys under which a content is kept, as the current one of its instance or as a conflict.
+def is_empty(engine: Engine) -> bool:
+    """Tell whether no instance is indexed.
 
     Raises
     ------
     pacs.errors.IndexUnavailable
     """
     with reading(engine) as connection:
-        return [
-            key
-            for table in (instance, conflict)
-            for key in connection.scalars(
-                select(table.c.object_key).where(
-                    table.c.sop_instance_uid == sop_instance_uid, table.c.sha256 == sha256
-                )
-            )
-        ]
+        return connection.scalar(select(instance.c.id).limit(1)) is None
+
+
+def object_keys(engine: Engine, sop_instance_uid: str, sha256: str) -> list[str]:
+    """Return the keys under which a content is kept, as the current one of its instance or in a conflict.
+
+    Raises
+    ------
+    pacs.errors.IndexUnavailable
+    """
+    columns = (
+        (instance.c.object_key, instance.c.sop_instance_uid, instance.c.sha256),
+        (conflict.c.object_key, conflict.c.sop_instance_uid, conflict.c.sha256),
+        (conflict.c.first_object_key, conflict.c.sop_instance_uid, conflict.c.first_sha256),
+    )
+    with reading(engine) as connection:
+        return list(
+            {
+                key
+                for found, uid, digest in columns
+                for key in connection.scalars(select(found).where(uid == sop_instance_uid, digest == sha256))
+            }
+        )
 
 
 def _attributes(level: Level) -> list[Attribute]:
@@ -255,10 +287,5 @@ def _stored_instance(row: Row[Any]) -> StoredInstance:
             pixel_data_offset=row.pixel_data_offset,
             pixel_data_size_bytes=row.pixel_data_size_bytes,
         ),
-        received_at=_utc(row.received_at),
+        received_at=utc(row.received_at),
     )
-
-
-def _utc(moment: datetime) -> datetime:
-    """SQLite gives times back without their zone, which is always UTC here."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 
+from pacs.conflict_policy import ConflictPolicy
 from pacs.dicom.attributes import Attribute, Level, SequenceKey
 
 
@@ -44,7 +46,8 @@ class InstanceRecord:
     """One instance as ingest hands it to the writer.
 
     The three mappings hold the values by column name of :mod:`pacs.dicom.attributes`, absent where the data
-    set has none: text in NFC, integers as ``int``.
+    set has none: text in NFC, integers as ``int``. With a ``door`` the writer puts a receipt into the ledger,
+    in the same transaction; without one there is a receipt already.
     """
 
     study: Mapping[str, str | int | None]
@@ -57,6 +60,59 @@ class InstanceRecord:
     request_attributes: Sequence[RequestAttributes] = ()
     calling_ae_title: str | None = None
     spooled: bool = False  # the object lies in the spool of this machine, and is to be uploaded
+    door: str | None = None
+    on_conflict: ConflictPolicy = ConflictPolicy.KEEP
+
+
+class WriteOutcome(Enum):
+    """What the index did with an instance."""
+
+    ADDED = "added"
+    PATIENT_DIFFERS = "added, patient differs"  # from that of its study: recorded as a conflict
+    ALREADY_THERE = "already there"  # the same content: nothing written
+    CONFLICT = "conflict"  # another content under the same SOP Instance UID: recorded beside the first
+    KNOWN_CONFLICT = "known conflict"  # the same as CONFLICT, again: nothing written
+    REPLACED = "replaced"  # as CONFLICT, and the new one is current now
+    REFUSED = "refused"  # as CONFLICT, and settled: the first stays
+    REFUSED_AGAIN = "refused again"  # the same as REFUSED, again: nothing written
+
+
+class ConflictKind(Enum):
+    """What a conflict is about."""
+
+    CONTENT = "content"  # another content under a known SOP Instance UID
+    PATIENT = "patient"  # an instance of another patient than its study
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One of the contents of a conflict."""
+
+    object_key: str
+    sha256: str
+    calling_ae_title: str | None
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A question for a person, and how it was settled (None while it is open).
+
+    ``first`` is the content that was current when ``new`` came; None where it is the patient that differs.
+    ``differs`` names attributes and never their values.
+    """
+
+    conflict_id: int
+    kind: ConflictKind
+    subject: str
+    study_instance_uid: str
+    sop_instance_uid: str
+    new: Content
+    first: Content | None
+    differs: str
+    kept: str | None
+    settled_by: str | None
+    settled_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete, update
 
 from pacs.errors import IndexUnavailable
 from pacs.index.engine import reading, writing
+from pacs.index.models import conflict, ledger_entry, ledger_head, patient, tombstone
 from pacs.index.postgresql import without_haste
+from pacs.ledger.segments import FIRST_HEAD
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -58,6 +60,19 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return before, newest_version()
+
+
+def clear(engine: Engine) -> None:
+    """Remove what the store can give back, and forget how far the ledger is known.
+
+    Raises
+    ------
+    IndexUnavailable
+    """
+    with writing(engine) as connection, without_haste(connection):
+        for table in (patient, conflict, tombstone, ledger_entry):  # studies go with their patients
+            connection.execute(delete(table))
+        connection.execute(update(ledger_head).values(number=FIRST_HEAD.number, sha256=FIRST_HEAD.sha256))
 
 
 def require_newest(engine: Engine) -> None:

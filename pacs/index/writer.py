@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import Enum
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, select, update
@@ -14,26 +13,13 @@ from sqlalchemy.exc import IntegrityError
 
 from pacs.index.bulk import BulkStatement, Row, pipeline
 from pacs.index.engine import TransactionLost, connect_to_write, errors_translated
-from pacs.index.models import conflict, instance, series, study
-from pacs.index.parents import (
-    KnownParents,
-    Parents,
-    ParentsKey,
-    ensure_parents,
-    insert_if_new,
-    parents_key,
-)
-from pacs.index.records import InstanceRecord
+from pacs.index.ledger_rows import receipt_lines
+from pacs.index.meeting import meet_known_instance
+from pacs.index.models import instance, ledger_entry, series, study
+from pacs.index.parents import KnownParents, Parents, ParentsKey, ensure_parents, parents_key
+from pacs.index.records import InstanceRecord, WriteOutcome
+from pacs.index.rows import INSTANCE_COLUMNS, instance_row
 from pacs.index.spooled import insert_spooled, spooled_row
-
-
-class WriteOutcome(Enum):
-    """What the index did with an instance."""
-
-    ADDED = "added"
-    ALREADY_THERE = "already there"  # the same content: nothing written
-    CONFLICT = "conflict"  # another content under the same SOP Instance UID: recorded beside the first
-    KNOWN_CONFLICT = "known conflict"  # the same as CONFLICT, again: nothing written
 
 
 class _NotAllNew(Exception):
@@ -43,7 +29,7 @@ class _NotAllNew(Exception):
 class IndexWriter:
     """Writes groups of records, each in a transaction, over a connection of its own.
 
-    It takes first that all instances are new, which they nearly always are; then a group needs four
+    It takes first that all instances are new, which they nearly always are; then a group needs five
     statements, however large it is. Not safe for use by several threads at once.
     """
 
@@ -76,18 +62,17 @@ class IndexWriter:
 
     def _write_once(self, records: Sequence[InstanceRecord]) -> list[WriteOutcome]:
         try:
-            self._write_new(records)
+            return self._write_new(records)
         except _NotAllNew:
             return self._write_any(records)
         except IntegrityError:  # a row that was known is gone
             self._known_parents.forget()
             return self._write_any(records)
-        return [WriteOutcome.ADDED] * len(records)
 
-    def _write_new(self, records: Sequence[InstanceRecord]) -> None:
+    def _write_new(self, records: Sequence[InstanceRecord]) -> list[WriteOutcome]:
         """Write instances that are all new; raises _NotAllNew, and has written nothing, if one is not."""
         found: dict[ParentsKey, Parents] = {}
-        rows = []
+        rows, outcomes = [], []
         with self._transaction() as connection:
             for record in records:
                 key = parents_key(record)
@@ -95,35 +80,43 @@ class IndexWriter:
                 if parents is None:
                     _require_new(connection, record)
                     parents = found[key] = ensure_parents(connection, record)
-                rows.append(_instance_row(record, parents))
+                rows.append(instance_row(record, parents))
+                outcomes.append(_added(parents))
             with pipeline(connection):
                 inserted = self._statements.insert_instances.execute(connection, rows)
                 self._count(connection, rows)
                 self._note_spooled(connection, records)
+                self._append_receipts(connection, records, outcomes)
             if inserted.rowcount != len(rows):
                 raise _NotAllNew
         self._known_parents.learn(found)
+        return outcomes
 
     def _write_any(self, records: Sequence[InstanceRecord]) -> list[WriteOutcome]:
         with self._transaction() as connection:
             outcomes = [self._write_one(connection, record) for record in records]
             self._note_spooled(connection, records)
-            return outcomes
+            self._append_receipts(connection, records, outcomes)
+        if WriteOutcome.REPLACED in outcomes:
+            self._known_parents.forget()
+        return outcomes
 
     def _write_one(self, connection: Connection, record: InstanceRecord) -> WriteOutcome:
-        known = _known_sha256(connection, record)
-        if known is None:
-            row = _instance_row(record, ensure_parents(connection, record))
+        if _known_sha256(connection, record) is None:
+            parents = ensure_parents(connection, record)
+            row = instance_row(record, parents)
             if self._statements.insert_instances.execute(connection, [row]).rowcount == 1:
                 self._count(connection, [row])
-                return WriteOutcome.ADDED
-            known = _known_sha256(connection, record)  # another process was faster
-        if known == record.location.sha256:
-            return WriteOutcome.ALREADY_THERE
-        if _is_known_conflict(connection, record):
-            return WriteOutcome.KNOWN_CONFLICT
-        _add_conflict(connection, record)
-        return WriteOutcome.CONFLICT
+                return _added(parents)  # else another process was faster
+        return meet_known_instance(connection, record)
+
+    def _append_receipts(
+        self, connection: Connection, records: Sequence[InstanceRecord], outcomes: Sequence[WriteOutcome]
+    ) -> None:
+        """Write the receipts last, when the studies' rows are locked: so they are in the order of these."""
+        lines = receipt_lines(zip(records, outcomes, strict=True))
+        if lines:
+            self._statements.append_lines.execute(connection, [{"lines": lines}])
 
     def _count(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Count instances where they belong, in the same order in all processes."""
@@ -167,15 +160,14 @@ class _Statements:
     def __init__(self, engine: Engine) -> None:
         dialect = engine.dialect
         insert = (postgresql if dialect.name == "postgresql" else sqlite).insert(instance)
-        columns = {column.name: bindparam(column.name, type_=column.type) for column in _INSTANCE_COLUMNS}
+        columns = {column.name: bindparam(column.name, type_=column.type) for column in INSTANCE_COLUMNS}
         self.insert_instances = BulkStatement(dialect, insert.values(columns).on_conflict_do_nothing())
         self.insert_spooled = BulkStatement(dialect, insert_spooled(dialect.name))
         self.count_in_series = BulkStatement(dialect, _count(series))
         self.count_in_study = BulkStatement(dialect, _count(study))
+        self.append_lines = BulkStatement(dialect, ledger_entry.insert().values(lines=bindparam("lines")))
 
 
-_INSTANCE_COLUMNS = [column for column in instance.columns if column is not instance.c.id]
-_NO_INSTANCE = dict.fromkeys(column.name for column in _INSTANCE_COLUMNS)
 _SHA256 = select(instance.c.sha256).where(instance.c.sop_instance_uid == bindparam("uid"))
 
 
@@ -195,50 +187,5 @@ def _require_new(connection: Connection, record: InstanceRecord) -> None:
         raise _NotAllNew
 
 
-def _instance_row(record: InstanceRecord, parents: Parents) -> dict[str, Any]:
-    location = record.location
-    return {
-        **_NO_INSTANCE,
-        **record.instance,
-        "series_ref": parents.series_ref,
-        "study_ref": parents.study_ref,
-        "transfer_syntax_uid": record.transfer_syntax_uid,
-        "object_key": location.key,
-        "size_bytes": location.size_bytes,
-        "sha256": location.sha256,
-        "dataset_offset": location.dataset_offset,
-        "pixel_data_offset": location.pixel_data_offset,
-        "pixel_data_size_bytes": location.pixel_data_size_bytes,
-        "calling_ae_title": record.calling_ae_title,
-        "received_at": record.received_at,
-    }
-
-
-def _is_known_conflict(connection: Connection, record: InstanceRecord) -> bool:
-    found = select(conflict.c.id).where(
-        conflict.c.sop_instance_uid == record.instance["sop_instance_uid"],
-        conflict.c.sha256 == record.location.sha256,
-    )
-    return connection.scalar(found.limit(1)) is not None
-
-
-def _add_conflict(connection: Connection, record: InstanceRecord) -> None:
-    insert_if_new(
-        connection,
-        conflict,
-        {
-            "sop_instance_uid": record.instance["sop_instance_uid"],
-            "object_key": record.location.key,
-            "size_bytes": record.location.size_bytes,
-            "sha256": record.location.sha256,
-            "calling_ae_title": record.calling_ae_title,
-            "received_at": record.received_at,
-        },
-    )
-
-
-def move_object(connection: Connection, old_key: str, new_key: str) -> None:
-    """Say that an object, of an instance or a conflict, lies under another key now."""
-    for table in (instance, conflict):
-        moved = update(table).where(table.c.object_key == old_key).values(object_key=new_key)
-        connection.execute(moved)
+def _added(parents: Parents) -> WriteOutcome:
+    return WriteOutcome.PATIENT_DIFFERS if parents.patient_differs else WriteOutcome.ADDED

@@ -18,11 +18,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from pacs.adoption import adopt_object
 from pacs.archive import Archive
 from pacs.dicom.object_keys import ObjectName, parse_key
 from pacs.errors import ArchiveError, IndexUnavailable
 from pacs.index.objects import IndexedObject, ObjectCursor
-from pacs.ingest import adopt_object
 from storage.errors import ObjectNotFound, StoreError, StoreUnavailable
 from storage.packs import own_key
 

@@ -241,7 +241,13 @@ def test_pynetdicom_stores(shelf: Shelf, listener: Listener) -> None:
 
 @pytest.mark.parametrize(
     ("disposition", "status"),
-    [(Disposition.STORED, 0x0000), (Disposition.ALREADY_STORED, 0x0000), (Disposition.CONFLICT, 0xB000)],
+    [
+        (Disposition.STORED, 0x0000),
+        (Disposition.ALREADY_STORED, 0x0000),
+        (Disposition.REPLACED, 0x0000),
+        (Disposition.CONFLICT, 0xB000),
+        (Disposition.PATIENT_DIFFERS, 0xB000),
+    ],
 )
 def test_what_became_of_an_instance_is_its_status(disposition: Disposition, status: int) -> None:
     with serving(Shelf(disposition=disposition)) as listener:

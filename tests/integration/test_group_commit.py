@@ -14,8 +14,8 @@ from pacs.errors import IndexUnavailable
 from pacs.index.engine import create_index_engine, reading, writing
 from pacs.index.group_commit import GroupCommit
 from pacs.index.models import study
-from pacs.index.records import InstanceRecord, Query
-from pacs.index.writer import IndexWriter, WriteOutcome
+from pacs.index.records import InstanceRecord, Query, WriteOutcome
+from pacs.index.writer import IndexWriter
 from tests.integration.test_index import make_record
 
 WAITS_S = 10.0

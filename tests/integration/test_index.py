@@ -8,13 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from pacs.archive import Archive
 from pacs.dicom.attributes import Level, find_key
 from pacs.errors import IndexUnavailable, InvalidRequest
 from pacs.index.index import open_index
-from pacs.index.records import InstanceRecord, ObjectLocation, ProcedureCode, Query, RequestAttributes
-from pacs.index.writer import WriteOutcome
+from pacs.index.records import (
+    InstanceRecord,
+    ObjectLocation,
+    ProcedureCode,
+    Query,
+    RequestAttributes,
+    WriteOutcome,
+)
 
 
 def make_record(
@@ -275,6 +282,24 @@ def test_migrating_again_changes_nothing(archive: Archive) -> None:
     before, after = archive.index.migrate()
     assert before == after
     archive.index.require_newest_schema()
+
+
+def test_conflicts_of_the_first_schema_are_kept_and_can_be_settled(archive: Archive) -> None:
+    archive.index.write(make_record(sha256="a" * 64))
+    archive.index.write(make_record(sha256="b" * 64))
+    (before,) = archive.index.list_conflicts()
+    engine = archive.index._engine
+    with engine.begin() as connection:
+        for table in ("tombstone", "ledger_entry", "ledger_head"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        columns = "id, sop_instance_uid, object_key, size_bytes, sha256, calling_ae_title, received_at"
+        connection.execute(text(f"CREATE TABLE old AS SELECT {columns} FROM conflict"))
+        connection.execute(text("DROP TABLE conflict"))
+        connection.execute(text("ALTER TABLE old RENAME TO conflict"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    archive.index.migrate()
+    (after,) = archive.index.list_conflicts()
+    assert replace(after, differs=before.differs) == before
 
 
 def test_the_models_are_what_the_migrations_make(archive: Archive) -> None:

@@ -22,6 +22,8 @@ class Outcome(Enum):
     STORED = "stored"
     ALREADY_STORED = "already stored"
     CONFLICT = "conflict"
+    REPLACED = "replaced"
+    PATIENT_DIFFERS = "patient differs"
     REFUSED = "refused"
     NOT_DICOM = "not DICOM"
     DICOMDIR = "DICOMDIR"

@@ -15,7 +15,7 @@ from typing import Final
 
 from pacs.archive import Archive
 from pacs.errors import ArchiveError, IndexUnavailable
-from pacs.ingest import Origin, StoreOutcome, store_instance
+from pacs.ingest import Disposition, Origin, StoreOutcome, store_instance
 from pacs.jobs.importing.content import FileInstance, Kind, open_content
 from pacs.jobs.importing.journal import Journal
 from pacs.jobs.importing.media import named_files
@@ -136,7 +136,7 @@ class FileImport:
                 self._count(FileReport(found.name, Outcome.FINISHED_BEFORE), found.size_bytes)
                 return
             report = self._import(found, buffer)
-            if report.outcome in (Outcome.STORED, Outcome.ALREADY_STORED, Outcome.CONFLICT):
+            if report.outcome in _TAKEN_IN:
                 self.journal.add(found)
             self._told(report, 0 if report.outcome is Outcome.ZIP else found.size_bytes)
 
@@ -237,6 +237,9 @@ def _identity(path: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return found.st_dev, found.st_ino
+
+
+_TAKEN_IN = frozenset(Outcome(disposition.value) for disposition in Disposition)
 
 
 def _stored(name: str, outcome: StoreOutcome, corrected: bool) -> FileReport:

@@ -18,6 +18,7 @@ from storage.errors import StoreFull, StoreUnavailable
         (StoreUnavailable("x"), 0xA700),
         (errors.IndexUnavailable("x"), 0xA700),
         (errors.ObjectTooLarge("x"), 0xA700),
+        (errors.DuplicateInstance("x"), 0x0111),
         (errors.SopClassMismatch("x"), 0xA900),
         (errors.UnreadableInstance("x"), 0xC000),
         (errors.InvalidUid("x"), 0x0117),

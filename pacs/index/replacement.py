@@ -1,0 +1,139 @@
+"""Making another content the current one of a SOP Instance UID, and taking one out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, select, update
+
+from pacs.dicom.attributes import Level
+from pacs.index.models import instance, series, study
+from pacs.index.parents import ensure_parents, ensure_patient, with_folded
+from pacs.index.patient_identity import PATIENT_COLUMNS, differing_identity
+from pacs.index.records import InstanceRecord
+from pacs.index.rows import instance_row
+
+
+def current_content(connection: Connection, sop_instance_uid: str) -> Mapping[str, Any] | None:
+    """Read the row of an instance with those of its series and study, by column; None if there is none.
+
+    It is locked until the transaction ends, so that of two who change it the second sees what the first did.
+    """
+    row = connection.execute(_CURRENT, {"uid": sop_instance_uid}).one_or_none()
+    return None if row is None else dict(row._mapping)
+
+
+def make_current(connection: Connection, record: InstanceRecord, current: Mapping[str, Any]) -> None:
+    """Put a content in the place of the current one, in another series or study if that is where it belongs.
+
+    What series and study say stays; `tell_series` and `tell_study` change that.
+    """
+    parents = ensure_parents(connection, record)
+    row = instance_row(record, parents)
+    del row["study_ref"]
+    connection.execute(update(instance).where(instance.c.id == current["instance_id"]).values(row))
+    if parents.series_ref != current["series_ref"]:
+        _count(connection, parents.study_ref, parents.series_ref, 1)
+        _count(connection, current["study_ref"], current["series_ref"], -1)
+        _remove_empty(connection, current["study_ref"], current["series_ref"])
+
+
+def tell_where_alone(connection: Connection, record: InstanceRecord) -> None:
+    """Let an instance that is the only one of its series, or of its study, say what that is."""
+    row = connection.execute(_COUNTS, {"uid": record.instance["sop_instance_uid"]}).one()
+    if row.in_series == 1:
+        tell_series(connection, record)
+    if row.in_study == 1:
+        tell_study(connection, record)
+
+
+def remove_instance(connection: Connection, current: Mapping[str, Any]) -> None:
+    """Take an instance out of the index, and its series and study where they are empty then."""
+    connection.execute(delete(instance).where(instance.c.id == current["instance_id"]))
+    _count(connection, current["study_ref"], current["series_ref"], -1)
+    _remove_empty(connection, current["study_ref"], current["series_ref"])
+
+
+def tell_study(connection: Connection, record: InstanceRecord) -> None:
+    """Let an instance say what its study is; of another patient, whom it named before, nothing stays."""
+    of_study = study.c.study_instance_uid == record.study["study_instance_uid"]
+    row = connection.execute(select(study).where(of_study)).one()
+    values = with_folded(record.study, Level.STUDY)
+    if differing_identity(dict(row._mapping), record.study):
+        nobody = dict.fromkeys((*PATIENT_COLUMNS, "patient_name_folded"))
+        values = {**nobody, **values, "patient_ref": ensure_patient(connection, record.study)}
+    connection.execute(update(study).where(of_study).values(values))
+
+
+def tell_series(connection: Connection, record: InstanceRecord) -> None:
+    """Let an instance say what its series is."""
+    of_study = select(study.c.id).where(study.c.study_instance_uid == record.study["study_instance_uid"])
+    connection.execute(
+        update(series)
+        .where(
+            series.c.study_ref == of_study.scalar_subquery(),
+            series.c.series_instance_uid == record.series["series_instance_uid"],
+        )
+        .values(with_folded(record.series, Level.SERIES))
+    )
+
+
+def earliest_object(
+    connection: Connection, study_instance_uid: str, series_instance_uid: str | None = None
+) -> str | None:
+    """Find the key of the content of a study or series that came first; None if there is none any more."""
+    statement = (
+        select(instance.c.object_key)
+        .join(series, series.c.id == instance.c.series_ref)
+        .join(study, study.c.id == series.c.study_ref)
+        .where(study.c.study_instance_uid == study_instance_uid)
+        .order_by(instance.c.received_at, instance.c.sop_instance_uid)
+        .limit(1)
+    )
+    if series_instance_uid is not None:
+        statement = statement.where(series.c.series_instance_uid == series_instance_uid)
+    key: str | None = connection.scalar(statement)
+    return key
+
+
+def _count(connection: Connection, study_ref: int, series_ref: int, added: int) -> None:
+    for table, ref in ((series, series_ref), (study, study_ref)):
+        number = table.c.number_of_instances + added
+        connection.execute(update(table).where(table.c.id == ref).values(number_of_instances=number))
+
+
+def _remove_empty(connection: Connection, study_ref: int, series_ref: int) -> None:
+    removed = connection.execute(
+        delete(series).where(series.c.id == series_ref, series.c.number_of_instances == 0)
+    )
+    if removed.rowcount:
+        of_study = select(func.count()).select_from(series).where(series.c.study_ref == study_ref)
+        number = of_study.scalar_subquery()
+        connection.execute(update(study).where(study.c.id == study_ref).values(number_of_series=number))
+        connection.execute(delete(study).where(study.c.id == study_ref, study.c.number_of_instances == 0))
+
+
+_CURRENT = (
+    select(
+        *(column for column in instance.c if column.name != "id"),
+        *(column for column in series.c if column.name not in ("id", "number_of_instances")),
+        *(
+            column
+            for column in study.c
+            if column.name not in ("id", "number_of_instances", "received_at", "patient_ref")
+        ),
+        instance.c.id.label("instance_id"),
+    )
+    .join(series, series.c.id == instance.c.series_ref)
+    .join(study, study.c.id == series.c.study_ref)
+    .where(instance.c.sop_instance_uid == bindparam("uid"))
+    .with_for_update(of=instance)
+)
+_COUNTS = (
+    select(series.c.number_of_instances.label("in_series"), study.c.number_of_instances.label("in_study"))
+    .select_from(instance)
+    .join(series, series.c.id == instance.c.series_ref)
+    .join(study, study.c.id == series.c.study_ref)
+    .where(instance.c.sop_instance_uid == bindparam("uid"))
+)
