@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Event, Thread
 
 from pacs.archive import Archive
 from pacs.errors import ArchiveError
+from pacs.jobs.ledger_replay import catch_up
+from pacs.jobs.ledger_sealing import keep_sealing
 from pacs.jobs.spool import SpoolKeeper
 from pacs.jobs.sweep import sweep
 from pacs.jobs.upload import Uploader
@@ -21,19 +24,32 @@ _RETRY_AFTER_S = 30.0
 
 
 def run_worker(archive: Archive, stop: Event) -> None:
-    """Upload what is spooled, and sweep now and then every hour, until ``stop`` is set."""
-    with _uploading(archive, stop):
+    """Upload what is spooled, write the ledger, and sweep now and then every hour, until ``stop`` is set."""
+    with _beside(archive, stop):
         while not stop.is_set():
-            stop.wait(_SWEEP_EVERY_S if _sweep_once(archive, stop) else _RETRY_AFTER_S)
+            done = _catch_up_once(archive, stop) and _sweep_once(archive, stop)
+            stop.wait(_SWEEP_EVERY_S if done else _RETRY_AFTER_S)
+
+
+def _catch_up_once(archive: Archive, stop: Event) -> bool:
+    """Replay what the ledger has and the index lacks, as after a restore, before the sweep sees objects."""
+    try:
+        report = catch_up(archive, stop)
+    except (ArchiveError, StoreError) as error:
+        _log.warning("the ledger could not be read and will be tried again: %s", error)
+        return False
+    if report.segments:
+        _log.info("ledger: %d entries of %d segments replayed", report.entries, report.segments)
+    return True
 
 
 @contextmanager
-def _uploading(archive: Archive, stop: Event) -> Iterator[None]:
-    """Empty the spool beside the block, if there is one; the block ends when ``stop`` is set."""
-    spool, threads = archive.spool, []
-    if spool is not None:
-        jobs = (Uploader(archive, spool, stop).run, SpoolKeeper(archive, spool, stop).run)
-        threads = [Thread(target=_run_guarded, args=(job, stop)) for job in jobs]
+def _beside(archive: Archive, stop: Event) -> Iterator[None]:
+    """Seal the ledger, and empty the spool if there is one; the block ends when ``stop`` is set."""
+    jobs: list[Callable[[], None]] = [partial(keep_sealing, archive, stop)]
+    if archive.spool is not None:
+        jobs += [job(archive, archive.spool, stop).run for job in (Uploader, SpoolKeeper)]
+    threads = [Thread(target=_run_guarded, args=(job, stop)) for job in jobs]
     for thread in threads:
         thread.start()
     try:
