@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from pacs.cli import administration, processes, upkeep
+from pacs.cli import administration, conflicts, ledger, processes, upkeep
 from pacs.errors import ArchiveError
 from storage.errors import StoreError
 
@@ -22,6 +22,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "import": upkeep.import_files,
     "sweep": upkeep.sweep_now,
     "verify": upkeep.verify,
+    "rebuild-index": ledger.rebuild_index,
     "migrate": administration.migrate,
     "echo": administration.echo,
     "spool": administration.spool,
@@ -42,6 +43,8 @@ app = typer.Typer(
 )
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(conflicts.app, name="conflicts")
+app.add_typer(ledger.app, name="ledger")
 
 
 def main() -> None:

@@ -27,19 +27,8 @@ def filmless(*arguments: str, cwd: Path, **environment: str) -> subprocess.Compl
 @pytest.mark.parametrize(
     "command",
     [
-        "up",
-        "demo",
-        "listen",
-        "web",
-        "work",
-        "import",
-        "sweep",
-        "verify",
-        "migrate",
-        "echo",
-        "spool",
-        "settings",
-        "version",
+        *("up", "demo", "listen", "web", "work", "import", "sweep", "verify", "rebuild-index"),
+        *("conflicts", "ledger", "migrate", "echo", "spool", "settings", "version"),
     ],
 )
 def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
