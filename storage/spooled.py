@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import BinaryIO
 
 from storage.errors import DamagedObject, ObjectNotFound, StoreUnavailable
@@ -19,6 +19,7 @@ from storage.spool_room import SpoolRoom
 from storage.store import ObjectStat, ObjectStore, StagedObject
 
 _READ_BYTES = 8 * 1024**2
+_UNBOUNDED = nullcontext()
 
 
 class SpooledStore(ObjectStore):
@@ -114,7 +115,14 @@ class SpooledStore(ObjectStore):
         self.spool.close()
         self.remote.close()
 
-    def send(self, key: str, expected_sha256: str | None = None, *, mend: bool = False) -> None:
+    def send(
+        self,
+        key: str,
+        expected_sha256: str | None = None,
+        *,
+        mend: bool = False,
+        sending: AbstractContextManager[object] = _UNBOUNDED,
+    ) -> None:
         """Copy an object from the spool to the remote store, and read it back there.
 
         Parameters
@@ -124,6 +132,8 @@ class SpooledStore(ObjectStore):
         mend
             The remote store may have this object and not give it back, as a power cut leaves it: remove
             what lies there first. Done only where the digest is expected, so that ours is known to be right.
+        sending
+            Held while the object is sent, and not while it is read back: a bound on how many are.
 
         Raises
         ------
@@ -141,7 +151,8 @@ class SpooledStore(ObjectStore):
                 raise DamagedObject(f"{key}: the copy in the spool is damaged")
             if mend and expected_sha256:
                 self.remote.delete(own_key(key))  # no loss: we have just read our own copy
-            self.remote.put_file(own_key(key), source, size_bytes, sha256)
+            with sending:
+                self.remote.put_file(own_key(key), source, size_bytes, sha256)
         if not self._remote_has(key, size_bytes, sha256):
             raise DamagedObject(f"{key}: the remote store reads back something else than was sent")
 

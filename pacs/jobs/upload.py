@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
-from threading import Event
+from threading import BoundedSemaphore, Event
 
 from pacs.archive import Archive
 from pacs.dicom.object_keys import ObjectName, parse_key
@@ -70,14 +70,19 @@ class Uploader:
     _in_flight: dict[Future[None], SpooledObject] = field(default_factory=dict)
     _ended: SimpleQueue[Future[None]] = field(default_factory=SimpleQueue)
     _done: list[SpooledObject] = field(default_factory=list)
+    _sending: BoundedSemaphore = field(init=False)
     _failures: int = 0  # in a row, of the remote store as a whole
     _remote_is_well: bool = False
     _extended_at: float = 0.0
     _noted_at: float = 0.0
 
+    def __post_init__(self) -> None:
+        self._sending = BoundedSemaphore(self._concurrency)
+
     def run(self) -> None:
         """Upload until ``stop`` is set; then finish what has begun."""
-        with ThreadPoolExecutor(self._concurrency, "upload") as pool:
+        # Half of the threads may send while the others read back.
+        with ThreadPoolExecutor(2 * self._concurrency, "upload") as pool:
             while not self.stop.is_set():
                 self._go_round(pool)
             with suppress(IndexUnavailable):  # then all are due again when their lease is over
@@ -150,7 +155,8 @@ class Uploader:
             raise StoreUnavailable("the remote store has just failed with another object")
         name = parse_key(one.key)
         mend = one.last_error in _SUSPECT or one.attempts > _PATIENCE
-        self.spool.send(one.key, name.sha256 if name else None, mend=mend)
+        sha256 = name.sha256 if name else None
+        self.spool.send(one.key, sha256, mend=mend, sending=self._sending)
         if name is not None and not self.spool.is_spooled(one.key) and not self._is_known(name):
             self.spool.remote.delete(name.key())  # deleted while it was sent: it must not come back
 
