@@ -79,6 +79,11 @@ class GroupCommit:
         with self._leading:
             return self._writer.write(records)
 
+    def forget(self) -> None:
+        """Forget the rows that the writer takes for known, as somebody has removed them."""
+        with self._leading:
+            self._writer.forget()
+
     def close(self) -> None:
         """Let go of the writer's connection."""
         with self._leading:

@@ -107,6 +107,7 @@ class Index:
     def clear(self) -> None:
         """Remove what the store can give back, to make the index anew. Raises IndexUnavailable."""
         schema.clear(self._engine)
+        self._group_commit.forget()
 
     def migrate(self) -> tuple[str | None, str]:
         """Apply migrations; return the schema versions before and after. Raises IndexUnavailable."""

@@ -54,6 +54,10 @@ class IndexWriter:
                 raise
             return self._write_once(records)
 
+    def forget(self) -> None:
+        """Forget the rows that are known."""
+        self._known_parents.forget()
+
     def close(self) -> None:
         """Let go of the connection; the next group opens another."""
         connection, self._connection = self._connection, None
