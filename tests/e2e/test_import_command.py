@@ -96,7 +96,7 @@ def test_an_import_that_is_stopped_says_how_it_goes_on(embedded_archive: Archive
     for number in range(FILES):
         (source / str(number)).write_bytes(encode_file(make_dataset()))
     process = start_import(str(source))
-    while count_stored(embedded_archive) < 20:
+    while count_stored(embedded_archive) < 20 and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     code, output = finished(process)
