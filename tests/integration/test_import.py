@@ -215,11 +215,11 @@ def make_dicomdir(*file_ids: list[str]) -> bytes:
 def failing(error: Exception, times: int, write_one: Callable[..., Any]) -> Callable[..., Any]:
     left = [times]
 
-    def write_or_fail(*arguments: Any) -> Any:
+    def write_or_fail(*arguments: Any, **options: Any) -> Any:
         left[0] -= 1
         if left[0] >= 0:
             raise error
-        return write_one(*arguments)
+        return write_one(*arguments, **options)
 
     return write_or_fail
 
