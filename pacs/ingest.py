@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
 from pacs.archive import Archive
 from pacs.codes.tagging import DatasetCode
+from pacs.conflict_policy import ConflictPolicy
 from pacs.dicom.instance import InstanceAttributes, read_instance
 from pacs.dicom.object_keys import ObjectName
 from pacs.dicom.part10 import encode_file_meta, split_part10
@@ -143,9 +144,8 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
         sha256 = staged.sha256()
         kept = _commit(archive, staged, object_name(attributes, sha256).key(), sha256)
     location = locate(kept.key, kept.size_bytes, sha256, dataset_offset, attributes)
-    record = make_record(archive, attributes, syntax, location, origin)
-    policy = archive.settings.on_conflict
-    outcome = archive.index.write(replace(record, on_conflict=policy, spooled=archive.spools))
+    record = make_record(archive, attributes, syntax, location, origin, arrives=True)
+    outcome = archive.index.write(record)
     if outcome not in (WriteOutcome.ADDED, WriteOutcome.PATIENT_DIFFERS):
         _drop_second_copy(archive, attributes.sop_instance_uid, location)
     return _outcome(record, outcome)
@@ -237,8 +237,10 @@ def make_record(
     syntax: TransferSyntax,
     location: ObjectLocation,
     origin: Origin,
+    *,
+    arrives: bool = False,
 ) -> InstanceRecord:
-    """Make the record of an instance that comes in now."""
+    """Make the record of an instance, which now ``arrives`` or has been in the store for a while."""
     return InstanceRecord(
         study=attributes.study,
         series=attributes.series,
@@ -252,7 +254,9 @@ def make_record(
             for item in attributes.request_items
         ],
         calling_ae_title=origin.calling_ae_title,
+        spooled=arrives and archive.spools,
         door=origin.door,
+        on_conflict=archive.settings.on_conflict if arrives else ConflictPolicy.KEEP,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pacs.dicom.element_heads import LONG_FORM, Buffer
 from pacs.errors import UnreadableInstance
@@ -37,18 +38,25 @@ def encode_file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_
     ----------
     PS3.10 Table 7.1-1
     """
-    elements = b"".join(
-        (
-            struct.pack("<HH2sHI", 0x0002, 0x0001, b"OB", 0, 2) + b"\x00\x01",
-            _element(0x0002, b"UI", sop_class_uid),
-            _element(0x0003, b"UI", sop_instance_uid),
-            _element(0x0010, b"UI", transfer_syntax_uid),
-            _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
-            _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
-        )
-    )
+    before, behind = _around_instance_uid(sop_class_uid, transfer_syntax_uid)
+    elements = before + _element(0x0003, b"UI", sop_instance_uid) + behind
     group_length = struct.pack("<HH2sHI", 0x0002, 0x0000, b"UL", 4, len(elements))
     return bytes(PREAMBLE_SIZE_BYTES) + _PREFIX + group_length + elements
+
+
+@lru_cache(maxsize=256)
+def _around_instance_uid(sop_class_uid: str, transfer_syntax_uid: str) -> tuple[bytes, bytes]:
+    """Encode what the instances of a series have in common, before and behind their own UID."""
+    before = (
+        struct.pack("<HH2sHI", 0x0002, 0x0001, b"OB", 0, 2) + b"\x00\x01",
+        _element(0x0002, b"UI", sop_class_uid),
+    )
+    behind = (
+        _element(0x0010, b"UI", transfer_syntax_uid),
+        _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
+        _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
+    )
+    return b"".join(before), b"".join(behind)
 
 
 def _element(element: int, vr: bytes, text: str) -> bytes:

@@ -31,8 +31,8 @@ class BulkStatement:
     def __init__(self, dialect: Dialect, statement: UpdateBase) -> None:
         compiled = statement.compile(dialect=dialect)
         self._sql = str(compiled)
-        self._positions: Sequence[str] | None = getattr(compiled, "positiontup", None)
-        self._conversions = _conversions(dialect, compiled.binds)
+        positions: Sequence[str] | None = getattr(compiled, "positiontup", None)
+        self._parameters = _by_name if positions is None else _by_position(dialect, positions, compiled.binds)
 
     def execute(self, connection: Connection, rows: Sequence[Row]) -> Any:
         """Run it for all rows; return the driver's cursor, whose ``rowcount`` is theirs together.
@@ -43,16 +43,24 @@ class BulkStatement:
         cursor.executemany(self._sql, [self._parameters(row) for row in rows])
         return cursor
 
-    def _parameters(self, row: Row) -> Any:
-        if self._conversions:
-            row = {**row, **{name: convert(row[name]) for name, convert in self._conversions}}
-        return row if self._positions is None else [row[name] for name in self._positions]
+
+def _by_name(row: Row) -> Any:
+    """Give a row to a driver that takes every value as it is, PostgreSQL's."""
+    return row
 
 
-def _conversions(dialect: Dialect, binds: Mapping[str, Any]) -> list[tuple[str, _Convert]]:
-    """Find the parameters whose values this driver does not take as they are, such as times in SQLite."""
-    found = ((name, bind.type.dialect_impl(dialect).bind_processor(dialect)) for name, bind in binds.items())
-    return [(name, convert) for name, convert in found if convert is not None]
+def _by_position(dialect: Dialect, names: Sequence[str], binds: Mapping[str, Any]) -> Callable[[Row], Any]:
+    """Give a row to a driver that counts parameters and does not take times as they are, SQLite's."""
+    found = (binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names)
+    conversions: list[tuple[int, _Convert]] = [(n, c) for n, c in enumerate(found) if c is not None]
+
+    def parameters(row: Row) -> list[Any]:
+        values = [row[name] for name in names]
+        for number, convert in conversions:
+            values[number] = convert(values[number])
+        return values
+
+    return parameters
 
 
 def pipeline(connection: Connection) -> AbstractContextManager[Any]:

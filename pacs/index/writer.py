@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -128,10 +127,9 @@ class IndexWriter:
             (self._statements.count_in_series, "series_ref"),
             (self._statements.count_in_study, "study_ref"),
         ):
-            numbers = Counter(row[column] for row in rows)
-            statement.execute(
-                connection, [{"ref": ref, "added": number} for ref, number in sorted(numbers.items())]
-            )
+            refs = [row[column] for row in rows]
+            counts = [{"ref": ref, "added": refs.count(ref)} for ref in sorted(set(refs))]
+            statement.execute(connection, counts)
 
     def _note_spooled(self, connection: Connection, records: Sequence[InstanceRecord]) -> None:
         """Note what is to be uploaded: conflicts too, and what came again after it had left the spool."""
