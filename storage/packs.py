@@ -197,8 +197,8 @@ class Packs:
             found = path.stat()
             if found.st_blocks * BLOCK > found.st_size * _MOSTLY_EMPTY + HEADER_READ_BYTES:
                 return False
-            with _locked(path) as locked:
-                if locked and all(member.deleted for member in self._members(pack)):
+            with _locked(path) as descriptor:
+                if descriptor is not None and _all_deleted(descriptor):
                     path.unlink()
                     return True
         return False
@@ -208,13 +208,8 @@ class _OpenPack:
     """A pack that is being written; locked (flock) as long as its process lives."""
 
     def __init__(self, root: Path) -> None:
-        self.name = f"{datetime.now(UTC):%Y%m%d}/{secrets.token_hex(8)}.tar"
+        self.name, self._descriptor = _create(root)
         path = root / FOLDER / self.name
-        make_folders(path.parent)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._descriptor = os.open(path, flags, FILE_MODE)
-        with suppress(OSError):  # a file system without locks: then none is ever removed, either
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         for folder in (path.parent, root / FOLDER, root):
             sync_folder(folder)
         self.size_bytes = 0
@@ -309,6 +304,39 @@ class _Window(io.RawIOBase):
         super().close()
 
 
+def _create(root: Path) -> tuple[str, int]:
+    """Make a new pack and lock it; return its name and descriptor.
+
+    Until it is locked it looks like one that a dead process left empty, which `remove_empty` may remove: what
+    were written to it then would be gone with the descriptor. So a name that is gone is given up.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    while True:
+        name = f"{datetime.now(UTC):%Y%m%d}/{secrets.token_hex(8)}.tar"
+        path = root / FOLDER / name
+        make_folders(path.parent)
+        descriptor = os.open(path, flags, FILE_MODE)
+        with suppress(OSError):  # a file system without locks: then none is ever removed, either
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return name, descriptor
+        os.close(descriptor)
+
+
+def _all_deleted(descriptor: int) -> bool:
+    """Tell whether a pack has nothing but deleted objects: where it is damaged, nobody knows."""
+    end = os.fstat(descriptor).st_size
+    offset = 0
+    while offset < end:
+        member = parse_member(os.pread(descriptor, HEADER_READ_BYTES, offset), offset)
+        if member is None:
+            return end - offset <= len(END) and not any(os.pread(descriptor, len(END), offset))
+        if not member.deleted or member.end > end:
+            return False
+        offset = member.end
+    return True
+
+
 def scan(descriptor: int) -> Iterator[Member]:
     """Iterate over the members of an archive that are there in full.
 
@@ -362,16 +390,16 @@ def _entries(folder: Path) -> list[str]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Take the lock that a living writer holds; tell whether it was to be had."""
+def _locked(path: Path) -> Iterator[int | None]:
+    """Take the lock that a living writer holds; give the open file, or None where it was not to be had."""
     descriptor = open_for_reading(path)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            yield False
+            yield None
         else:
-            yield True
+            yield descriptor
     finally:
         os.close(descriptor)
 

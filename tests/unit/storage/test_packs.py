@@ -224,6 +224,46 @@ def test_a_pack_is_removed_when_all_of_it_is_deleted_and_nobody_writes_it(
         store.open(stats[0].key)
 
 
+def test_a_pack_that_is_taken_for_abandoned_before_its_writer_has_locked_it_gets_no_object(
+    store: FilesystemStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = FilesystemStore(root)
+    lock = fcntl.flock
+    removed: list[int] = []
+
+    def remove_before_the_first_lock(descriptor: int, operation: int) -> None:
+        if not removed:
+            removed.append(0)
+            removed.append(other.remove_abandoned(0))
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", remove_before_the_first_lock)
+    stat = put(store)
+    assert removed == [0, 1]
+    assert read(other, stat.key) == b"content"
+    assert list(other.list()) == [stat]
+
+
+def test_a_pack_is_kept_in_which_a_damaged_header_may_hide_an_object(
+    store: FilesystemStore, root: Path
+) -> None:
+    deleted = [put(store, f"{KEY}.{number}", b"x" * 100_000) for number in range(3)]
+    put(store, KEY, b"y" * 100)
+    store.close()
+    for stat in deleted:
+        store.delete(stat.key)
+    (pack,) = packs(root)
+    whole = pack.read_bytes()
+    at = whole.rindex(b"y" * 100)
+    with pack.open("r+b") as file:
+        file.seek(at - 512)
+        file.write(b"?")
+        file.seek(whole.rindex(b"path=") - 600)
+        file.write(b"?")
+    assert store.remove_abandoned(0) == 0
+    assert pack.read_bytes()[at : at + 100] == b"y" * 100
+
+
 @pytest.mark.parametrize("lost", [1, 600, 1000, 2000])
 def test_an_object_whose_end_a_power_cut_took_is_not_there(
     store: FilesystemStore, root: Path, lost: int
