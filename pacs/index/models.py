@@ -32,6 +32,10 @@ metadata = MetaData(
 FOLDED_SUFFIX = "_folded"
 _BIG_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts by itself only an INTEGER key
 
+# Writers of other processes know rows of studies and series for a while (`pacs.index.parents`). Were a key that
+# became free given to another study, as SQLite does by itself, one patient's images would be indexed there.
+_KEYS_NEVER_GIVEN_TWICE: dict[str, Any] = {"sqlite_autoincrement": True}
+
 
 def _key() -> Column[int]:
     return Column("id", _BIG_ID, Identity(), primary_key=True)
@@ -74,6 +78,7 @@ study = Table(
     Column("number_of_instances", Integer, nullable=False, server_default="0"),
     Column("received_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("study_instance_uid"),
+    **_KEYS_NEVER_GIVEN_TWICE,
 )
 Index(None, study.c.patient_ref)
 Index(None, study.c.study_date.desc(), study.c.study_time.desc(), study.c.id.desc())
@@ -90,6 +95,7 @@ series = Table(
     *_attribute_columns(Level.SERIES),
     Column("number_of_instances", Integer, nullable=False, server_default="0"),
     UniqueConstraint("study_ref", "series_instance_uid"),
+    **_KEYS_NEVER_GIVEN_TWICE,
 )
 Index(None, series.c.series_instance_uid)
 Index(None, series.c.modality, series.c.study_ref)

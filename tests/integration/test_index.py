@@ -333,3 +333,16 @@ def test_a_code_that_an_object_carries_wins_over_one_of_a_site_rule(archive: Arc
     for number, code in enumerate((guessed, carried, guessed), start=1):
         archive.index.write(make_record(number, codes=(code,)))
     assert archive.index.search(Query(Level.STUDY)).matches[0].procedure_codes == [carried]
+
+
+def test_an_instance_never_goes_to_a_study_that_has_come_in_the_place_of_its_own(archive: Archive) -> None:
+    other = open_index(archive.settings.resolved_database_url)
+    try:
+        archive.index.write(make_record(1, study="1.2.1", patient_id="ANNA"))
+        other.clear()
+        other.write(make_record(1, study="1.2.2", series="1.2.2.1", patient_id="BERTA"))
+        archive.index.write(make_record(2, study="1.2.1", patient_id="ANNA"))
+    finally:
+        other.close()
+    found = {row["StudyInstanceUID"]: row["NumberOfStudyRelatedInstances"] for row in search(archive)}
+    assert found == {"1.2.1": 1, "1.2.2": 1}

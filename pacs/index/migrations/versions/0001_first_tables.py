@@ -73,6 +73,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_study")),
         sa.UniqueConstraint("study_instance_uid", name=op.f("uq_study_study_instance_uid")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_study_accession_number"), "study", ["accession_number"], unique=False)
     op.create_index(op.f("ix_study_patient_id"), "study", ["patient_id"], unique=False)
@@ -138,6 +139,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "study_ref", "series_instance_uid", name=op.f("uq_series_study_ref_series_instance_uid")
         ),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_series_modality_study_ref"), "series", ["modality", "study_ref"], unique=False)
     op.create_index(op.f("ix_series_series_instance_uid"), "series", ["series_instance_uid"], unique=False)
