@@ -31,9 +31,8 @@ metadata = MetaData(
 
 FOLDED_SUFFIX = "_folded"
 _BIG_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts by itself only an INTEGER key
-
-# Writers of other processes know rows of studies and series for a while (`pacs.index.parents`). Were a key that
-# became free given to another study, as SQLite does by itself, one patient's images would be indexed there.
+# Writers of other processes know studies and series for a while (`pacs.index.parents`). Were a key that
+# became free given to another study, as SQLite does, one patient's images would be indexed there.
 _KEYS_NEVER_GIVEN_TWICE: dict[str, Any] = {"sqlite_autoincrement": True}
 
 
