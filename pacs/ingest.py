@@ -280,7 +280,7 @@ def _outcome(record: InstanceRecord, outcome: WriteOutcome) -> StoreOutcome:
 def _drop_second_copy(archive: Archive, sop_instance_uid: str, copy: ObjectLocation) -> None:
     """Delete what was just kept, if the archive has the same bytes elsewhere; else let it take their place.
 
-    Where each content has one key for ever, the two are one object. What cannot be read now is left as it is.
+    Where each content has one key for ever, the two are one object. What is not intact is left where it lies.
     """
     for key in archive.index.object_keys(sop_instance_uid, copy.sha256):
         if key == copy.key:
@@ -288,7 +288,9 @@ def _drop_second_copy(archive: Archive, sop_instance_uid: str, copy: ObjectLocat
         try:
             intact = _is_intact(archive, key, copy.sha256)
         except StoreUnavailable:
-            continue
+            if archive.spool is not None:  # the remote store may be away
+                continue
+            intact = False  # a bad sector: the store has just taken the copy
         if intact:
             archive.store.drop_copy(copy.key)
         else:

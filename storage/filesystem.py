@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from storage.posix import (
     sync_folder,
 )
 from storage.staging import SPILL_SIZE_BYTES, SpillingStage, write_all
-from storage.store import ObjectStat, ObjectStore, StagedObject, check_range
+from storage.store import Buffer, ObjectStat, ObjectStore, StagedObject, check_range
 
 TEMPORARY_FOLDER = ".tmp"
 _LOCK_FILE = ".lock"
@@ -75,7 +76,7 @@ class FilesystemStore(ObjectStore):
         with self._reading(key):
             if packed is not None:
                 return self._packs.open(packed)
-            return open(path, "rb", _READ_BUFFER_BYTES, opener=open_for_reading)
+            return io.BufferedReader(_ObjectFile(path, key), _READ_BUFFER_BYTES)
 
     def read_range(self, key: str, offset: int, size_bytes: int) -> bytes:
         """Read a part of an object."""
@@ -248,6 +249,22 @@ class FilesystemStore(ObjectStore):
             return ()
         except OSError as error:
             raise store_error(error, folder) from error
+
+
+class _ObjectFile(io.FileIO):
+    """The file of an object; a sector that cannot be read is an error of the store."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        super().__init__(path, opener=open_for_reading)
+        self._key = key
+
+    def readinto(self, buffer: Buffer) -> int:  # type: ignore[override]
+        with os_errors_translated(self._key):
+            return super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        with os_errors_translated(self._key):
+            return super().readall()
 
 
 class _FileStage(SpillingStage[LockedTemporary]):

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from storage.errors import ObjectNotFound
+from storage.os_errors import os_errors_translated
 from storage.posix import FILE_MODE, make_folders, open_for_reading, sync_folder
 from storage.store import Buffer, ObjectStat
 from storage.tar import (
@@ -46,6 +47,7 @@ _RESYNC_READ_BYTES = 1024**2
 _READ_BUFFER_BYTES = 64 * 1024
 _FALLOC_KEEP_SIZE_AND_PUNCH_HOLE = 3
 _MOSTLY_EMPTY = 0.5
+_DELETED_SUFFIX = ".del"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +139,8 @@ class Packs:
         with suppress(ObjectNotFound, FileNotFoundError):
             descriptor = self._open_member(key, os.O_RDWR)
             try:
-                member = _member_at(descriptor, key)
-                name, time_s = key.name.encode("ascii"), member.modified_at_s
-                mark = encode_header(name, key.size_bytes, time_s, deleted=True)
-                os.pwrite(descriptor, mark, key.offset - BLOCK)
+                mark = _deletion_mark(descriptor, key, _member_at(descriptor, key).modified_at_s)
+                os.pwrite(descriptor, mark, key.offset - len(mark))
                 os.fdatasync(descriptor)
                 _punch_hole(descriptor, key.offset, key.size_bytes)
             finally:
@@ -273,6 +273,7 @@ class _Window(io.RawIOBase):
 
     def __init__(self, descriptor: int, key: PackedKey) -> None:
         self._descriptor = descriptor
+        self._key = str(key)
         self._begin, self._size = key.offset, key.size_bytes
         self._position = 0
 
@@ -292,9 +293,12 @@ class _Window(io.RawIOBase):
     def readinto(self, buffer: Buffer) -> int:  # type: ignore[override]
         with memoryview(buffer).cast("B") as view:
             wanted = max(min(len(view), self._size - self._position), 0)
-            count = (
-                os.preadv(self._descriptor, [view[:wanted]], self._begin + self._position) if wanted else 0
-            )
+            with os_errors_translated(self._key):
+                count = (
+                    os.preadv(self._descriptor, [view[:wanted]], self._begin + self._position)
+                    if wanted
+                    else 0
+                )
         self._position += count
         return count
 
@@ -372,6 +376,21 @@ def _member_at(descriptor: int, key: PackedKey) -> Member:
     if member is None or member.size_bytes != key.size_bytes or not key.name.endswith(member.path):
         raise ObjectNotFound(str(key))
     return member
+
+
+def _deletion_mark(descriptor: int, key: PackedKey, modified_at_s: int) -> bytes:
+    """Encode what takes the place of the headers of a deleted object.
+
+    It has another name then: ``tar`` must not lay the hole over another copy of the object.
+    """
+    name = key.name[: -len(_DELETED_SUFFIX)] + _DELETED_SUFFIX
+    headers = encode_member_header(name, key.size_bytes, modified_at_s)
+    begin = key.offset - len(headers)
+    found = parse_member(os.pread(descriptor, len(headers), begin), begin) if begin >= 0 else None
+    last = encode_header(name.encode("ascii"), key.size_bytes, modified_at_s, deleted=True)
+    if found is None or (found.path, found.offset) != (key.name, key.offset):
+        return last
+    return headers[:-BLOCK] + last
 
 
 def _object_stat(key: PackedKey, member: Member) -> ObjectStat:

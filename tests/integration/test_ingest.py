@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
@@ -246,6 +247,25 @@ def test_an_object_that_the_disk_damaged_is_set_aside_and_replaced_when_sent_aga
     assert b"".join(read_chunks(archive, found)).endswith(encode(dataset))
     (aside,) = set(keys(archive)) - {found.location.key}
     assert b"what a failing disk left" in archive.store.read_range(aside, 0, 1000)
+
+
+def test_an_object_that_cannot_be_read_any_more_is_replaced_when_sent_again(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset()
+    store_instance(archive, incoming(dataset), ORIGIN)
+    (former,) = keys(archive)
+
+    def bad_sector(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as failing:
+        failing.setattr("os.preadv", bad_sector)
+        assert store_instance(archive, incoming(dataset), ORIGIN).disposition is Disposition.ALREADY_STORED
+    (found,) = find_instances(archive, dataset.StudyInstanceUID)
+    assert (found.location.key != former) == (own_key(former) != former)  # in a bucket it has one key
+    assert set(keys(archive)) == {former, found.location.key}
+    assert b"".join(read_chunks(archive, found)).endswith(encode(dataset))
 
 
 def test_an_instance_that_comes_again_takes_no_space(archive: Archive) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -388,3 +389,19 @@ def test_no_descriptor_stays_open(store):
     store.check()
     store.remove_abandoned(0)
     assert lowest_free_descriptor() == before
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_stream_that_cannot_be_read_raises_the_error_of_the_store(tmp_path: Path, packed: bool) -> None:
+    store = FilesystemStore(tmp_path / "objects")
+    with store.stage(packed=packed) as staged:
+        staged.write(b"x" * 1000)
+        key = staged.commit("5f/object.dcm").key
+    stream = store.open(key)
+    raw: Any = stream.raw  # type: ignore[attr-defined]
+    folder = os.open(tmp_path, os.O_RDONLY)
+    os.dup2(folder, raw._descriptor if packed else raw.fileno())  # which can be opened, and not be read
+    os.close(folder)
+    with stream, pytest.raises(StoreUnavailable):
+        stream.read(10)
+    store.close()

@@ -244,6 +244,21 @@ def test_a_pack_that_is_taken_for_abandoned_before_its_writer_has_locked_it_gets
     assert list(other.list()) == [stat]
 
 
+@pytest.mark.parametrize("key", [KEY, "5f/short.dcm"])
+def test_tar_never_lays_a_deleted_copy_over_the_one_that_is_kept(
+    root: Path, tmp_path: Path, key: str
+) -> None:
+    kept, dropped = FilesystemStore(root), FilesystemStore(root)
+    stat, copy = put(kept, key, b"x" * 5000), put(dropped, key, b"x" * 5000)
+    dropped.delete(copy.key)
+    kept.close()
+    dropped.close()
+    for pack in (*packs(root), *reversed(packs(root))):
+        subprocess.run(["tar", "xf", str(pack)], cwd=tmp_path, check=True)
+    assert (tmp_path / key).read_bytes() == b"x" * 5000
+    assert list(kept.list()) == [stat]
+
+
 def test_a_pack_is_kept_in_which_a_damaged_header_may_hide_an_object(
     store: FilesystemStore, root: Path
 ) -> None:
