@@ -14,7 +14,7 @@ import pytest
 from pydicom import dcmread
 
 from pacs.archive import Archive, open_archive
-from pacs.dicom.object_keys import ObjectName
+from pacs.dicom.object_keys import parse_key
 from pacs.dicom.part10 import encode_file_meta, split_part10
 from pacs.errors import UnreadableInstance
 from pacs.settings import Settings
@@ -95,7 +95,9 @@ def kept_bytes(archive: Archive, instance: RawInstance) -> bytes:
         for key in archive.index.known_object_keys([instance.sop_instance_uid])
         if key.endswith(f".{hashlib.sha256(whole).hexdigest()}.dcm")
     )
-    assert ObjectName(*key.split("/")[1:3], instance.sop_instance_uid, key.split(".")[-2]).key() == key
+    name = parse_key(key)
+    assert name is not None
+    assert (name.sop_instance_uid, name.sha256) == (instance.sop_instance_uid, key.split(".")[-2])
     with archive.store.open(key) as stream:
         return stream.read()
 
@@ -103,9 +105,11 @@ def kept_bytes(archive: Archive, instance: RawInstance) -> bytes:
 def retrieved_dataset(http_url: str, archive: Archive, sop_instance_uid: str) -> bytes:
     """Retrieve an instance by WADO-RS; return its data set as it stands in the answer."""
     (key, *_) = archive.index.known_object_keys([sop_instance_uid])
-    _, study, series, _ = key.split("/")
+    name = parse_key(key)
+    assert name is not None
+    series = f"studies/{name.study_instance_uid}/series/{name.series_instance_uid}"
     answer = httpx.get(
-        f"{http_url}/dicom-web/studies/{study}/series/{series}/instances/{sop_instance_uid}",
+        f"{http_url}/dicom-web/{series}/instances/{sop_instance_uid}",
         headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'},
     )
     assert answer.status_code == 200, answer.text

@@ -19,6 +19,10 @@ class Held:
     threads: int
     descriptors: int
 
+    def within(self, base: Held) -> bool:
+        """Tell whether it holds no more than before; a connection that was open then may be closed now."""
+        return self.threads <= base.threads and self.descriptors <= base.descriptors
+
 
 @dataclass(frozen=True, slots=True)
 class Watched:
