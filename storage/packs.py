@@ -277,6 +277,10 @@ class _Window(io.RawIOBase):
         self._begin, self._size = key.offset, key.size_bytes
         self._position = 0
 
+    def fileno(self) -> int:
+        """Return the descriptor of the whole pack, for advice to the system."""
+        return self._descriptor
+
     def readable(self) -> bool:
         return True
 

@@ -78,6 +78,12 @@ def test_a_stream_of_a_packed_object_can_be_moved_in(store: FilesystemStore) -> 
         assert stream.read(5) == content[5:10]
 
 
+def test_the_system_can_be_told_not_to_keep_a_packed_object_in_memory(store: FilesystemStore) -> None:
+    with store.open(put(store).key) as stream:
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        assert stream.read() == b"content"
+
+
 def test_a_large_object_is_a_file_of_its_own(store: FilesystemStore, root: Path) -> None:
     stat = put(store, KEY, bytes(SPILL_SIZE_BYTES + 1))
     assert stat.key == KEY
