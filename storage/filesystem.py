@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from storage import packs
 from storage.errors import ObjectExists, ObjectNotFound, StoreUnavailable
 from storage.keys import check_key, check_prefix, is_key
 from storage.os_errors import os_errors_translated, store_error
-from storage.packs import Packs, parse_packed_key
+from storage.packed_keys import FOLDER as PACKS_FOLDER
+from storage.packed_keys import parse_packed_key
+from storage.packs import Packs
 from storage.posix import (
     LockedTemporary,
     has_same_content,
@@ -228,7 +229,7 @@ class FilesystemStore(ObjectStore):
             for entry in self._entries(folder):
                 key = f"{folder}/{entry.name}" if folder else entry.name
                 if (
-                    not is_key(key) or key == packs.FOLDER
+                    not is_key(key) or key == PACKS_FOLDER
                 ):  # our own files, lost+found, and whatever else is none of ours
                     continue
                 if entry.is_dir(follow_symlinks=False):
@@ -238,7 +239,7 @@ class FilesystemStore(ObjectStore):
                     with suppress(FileNotFoundError):  # removed since
                         yield _object_stat(key, entry.stat(follow_symlinks=False))
 
-        with os_errors_translated(packs.FOLDER):
+        with os_errors_translated(PACKS_FOLDER):
             yield from self._packs.list(prefix)
 
     def _entries(self, folder: str) -> tuple[os.DirEntry[str], ...]:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from storage.errors import DamagedObject, ObjectNotFound, StoreUnavailable
 from storage.filesystem import FilesystemStore
-from storage.packs import own_key
+from storage.packed_keys import own_key
 from storage.spool_room import SpoolRoom
 from storage.store import ObjectStat, ObjectStore, StagedObject
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pacs.archive import Archive
-from storage.packs import parse_packed_key
+from storage.packed_keys import parse_packed_key
 
 
 def damage(archive: Archive, key: str, content: bytes) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from storage.packs import own_key
+from storage.packed_keys import own_key
 
 _KEY = re.compile(
     r"[0-9a-f]{2}/(?P<study>[0-9.]{1,64})/(?P<series>[0-9.]{1,64})/(?P<sop>[0-9.]{1,64})\.(?P<sha256>[0-9a-f]{64})\.dcm",

@@ -15,7 +15,7 @@ from pacs.index.models import conflict
 from pacs.index.moments import utc
 from pacs.index.patient_identity import identity_digest
 from pacs.index.records import Conflict, ConflictKind, Content, InstanceRecord
-from storage.packs import own_key
+from storage.packed_keys import own_key
 
 _ELSEWHERE = "pixel data, or attributes that the index does not keep"
 

@@ -25,6 +25,7 @@ class Index:
         self._engine = engine
         self._group_commit = GroupCommit(IndexWriter(engine))
         self.spooled = SpooledObjects(engine)
+        self.ledger = LedgerRows(engine)
 
     def write(self, record: InstanceRecord) -> WriteOutcome:
         """Index one instance; committed and durable when this returns. Raises IndexUnavailable."""
@@ -94,11 +95,6 @@ class Index:
     def bury(self, object_key: str, sop_instance_uid: str, deleted_at: datetime) -> None:
         """Take a deleted object out, and remember that it was deleted. Raises IndexUnavailable."""
         tombstones.bury(self._engine, object_key, sop_instance_uid, deleted_at)
-
-    @property
-    def ledger(self) -> LedgerRows:
-        """The ledger's lines that wait, and how far this index knows the ledger in the store."""
-        return LedgerRows(self._engine)
 
     def is_empty(self) -> bool:
         """Tell whether no instance is indexed. Raises IndexUnavailable."""

@@ -10,7 +10,7 @@ from pacs.index.engine import writing
 from pacs.index.inserts import insert_if_new
 from pacs.index.models import conflict, tombstone
 from pacs.index.replacement import current_content, remove_instance
-from storage.packs import own_key
+from storage.packed_keys import own_key
 
 
 def bury(engine: Engine, object_key: str, sop_instance_uid: str, deleted_at: datetime) -> None:

@@ -23,7 +23,7 @@ from pacs.ledger.chain import walk_chain
 from pacs.ledger.entries import Entry, Move, Receipt, Settlement, Tombstone, read_entry
 from pacs.ledger.segments import Head, Segment
 from storage.errors import ObjectNotFound
-from storage.packs import own_key
+from storage.packed_keys import own_key
 from storage.store import ObjectStore
 
 _log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from pacs.dicom.object_keys import ObjectName, parse_key
 from pacs.errors import ArchiveError, IndexUnavailable
 from pacs.index.objects import IndexedObject, ObjectCursor
 from storage.errors import ObjectNotFound, StoreError, StoreUnavailable
-from storage.packs import own_key
+from storage.packed_keys import own_key
 
 _log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from pacs.ingest import Disposition, IncomingInstance, Origin, open_part10, stor
 from pacs.jobs.sweep import sweep
 from pacs.retrieve import find_instances, read_attributes, read_chunks
 from storage.errors import StoreUnavailable
-from storage.packs import own_key
+from storage.packed_keys import own_key
 from storage.store import Buffer
 from tests.damage import damage
 from tests.datasets import encode, encode_file, make_dataset
@@ -226,11 +226,16 @@ def test_an_object_whose_index_failed_is_found_by_the_sweep(
     assert sweep(archive, Event(), settled_after=timedelta(0)).adopted == 0
 
 
-def test_the_sweep_never_indexes_a_damaged_or_foreign_object(archive: Archive) -> None:
+def store_beside(archive: Archive, content: bytes) -> None:
+    """Store an instance, and put an object of other content into its series that the index does not know."""
     dataset = make_dataset()
     store_instance(archive, incoming(dataset), ORIGIN)
     (key,) = keys(archive)
-    archive.store.put(own_key(key).replace(dataset.SOPInstanceUID, "1.2.3.4"), b"no DICOM at all")
+    archive.store.put(own_key(key).replace(dataset.SOPInstanceUID, "1.2.3.4"), content)
+
+
+def test_the_sweep_never_indexes_a_damaged_or_foreign_object(archive: Archive) -> None:
+    store_beside(archive, b"no DICOM at all")
     archive.store.put("readme.txt", b"a note of the administrator")
     report = sweep(archive, Event(), settled_after=timedelta(0))
     assert (report.examined, report.adopted, report.unreadable) == (2, 0, 1)
@@ -284,10 +289,7 @@ def test_an_instance_that_comes_again_takes_no_space(archive: Archive) -> None:
 def test_a_sweep_that_meets_a_database_that_is_away_is_tried_again(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset = make_dataset()
-    store_instance(archive, incoming(dataset), ORIGIN)
-    (key,) = keys(archive)
-    archive.store.put(own_key(key).replace(dataset.SOPInstanceUID, "1.2.3.4"), b"another")
+    store_beside(archive, b"another")
 
     def away(*_: object) -> None:
         raise IndexUnavailable("the database is away")
@@ -300,10 +302,7 @@ def test_a_sweep_that_meets_a_database_that_is_away_is_tried_again(
 def test_an_object_that_cannot_be_read_now_does_not_end_the_sweep(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset = make_dataset()
-    store_instance(archive, incoming(dataset), ORIGIN)
-    (key,) = keys(archive)
-    archive.store.put(own_key(key).replace(dataset.SOPInstanceUID, "1.2.3.4"), b"another")
+    store_beside(archive, b"another")
 
     def away(*_: object) -> None:
         raise StoreUnavailable("the store is away")

@@ -33,7 +33,7 @@ from pacs.ledger.segments import Head, segment_key, write_segment
 from pacs.retrieve import find_instances, read_chunks
 from storage.errors import StoreUnavailable
 from storage.memory import MemoryStore
-from storage.packs import own_key
+from storage.packed_keys import own_key
 from tests.damage import damage
 from tests.datasets import encode, make_dataset
 from tests.index_dump import dump_index

@@ -26,7 +26,7 @@ from pacs.jobs.upload import Uploader
 from pacs.retrieve import find_instances, read_chunks
 from storage import s3_requests
 from storage.errors import ObjectNotFound, StoreFull, StoreUnavailable
-from storage.packs import own_key
+from storage.packed_keys import own_key
 from storage.spooled import SpooledStore
 from storage.store import ObjectStat
 from tests.backends import SPOOLING_BACKENDS, fresh_archive

@@ -14,7 +14,7 @@ from pacs.ingest import Origin, open_part10, store_instance
 from pacs.jobs.sweep import Fault, SweepReport, sweep
 from pacs.retrieve import find_instances, read_chunks
 from storage.errors import ObjectNotFound, StoreUnavailable
-from storage.packs import own_key
+from storage.packed_keys import own_key
 from tests.datasets import encode_file, make_dataset
 
 

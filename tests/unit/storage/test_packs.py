@@ -15,7 +15,7 @@ import pytest
 
 from storage.errors import InvalidKey, ObjectNotFound, StoreFull, StoreUnavailable
 from storage.filesystem import FilesystemStore
-from storage.packs import own_key, parse_packed_key
+from storage.packed_keys import own_key, parse_packed_key
 from storage.staging import SPILL_SIZE_BYTES
 from storage.store import ObjectStat
 
@@ -191,6 +191,22 @@ def test_a_pack_that_cannot_be_flushed_is_left_for_a_new_one(
     after = put(store, "third")
     assert len(packs(root)) == 2
     assert read(store, before.key) == read(store, after.key) == b"content"
+
+
+def test_a_pack_whose_folders_cannot_be_flushed_keeps_no_descriptor(
+    store: FilesystemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_flush(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", broken_flush)
+        for _ in range(5):
+            with pytest.raises(StoreUnavailable):
+                put(store)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert read(store, put(store).key) == b"content"
 
 
 def test_a_full_pack_is_followed_by_another(root: Path) -> None:
