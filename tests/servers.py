@@ -132,7 +132,7 @@ def _seaweedfs_arguments(folder: Path, ports: dict[str, int], grpc_ports: dict[s
         f"-filer.localSocket={folder / 'filer.sock'}", f"-s3.localSocket={folder / 's3.sock'}",
         f"-s3.config={users}", "-s3.autoCreateBucket=false", "-s3.iam=false", "-iam=false",
         "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
-        "-master.volumeSizeLimitMB=64", "-volume.max=100",  # small ones, as each bucket takes seven at once
+        "-master.volumeSizeLimitMB=64", "-volume.max=1000",  # small ones, as each bucket takes seven at once
     ]  # fmt: skip
 
 
