@@ -10,7 +10,18 @@ from pacs import __version__
 from pacs.archive import Archive
 from viewer_api.middleware import RequestLimits, SecurityHeaders, UnexpectedErrors
 from viewer_api.problems import EXCEPTION_HANDLERS
-from viewer_api.routes import bulkdata, frames, health, rendered, retrieve, search, store, unbuilt, viewer
+from viewer_api.routes import (
+    bulkdata,
+    frames,
+    health,
+    metadata,
+    rendered,
+    retrieve,
+    search,
+    store,
+    unbuilt,
+    viewer,
+)
 from viewer_api.state import ViewerState
 from viewer_api.urls import DICOM_WEB_PATH
 
@@ -38,7 +49,7 @@ def create_app(archive: Archive) -> FastAPI:
     )
     app.state.viewer = ViewerState(archive)
     # Paths are tried one after the other: what is asked for most comes first.
-    for router in (rendered, frames, search, retrieve, bulkdata, store, unbuilt):
+    for router in (rendered, frames, search, metadata, retrieve, bulkdata, store, unbuilt):
         app.include_router(router.router, prefix=DICOM_WEB_PATH)
     app.include_router(viewer.router)
     app.include_router(health.router)

@@ -30,6 +30,9 @@ _PLAIN_TEXT_VRS = frozenset({"AE", "AS", "CS", "DA", "DT", "TM", "UI", "UR"})
 _ENCODED_TEXT_VRS = frozenset({"LO", "SH", "PN", "UC", "LT", "ST", "UT"})
 _SINGLE_VALUE_VRS = frozenset({"LT", "ST", "UT", "UR"})  # a backslash is text (PS3.5 6.4)
 _DECIMAL_VRS = frozenset({"DS", "IS"})
+_VRS = frozenset(
+    {*BINARY_VRS, *_NUMBER_FORMATS, *_PLAIN_TEXT_VRS, *_ENCODED_TEXT_VRS, *_DECIMAL_VRS, "AT", "SQ"}
+)
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _SPECIFIC_CHARACTER_SET_TAG = 0x00080005
 
@@ -102,7 +105,7 @@ def _write_element(dataset: Dataset, tag: int, writing: _Writing) -> Element:
                 return _write_binary(tag, vr, raw.value, writing)
         return _write_converted(dataset[tag], writing)
     except (Exception, RecursionError):  # pydicom converts when asked, and each VR fails in its own way
-        return {"vr": vr}
+        return {"vr": vr if vr in _VRS else "UN"}  # whatever two bytes a device puts there
 
 
 def _write_converted(converted: DataElement, writing: _Writing) -> Element:

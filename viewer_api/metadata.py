@@ -26,13 +26,11 @@ PIXEL_DATA_TAGS = {
 _PIXEL_DATA_VRS = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}
 
 
-def metadata_array(
-    archive: Archive, instances: Iterable[StoredInstance], urls: DicomWebUrls
-) -> Iterator[bytes]:
-    """Write a JSON array of the metadata of instances, piece by piece."""
+def metadata_array(datasets: Iterable[JsonDataset]) -> Iterator[bytes]:
+    """Write a JSON array of data sets, piece by piece."""
     separator = b"["
-    for instance in instances:
-        yield separator + encode_dataset(instance_metadata(archive, instance, urls))
+    for dataset in datasets:
+        yield separator + encode_dataset(dataset)
         separator = b","
     yield b"]"
 

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from pacs.errors import InvalidRequest
 from viewer_api.media_types import (
     DICOM_JSON,
+    DICOM_XML,
     JSON,
     MULTIPART_RELATED,
     MediaType,
@@ -44,6 +45,8 @@ class Representation:
 
 
 DICOM_JSON_REPRESENTATIONS = (Representation(DICOM_JSON), Representation(JSON))
+# Several data sets: an array, or parts of which each is a Native DICOM Model (PS3.18 8.7.3.2).
+DATASETS_REPRESENTATIONS = (*DICOM_JSON_REPRESENTATIONS, Representation(DICOM_XML, multipart=True))
 
 
 @dataclass(frozen=True, slots=True)

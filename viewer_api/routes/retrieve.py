@@ -1,4 +1,4 @@
-"""Retrieving whole instances and their metadata: WADO-RS (PS3.18 10.4)."""
+"""Retrieving whole instances: WADO-RS (PS3.18 10.4)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,8 @@ from pacs.index.records import StoredInstance
 from pacs.retrieve import find_instances, read_chunks
 from viewer_api import multipart
 from viewer_api.caching import IMMUTABLE, cache_headers, make_etag, not_modified
-from viewer_api.compression import HEADERS as GZIP_HEADERS
-from viewer_api.compression import accepts_gzip, compress_stream
-from viewer_api.media_types import DICOM, DICOM_JSON, MULTIPART_RELATED
-from viewer_api.metadata import metadata_array
-from viewer_api.negotiation import (
-    DICOM_JSON_REPRESENTATIONS,
-    Acceptable,
-    AcceptableTypes,
-    Representation,
-)
+from viewer_api.media_types import DICOM, MULTIPART_RELATED
+from viewer_api.negotiation import Acceptable, AcceptableTypes, Representation
 from viewer_api.openapi import problems, success
 from viewer_api.state import (
     INSTANCE_PATH,
@@ -45,7 +37,6 @@ _PROBLEMS: Final = problems(
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 _INSTANCES: Final = success("The instances, as they are stored", MULTIPART_RELATED)
-_METADATA: Final = success("Data sets in the DICOM JSON Model, bulk data by URI", DICOM_JSON)
 
 router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response, responses=_PROBLEMS)
 
@@ -107,40 +98,6 @@ def retrieve_instance(
     return answer
 
 
-@router.get(STUDY_PATH + "/metadata", responses=_METADATA)
-def retrieve_study_metadata(
-    request: Request, state: State, acceptable: AcceptableTypes, study_instance_uid: StudyUid
-) -> Response:
-    """Retrieve the metadata of all instances of a study."""
-    return _answer_metadata(request, state, acceptable, (study_instance_uid,))
-
-
-@router.get(SERIES_PATH + "/metadata", responses=_METADATA)
-def retrieve_series_metadata(
-    request: Request,
-    state: State,
-    acceptable: AcceptableTypes,
-    study_instance_uid: StudyUid,
-    series_instance_uid: SeriesUid,
-) -> Response:
-    """Retrieve the metadata of all instances of a series."""
-    return _answer_metadata(request, state, acceptable, (study_instance_uid, series_instance_uid))
-
-
-@router.get(INSTANCE_PATH + "/metadata", responses=_METADATA)
-def retrieve_instance_metadata(
-    request: Request,
-    state: State,
-    acceptable: AcceptableTypes,
-    study_instance_uid: StudyUid,
-    series_instance_uid: SeriesUid,
-    sop_instance_uid: InstanceUid,
-) -> Response:
-    """Retrieve the metadata of an instance."""
-    uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
-    return _answer_metadata(request, state, acceptable, uids)
-
-
 def _answer_instances(
     state: ViewerState, acceptable: Acceptable, instances: Sequence[StoredInstance]
 ) -> Response:
@@ -148,18 +105,6 @@ def _answer_instances(
     common = syntaxes.pop() if len(syntaxes) == 1 else None
     chosen = acceptable.choose([Representation(DICOM, common, multipart=True)])
     return _stream_parts(state.archive, instances, chosen, boundary=secrets.token_hex(16))
-
-
-def _answer_metadata(
-    request: Request, state: ViewerState, acceptable: Acceptable, uids: Sequence[str]
-) -> Response:
-    chosen = acceptable.choose(DICOM_JSON_REPRESENTATIONS)
-    instances = find_instances(state.archive, *uids)
-    chunks = primed(metadata_array(state.archive, instances, state.urls))
-    headers = {"Vary": "Accept, Accept-Encoding"}
-    if accepts_gzip(request):
-        chunks, headers = compress_stream(chunks), headers | GZIP_HEADERS
-    return StreamingResponse(gathered(chunks), headers=headers, media_type=chosen.media_type)
 
 
 def _stream_parts(

@@ -128,6 +128,11 @@ def test_a_value_that_cannot_be_converted_costs_only_itself(tag: int, vr: str, v
     assert written["00100020"] == {"vr": "LO", "Value": ["BN1"]}
 
 
+@pytest.mark.parametrize("vr", ['"<', "ZZ", "&a"])
+def test_a_vr_that_is_none_is_not_repeated(vr: str) -> None:
+    assert write(raw_element(0x00091001, vr, b"abc"))["00091001"] == {"vr": "UN"}
+
+
 def test_a_number_that_is_none_is_kept_as_text() -> None:
     assert write(raw_element(0x00280008, "IS", b"1A"))["00280008"] == {"vr": "IS", "Value": ["1A"]}
     assert write(raw_element(0x00281050, "DS", b"nan"))["00281050"]["Value"] == [None]

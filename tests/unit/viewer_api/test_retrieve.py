@@ -1,12 +1,6 @@
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 import pytest
-from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
 from pydicom.uid import ImplicitVRLittleEndian
 from starlette.testclient import TestClient
 
@@ -133,61 +127,6 @@ def test_what_is_no_uid_is_400(client: TestClient, uid: str) -> None:
     response = client.get(f"/dicom-web/studies/{uid}")
     assert response.status_code == 400
     assert uid not in response.text
-
-
-def metadata(client: TestClient, path: str) -> Any:
-    response = client.get(f"{path}/metadata", headers={"accept": "application/dicom+json"})
-    assert response.status_code == 200
-    assert response.headers["content-type"] == "application/dicom+json"
-    return response.json()
-
-
-@pytest.mark.parametrize("path", [STUDY_PATH, SERIES_PATH])
-def test_metadata_of_a_study_and_a_series(client: TestClient, path: str) -> None:
-    answer = metadata(client, path)
-    assert [one["00080018"]["Value"][0] for one in answer] == [f"{SERIES}.{number}" for number in (1, 2, 3)]
-
-
-def test_metadata_is_the_data_set_with_its_pixels_by_uri(client: TestClient) -> None:
-    (answer,) = metadata(client, f"{SERIES_PATH}/instances/{SERIES}.2")
-    assert answer["00080005"] == {"vr": "CS", "Value": ["ISO_IR 192"]}
-    assert answer["00083002"] == {"vr": "UI", "Value": ["1.2.840.10008.1.2.1"]}
-    assert answer["00100010"] == {"vr": "PN", "Value": [{"Alphabetic": "NGUYỄN^VĂN ĐỨC"}]}
-    assert answer["00280010"] == {"vr": "US", "Value": [16]}
-    assert answer["7FE00010"] == {
-        "vr": "OW",
-        "BulkDataURI": "https://pacs.example.vn/xa"
-        f"/dicom-web/studies/{STUDY}/series/{SERIES}/instances/{SERIES}.2/bulkdata/7FE00010",
-    }
-    assert list(answer) == sorted(answer)
-
-
-def test_metadata_can_be_compressed_on_the_way(client: TestClient) -> None:
-    plain = client.get(f"{STUDY_PATH}/metadata", headers={"accept-encoding": "identity"})
-    zipped = client.get(f"{STUDY_PATH}/metadata", headers={"accept-encoding": "gzip"})
-    assert zipped.headers["content-encoding"] == "gzip"
-    assert zipped.json() == plain.json()
-
-
-def test_metadata_is_never_kept_by_a_cache(client: TestClient) -> None:
-    assert client.get(f"{STUDY_PATH}/metadata").headers["cache-control"] == "private, no-store"
-
-
-def test_metadata_in_xml_is_not_acceptable(client: TestClient) -> None:
-    accept = {"accept": 'multipart/related; type="application/dicom+xml"'}
-    assert client.get(f"{STUDY_PATH}/metadata", headers=accept).status_code == 406
-
-
-def test_pydicom_reads_the_metadata_back(client: TestClient, module_archive: Archive) -> None:
-    (answer,) = metadata(client, f"{SERIES_PATH}/instances/{SERIES}.1")
-    del answer["7FE00010"], answer["00083002"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        read = Dataset.from_json(answer)
-    stored = dcmread(DicomBytesIO(stored_bytes(module_archive, 1)), stop_before_pixels=True)
-    assert {element.tag: element.value for element in read} == {
-        element.tag: element.value for element in stored
-    }
 
 
 def test_an_object_that_the_store_lost_is_410_and_not_a_cut_answer(archive: Archive) -> None:
