@@ -8,6 +8,7 @@ from fastapi import FastAPI, Response
 
 from pacs import __version__
 from pacs.archive import Archive
+from pacs.dicomweb_urls import DICOM_WEB_PATH
 from viewer_api.middleware import RequestLimits, SecurityHeaders, UnexpectedErrors
 from viewer_api.problems import EXCEPTION_HANDLERS
 from viewer_api.routes import (
@@ -23,7 +24,6 @@ from viewer_api.routes import (
     viewer,
 )
 from viewer_api.state import ViewerState
-from viewer_api.urls import DICOM_WEB_PATH
 
 _DESCRIPTION: Final = (
     "The DICOMweb Studies Service (PS3.18 chapter 10) of a Filmless archive, and what its own pages use. "

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
 
 from pacs.dicom.attributes import ATTRIBUTES, Attribute, Level
+from pacs.dicom.json_model import SPECIFIC_CHARACTER_SET, Element, JsonDataset, element, sequence
+from pacs.dicomweb_urls import DicomWebUrls
 from pacs.index.records import Match, ProcedureCode, RequestAttributes
-from viewer_api.urls import DicomWebUrls
 
-Element: TypeAlias = dict[str, Any]
-JsonDataset: TypeAlias = dict[str, Element]
-
-SPECIFIC_CHARACTER_SET = "00080005"
 RETRIEVE_URL = "00081190"
 INSTANCE_AVAILABILITY = "00080056"
 _PROCEDURE_CODE_SEQUENCE = 0x00081032
@@ -20,8 +16,6 @@ _REQUEST_ATTRIBUTES_SEQUENCE = 0x00400275
 
 # Sequences of the index, with the level that they belong to.
 SEQUENCE_TAGS = {_PROCEDURE_CODE_SEQUENCE: Level.STUDY, _REQUEST_ATTRIBUTES_SEQUENCE: Level.SERIES}
-
-_NAME_COMPONENTS = ("Alphabetic", "Ideographic", "Phonetic")
 
 
 def match_to_json(match: Match, level: Level, returned: frozenset[int], urls: DicomWebUrls) -> JsonDataset:
@@ -53,28 +47,6 @@ def match_to_json(match: Match, level: Level, returned: frozenset[int], urls: Di
             map(_request_to_json, match.request_attributes)
         )
     return dict(sorted(elements.items()))
-
-
-def element(vr: str, *values: str | float | None) -> Element:
-    """Write an element; ``None`` and empty text are null among other values, and nothing alone (F.2.5)."""
-    written: list[Any] = [None if value == "" else value for value in values]
-    if all(value is None for value in written):
-        return {"vr": vr}
-    if vr == "PN":
-        written = [None if value is None else name_to_json(str(value)) for value in written]
-    return {"vr": vr, "Value": written}
-
-
-def sequence(items: Iterable[JsonDataset]) -> Element:
-    """Write a sequence; without items it is empty."""
-    written = list(items)
-    return {"vr": "SQ", "Value": written} if written else {"vr": "SQ"}
-
-
-def name_to_json(name: str) -> dict[str, str]:
-    """Write a person name by its component groups; empty ones are left out (PS3.18 F.2.2)."""
-    groups = zip(_NAME_COMPONENTS, name.split("=", len(_NAME_COMPONENTS) - 1), strict=False)
-    return {component: text for component, text in groups if text}
 
 
 def _attribute_to_json(attribute: Attribute, value: str | int | Sequence[str] | None) -> Element:

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from pydicom.datadict import keyword_for_tag
 
+from pacs.dicom.json_model import COMPONENT_GROUPS, Element, JsonDataset
 from viewer_api import multipart
-from viewer_api.dicom_json import Element, JsonDataset
 from viewer_api.media_types import DICOM_XML
 
 _HEAD: Final = (
@@ -21,7 +21,6 @@ _HEAD: Final = (
     '<NativeDicomModel xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM" xml:space="preserve">'
 )
 _TAIL: Final = "</NativeDicomModel>"
-_COMPONENT_GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
 _COMPONENTS: Final = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 
 # Line ends and tabs would come out of a parser as others (XML 1.0, 2.11 and 3.3.3), so they are references.
@@ -111,7 +110,7 @@ def _write_value_field(written: list[str], element: Element) -> None:
 
 def _write_name(written: list[str], name: dict[str, str]) -> None:
     """Write a name by its groups and their components (PS3.5 6.2.1.1); empty ones are left out."""
-    for group in _COMPONENT_GROUPS:
+    for group in COMPONENT_GROUPS:
         if group in name:
             texts = name[group].split("^", len(_COMPONENTS) - 1)
             components = (

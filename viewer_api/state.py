@@ -14,9 +14,9 @@ from pydantic import AfterValidator
 
 from pacs.archive import Archive
 from pacs.dicom.uids import MAX_UID_LENGTH, parse_uid
+from pacs.dicomweb_urls import DICOM_WEB_PATH, DicomWebUrls
 from viewer_api.caching import ByteCache
 from viewer_api.problems import HttpProblem
-from viewer_api.urls import DICOM_WEB_PATH, DicomWebUrls
 
 MAX_WAITING_DECODES: Final = 256
 MAX_UPLOADS: Final = 32

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from http import HTTPStatus
 
+from pacs.dicom.json_model import JsonDataset, element, sequence
+from pacs.dicomweb_urls import DicomWebUrls
 from pacs.errors import (
     DuplicateInstance,
     IndexUnavailable,
@@ -18,8 +20,7 @@ from pacs.errors import (
 )
 from pacs.ingest import Disposition, StoreOutcome
 from storage.errors import StoreError, StoreFull
-from viewer_api.dicom_json import RETRIEVE_URL, JsonDataset, element, sequence
-from viewer_api.urls import DicomWebUrls
+from viewer_api.dicom_json import RETRIEVE_URL
 
 _REFERENCED_SOP_CLASS_UID = "00081150"
 _REFERENCED_SOP_INSTANCE_UID = "00081155"

@@ -16,15 +16,15 @@ from pydicom.tag import Tag
 from starlette.responses import StreamingResponse
 
 from pacs.archive import Archive
+from pacs.dicom.dataset_json import BINARY_VRS
 from pacs.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
 from pacs.errors import InvalidRequest, NotFound
 from pacs.index.records import StoredInstance
+from pacs.metadata.instance import PIXEL_DATA_TAGS
 from pacs.retrieve import find_instances, open_instance, read_attributes
 from viewer_api import multipart
 from viewer_api.caching import IMMUTABLE, cache_headers, make_etag
-from viewer_api.dataset_json import BINARY_VRS
 from viewer_api.media_types import MULTIPART_RELATED, OCTET_STREAM
-from viewer_api.metadata import PIXEL_DATA_TAGS
 from viewer_api.negotiation import Acceptable, AcceptableTypes, Representation
 from viewer_api.openapi import problems, success
 from viewer_api.problems import HttpProblem

@@ -10,13 +10,13 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
 
+from pacs.metadata.instance import instance_metadata, metadata_array
 from pacs.retrieve import find_instances
 from viewer_api import multipart
 from viewer_api.compression import HEADERS as GZIP_HEADERS
 from viewer_api.compression import accepts_gzip, compress_stream
 from viewer_api.dicom_xml import native_model_parts
 from viewer_api.media_types import DICOM_JSON, DICOM_XML, MULTIPART_RELATED
-from viewer_api.metadata import instance_metadata, metadata_array
 from viewer_api.negotiation import DATASETS_REPRESENTATIONS, Acceptable, AcceptableTypes
 from viewer_api.openapi import problems, success
 from viewer_api.state import (

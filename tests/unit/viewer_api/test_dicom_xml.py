@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from pacs.dicom.dataset_json import dataset_to_json
+from pacs.dicom.json_model import JsonDataset
 from tests.data import program
 from tests.datasets import encode_file, make_dataset
-from viewer_api.dataset_json import dataset_to_json
-from viewer_api.dicom_json import JsonDataset
 from viewer_api.dicom_xml import encode_native_model, native_model_parts
 
 NAMESPACE = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"

@@ -11,13 +11,13 @@ from pydicom.uid import generate_uid
 from starlette.testclient import TestClient
 
 from pacs.archive import Archive
+from pacs.dicomweb_urls import DicomWebUrls
 from pacs.errors import IndexUnavailable, InvalidUid, ObjectTooLarge, UnsupportedSopClass
 from pacs.ingest import Disposition, StoreOutcome
 from storage.errors import StoreFull, StoreUnavailable
 from tests.datasets import encode_file, make_dataset
 from tests.unit.viewer_api.conftest import empty_archive, make_client
 from viewer_api.store_report import Failure, StoreReport
-from viewer_api.urls import DicomWebUrls
 
 STOW = {"content-type": 'multipart/related; type="application/dicom"; boundary=stow', "accept": "*/*"}
 

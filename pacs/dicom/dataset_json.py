@@ -19,8 +19,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as ItemSequence
 from pydicom.valuerep import PersonName
 
+from pacs.dicom.json_model import SPECIFIC_CHARACTER_SET, Element, JsonDataset, element, sequence
 from pacs.dicom.text import TextDecoder, text_decoder
-from viewer_api.dicom_json import SPECIFIC_CHARACTER_SET, Element, JsonDataset, element, sequence
 
 MAX_INLINE_SIZE_BYTES: Final = 1024  # a larger binary value is named by a URI
 

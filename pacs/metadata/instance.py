@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import orjson
 from pydicom.dataset import Dataset
 
 from pacs.archive import Archive
+from pacs.dicom.dataset_json import dataset_to_json
+from pacs.dicom.json_model import JsonDataset, element, encode_dataset
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
+from pacs.dicomweb_urls import DicomWebUrls
 from pacs.errors import PixelsUnavailable, UnreadableInstance
 from pacs.index.records import StoredInstance
 from pacs.pixels.description import describe_pixels
 from pacs.retrieve import read_attributes
-from viewer_api.dataset_json import dataset_to_json
-from viewer_api.dicom_json import Element, JsonDataset, element
-from viewer_api.urls import DicomWebUrls
 
 AVAILABLE_TRANSFER_SYNTAX_UID = "00083002"
 PIXEL_DATA_TAGS = {
@@ -33,17 +32,6 @@ def metadata_array(datasets: Iterable[JsonDataset]) -> Iterator[bytes]:
         yield separator + encode_dataset(dataset)
         separator = b","
     yield b"]"
-
-
-def encode_dataset(dataset: JsonDataset) -> bytes:
-    """Encode a data set as JSON; an element that has no place in JSON is written empty.
-
-    Such are lone surrogates, which some character sets decode to, and sequences nested too deeply.
-    """
-    try:
-        return orjson.dumps(dataset)
-    except orjson.JSONEncodeError:
-        return orjson.dumps({tag: _encodable(written) for tag, written in dataset.items()})
 
 
 def instance_metadata(archive: Archive, instance: StoredInstance, urls: DicomWebUrls) -> JsonDataset:
@@ -69,14 +57,6 @@ def instance_metadata(archive: Archive, instance: StoredInstance, urls: DicomWeb
     written["0020000E"] = element("UI", instance.series_instance_uid)
     written |= _pixel_data(dataset, instance, url)
     return dict(sorted(written.items()))
-
-
-def _encodable(written: Element) -> Element:
-    try:
-        orjson.dumps(written)
-    except orjson.JSONEncodeError:
-        return {"vr": written["vr"]}
-    return written
 
 
 def _pixel_data(dataset: Dataset, instance: StoredInstance, url: str) -> JsonDataset:

@@ -13,10 +13,10 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from pacs.dicom.dataset_json import dataset_to_json
+from pacs.dicom.json_model import encode_dataset
 from tests.data import read_manifest, shared_data
 from tests.datasets import encode_file, make_dataset
-from viewer_api.dataset_json import dataset_to_json
-from viewer_api.metadata import encode_dataset
 
 URL = "http://x/bulkdata"
 
