@@ -54,7 +54,7 @@ def read_jpeg_header(data: bytes) -> CodestreamHeader:
     """
     applications: dict[int, bytes] = {}
     header: CodestreamHeader | None = None
-    for marker, start, end in _jpeg_segments(data):
+    for marker, start, end in jpeg_segments(data):
         if marker in (_APP0, _APP14):
             applications.setdefault(marker, data[start:end])
         elif marker in _SOF and header is None:
@@ -64,7 +64,7 @@ def read_jpeg_header(data: bytes) -> CodestreamHeader:
     raise UndecodablePixels("the JPEG codestream has no frame header")
 
 
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Iterate over marker, start and end of the parameters, up to and with the first scan header."""
     if data[:2] != b"\xff\xd8":
         raise UndecodablePixels("the codestream is no JPEG")
