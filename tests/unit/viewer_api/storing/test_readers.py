@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from pacs.dicom.dataset_json import dataset_to_json
 from pacs.errors import ArchiveError, InvalidRequest, UnreadableInstance
 from tests.datasets import encode, make_dataset
-from viewer_api.dataset_json import dataset_to_json
 from viewer_api.dicom_xml import encode_native_model
 from viewer_api.storing import json_reader, xml_reader
 from viewer_api.storing.json_reader import read_json

@@ -17,9 +17,9 @@ from pydicom.uid import generate_uid
 from starlette.testclient import TestClient
 
 from pacs.archive import Archive
+from pacs.dicom.dataset_json import dataset_to_json
 from tests.datasets import encode, encode_file, make_dataset
 from tests.unit.viewer_api.conftest import empty_archive, make_client, split_multipart
-from viewer_api.dataset_json import dataset_to_json
 from viewer_api.dicom_xml import encode_native_model
 from viewer_api.storing import transaction
 
