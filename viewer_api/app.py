@@ -10,12 +10,14 @@ from pacs import __version__
 from pacs.archive import Archive
 from pacs.dicomweb_urls import DICOM_WEB_PATH
 from viewer_api.middleware import RequestLimits, SecurityHeaders, UnexpectedErrors
+from viewer_api.ohif.installation import OhifFolder
 from viewer_api.problems import EXCEPTION_HANDLERS
 from viewer_api.routes import (
     bulkdata,
     frames,
     health,
     metadata,
+    ohif,
     rendered,
     retrieve,
     search,
@@ -47,11 +49,12 @@ def create_app(archive: Archive) -> FastAPI:
         default_response_class=Response,
         exception_handlers=EXCEPTION_HANDLERS,
     )
-    app.state.viewer = ViewerState(archive)
+    app.state.viewer = ViewerState(archive, OhifFolder(archive.settings.data_dir))
     # Paths are tried one after the other: what is asked for most comes first.
     for router in (rendered, frames, search, metadata, retrieve, bulkdata, store, unbuilt):
         app.include_router(router.router, prefix=DICOM_WEB_PATH)
     app.include_router(viewer.router)
+    app.include_router(ohif.router)
     app.include_router(health.router)
     # The last one added is the outermost.
     app.add_middleware(RequestLimits, settings=archive.settings)

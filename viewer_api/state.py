@@ -16,6 +16,7 @@ from pacs.archive import Archive
 from pacs.dicom.uids import MAX_UID_LENGTH, parse_uid
 from pacs.dicomweb_urls import DICOM_WEB_PATH, DicomWebUrls
 from viewer_api.caching import ByteCache
+from viewer_api.ohif.installation import OhifFolder
 from viewer_api.problems import HttpProblem
 
 MAX_WAITING_DECODES: Final = 256
@@ -48,6 +49,7 @@ class ViewerState:
     """What the routes of one process share."""
 
     archive: Archive
+    ohif: OhifFolder
     rendered: ByteCache = field(default_factory=ByteCache)
     decodes: DecodeQueue = field(default_factory=DecodeQueue)
     # An upload holds its thread for as long as its sender takes; these are not the threads that answer.

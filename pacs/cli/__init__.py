@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from pacs.cli import administration, conflicts, ledger, processes, upkeep
+from pacs.cli import administration, conflicts, ledger, ohif, processes, upkeep
 from pacs.errors import ArchiveError
 from storage.errors import StoreError
 
@@ -45,6 +45,7 @@ for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(ohif.app, name="ohif")
 
 
 def main() -> None:
