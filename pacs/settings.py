@@ -111,6 +111,13 @@ class Settings(BaseSettings):
         description="Address that browsers and other hospitals use, e.g. https://pacs.example.vn, "
         "for links in answers. Default: http://HTTP_HOST:HTTP_PORT.",
     )
+    metadata_after_s: float = Field(
+        default=60.0,
+        ge=1,
+        allow_inf_nan=False,
+        description="Seconds without a new instance after which the metadata of a series is kept ready, "
+        "compressed, in the store.",
+    )
     auth: AuthMode = Field(
         default=AuthMode.OFF,
         description="Logins. This version knows only 'off', which is allowed only on loopback addresses.",

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import zlib
-from collections.abc import Iterable, Iterator
 from typing import Final
 
 from fastapi import Request, Response
 
 _LEVEL: Final = 5
 _MIN_SIZE_BYTES: Final = 1024
-_GZIP_WINDOW_BITS: Final = 31
 HEADERS: Final = {"Content-Encoding": "gzip"}
 
 
@@ -37,12 +34,3 @@ def compressed_response(
     if len(data) >= _MIN_SIZE_BYTES and accepts_gzip(request):
         return Response(compress(data), headers=headers | HEADERS, media_type=media_type)
     return Response(data, headers=headers, media_type=media_type)
-
-
-def compress_stream(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Compress piece by piece."""
-    compressor = zlib.compressobj(_LEVEL, wbits=_GZIP_WINDOW_BITS)
-    for chunk in chunks:
-        if compressed := compressor.compress(chunk):
-            yield compressed
-    yield compressor.flush()

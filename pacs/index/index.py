@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Engine, text
 
-from pacs.index import conflict_rows, objects, queries, schema, settlement, tombstones
+from pacs.index import conflict_rows, objects, queries, schema, series_contents, settlement, tombstones
 from pacs.index.engine import create_index_engine, reading
 from pacs.index.group_commit import GroupCommit
 from pacs.index.ledger_rows import LedgerRows
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
 from pacs.index.records import Conflict, InstanceRecord, Query, SearchResult, StoredInstance, WriteOutcome
+from pacs.index.series_contents import SeriesContents, SettledSeries
 from pacs.index.spooled import SpooledObjects
 from pacs.index.writer import IndexWriter
 from pacs.ledger.entries import Kept
@@ -47,6 +48,24 @@ class Index:
     ) -> list[StoredInstance]:
         """List the instances of a study, a series, or one; empty if none. Raises IndexUnavailable."""
         return queries.find_instances(self._engine, study_instance_uid, series_instance_uid, sop_instance_uid)
+
+    def list_series_contents(
+        self, study_instance_uid: str, series_instance_uid: str | None = None
+    ) -> list[SeriesContents]:
+        """List what the series of a study, or one, consist of; empty if none. Raises IndexUnavailable."""
+        return series_contents.list_series_contents(self._engine, study_instance_uid, series_instance_uid)
+
+    def list_settled_series(self, cursor: int, received_before: datetime, limit: int) -> SettledSeries:
+        """List series that have not grown for a while, behind a cursor. Raises IndexUnavailable."""
+        return series_contents.list_settled_series(self._engine, cursor, received_before, limit)
+
+    def newest_instance(self) -> int:
+        """Return a cursor for `list_settled_series` behind all instances. Raises IndexUnavailable."""
+        return series_contents.newest_instance(self._engine)
+
+    def known_series(self, series_instance_uids: Iterable[str]) -> set[tuple[str, str]]:
+        """Return Study and Series Instance UID of those series that there are. Raises IndexUnavailable."""
+        return series_contents.known_series(self._engine, series_instance_uids)
 
     def known_object_keys(self, sop_instance_uids: Sequence[str]) -> set[str]:
         """Return the keys of all objects known of these instances. Raises IndexUnavailable."""

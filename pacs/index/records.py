@@ -40,6 +40,11 @@ class ObjectLocation:
     pixel_data_offset: int | None  # of the value, not of the element's header
     pixel_data_size_bytes: int | None  # None: encapsulated (undefined length), or no pixel data
 
+    @property
+    def header_size_bytes(self) -> int:
+        """Size of what lies before the pixel data, or of everything where it is not known to be there."""
+        return self.size_bytes if self.pixel_data_offset is None else self.pixel_data_offset
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceRecord:

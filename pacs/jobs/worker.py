@@ -12,6 +12,7 @@ from pacs.archive import Archive
 from pacs.errors import ArchiveError
 from pacs.jobs.ledger_replay import catch_up
 from pacs.jobs.ledger_sealing import keep_sealing
+from pacs.jobs.metadata import drop_orphaned_metadata, keep_metadata
 from pacs.jobs.spool import SpoolKeeper
 from pacs.jobs.sweep import sweep
 from pacs.jobs.upload import Uploader
@@ -24,7 +25,10 @@ _RETRY_AFTER_S = 30.0
 
 
 def run_worker(archive: Archive, stop: Event) -> None:
-    """Upload what is spooled, write the ledger, and sweep now and then every hour, until ``stop`` is set."""
+    """Upload what is spooled, write the ledger, keep metadata ready, and sweep now and then every hour.
+
+    It ends when ``stop`` is set.
+    """
     with _beside(archive, stop):
         while not stop.is_set():
             done = _catch_up_once(archive, stop) and _sweep_once(archive, stop)
@@ -45,8 +49,8 @@ def _catch_up_once(archive: Archive, stop: Event) -> bool:
 
 @contextmanager
 def _beside(archive: Archive, stop: Event) -> Iterator[None]:
-    """Seal the ledger, and empty the spool if there is one; the block ends when ``stop`` is set."""
-    jobs: list[Callable[[], None]] = [partial(keep_sealing, archive, stop)]
+    """Do beside the sweep what must not wait for it; the block ends when ``stop`` is set."""
+    jobs: list[Callable[[], None]] = [partial(job, archive, stop) for job in (keep_sealing, keep_metadata)]
     if archive.spool is not None:
         jobs += [job(archive, archive.spool, stop).run for job in (Uploader, SpoolKeeper)]
     threads = [Thread(target=_run_guarded, args=(job, stop)) for job in jobs]
@@ -73,6 +77,7 @@ def _run_guarded(job: Callable[[], None], stop: Event) -> None:
 def _sweep_once(archive: Archive, stop: Event) -> bool:
     try:
         report = sweep(archive, stop)
+        drop_orphaned_metadata(archive, stop)
     except (ArchiveError, StoreError) as error:
         _log.warning("the sweep could not finish and will be tried again: %s", error)
         return False

@@ -1,43 +1,39 @@
-"""Instance metadata: the data set without its bulk (PS3.18 10.4.1.1.2)."""
+"""Metadata of an instance: the data set without its bulk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from typing import Final
 
 from pydicom.dataset import Dataset
 
 from pacs.archive import Archive
+from pacs.dicom.attributes import ATTRIBUTES, BY_KEYWORD, Level
 from pacs.dicom.dataset_json import dataset_to_json
-from pacs.dicom.json_model import JsonDataset, element, encode_dataset
+from pacs.dicom.json_model import SPECIFIC_CHARACTER_SET, JsonDataset, element
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.dicomweb_urls import DicomWebUrls
 from pacs.errors import PixelsUnavailable, UnreadableInstance
-from pacs.index.records import StoredInstance
+from pacs.index.records import Query, StoredInstance
 from pacs.pixels.description import describe_pixels
 from pacs.retrieve import read_attributes
 
-AVAILABLE_TRANSFER_SYNTAX_UID = "00083002"
-PIXEL_DATA_TAGS = {
+PIXEL_DATA_TAGS: Final = {
     "PixelData": "7FE00010",
     "FloatPixelData": "7FE00008",
     "DoubleFloatPixelData": "7FE00009",
 }
-_PIXEL_DATA_VRS = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}
-
-
-def metadata_array(datasets: Iterable[JsonDataset]) -> Iterator[bytes]:
-    """Write a JSON array of data sets, piece by piece."""
-    separator = b"["
-    for dataset in datasets:
-        yield separator + encode_dataset(dataset)
-        separator = b","
-    yield b"]"
+_AVAILABLE_TRANSFER_SYNTAX_UID: Final = "00083002"
+_PIXEL_DATA_VRS: Final = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}
 
 
 def instance_metadata(archive: Archive, instance: StoredInstance, urls: DicomWebUrls) -> JsonDataset:
     """Write the metadata of one instance.
 
-    A data set that cannot be read as a whole is written with nothing but what the index knows.
+    A data set that cannot be read as a whole is written with nothing but the names that the index has.
+
+    Raises
+    ------
+    storage.errors.ObjectNotFound, storage.errors.StoreUnavailable
 
     References
     ----------
@@ -49,14 +45,41 @@ def instance_metadata(archive: Archive, instance: StoredInstance, urls: DicomWeb
     except UnreadableInstance:
         dataset = Dataset()
     written = dataset_to_json(dataset, archive.settings.undeclared_character_set, f"{url}/bulkdata")
-    written[AVAILABLE_TRANSFER_SYNTAX_UID] = element("UI", instance.transfer_syntax_uid)
-    # The UIDs as the archive knows them: without the padding that devices write, and present in any case.
-    written["00080016"] = element("UI", instance.sop_class_uid)
-    written["00080018"] = element("UI", instance.sop_instance_uid)
-    written["0020000D"] = element("UI", instance.study_instance_uid)
-    written["0020000E"] = element("UI", instance.series_instance_uid)
-    written |= _pixel_data(dataset, instance, url)
+    written |= _names(instance) | _pixel_data(dataset, instance, url)
     return dict(sorted(written.items()))
+
+
+def known_metadata(archive: Archive, instance: StoredInstance) -> JsonDataset:
+    """Write what the index knows of an instance, whose object the store does not have.
+
+    Raises
+    ------
+    pacs.errors.IndexUnavailable
+    """
+    query = Query(
+        Level.INSTANCE,
+        [(BY_KEYWORD["SOPInstanceUID"], instance.sop_instance_uid)],
+        instance.study_instance_uid,
+        instance.series_instance_uid,
+    )
+    written = {SPECIFIC_CHARACTER_SET: element("CS", "ISO_IR 192")}
+    for match in archive.index.search(query).matches:
+        for attribute in ATTRIBUTES:
+            value = match.values.get(attribute.keyword)
+            if not attribute.derived and isinstance(value, str | int):
+                written[attribute.tag_hex] = element(attribute.vr, value)
+    return dict(sorted((written | _names(instance)).items()))
+
+
+def _names(instance: StoredInstance) -> JsonDataset:
+    """Write the UIDs as the archive knows them: without padding, and present in any case."""
+    return {
+        "00080016": element("UI", instance.sop_class_uid),
+        "00080018": element("UI", instance.sop_instance_uid),
+        "0020000D": element("UI", instance.study_instance_uid),
+        "0020000E": element("UI", instance.series_instance_uid),
+        _AVAILABLE_TRANSFER_SYNTAX_UID: element("UI", instance.transfer_syntax_uid),
+    }
 
 
 def _pixel_data(dataset: Dataset, instance: StoredInstance, url: str) -> JsonDataset:

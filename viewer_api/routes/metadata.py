@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
+from itertools import chain
 from typing import Final
 
+import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
 
-from pacs.metadata.instance import instance_metadata, metadata_array
+from pacs.dicom.json_model import encode_dataset
+from pacs.errors import NotFound
+from pacs.index.series_contents import SeriesContents
+from pacs.metadata.instance import instance_metadata
+from pacs.metadata.json_lines import compress, decompress, read_array, write_array
+from pacs.metadata.series import public_urls, read_series_metadata, with_addresses
 from pacs.retrieve import find_instances
 from viewer_api import multipart
 from viewer_api.compression import HEADERS as GZIP_HEADERS
-from viewer_api.compression import accepts_gzip, compress_stream
+from viewer_api.compression import accepts_gzip
 from viewer_api.dicom_xml import native_model_parts
 from viewer_api.media_types import DICOM_JSON, DICOM_XML, MULTIPART_RELATED
-from viewer_api.negotiation import DATASETS_REPRESENTATIONS, Acceptable, AcceptableTypes
+from viewer_api.negotiation import DATASETS_REPRESENTATIONS, AcceptableTypes, Representation
 from viewer_api.openapi import problems, success
 from viewer_api.state import (
     INSTANCE_PATH,
@@ -29,7 +36,7 @@ from viewer_api.state import (
     StudyUid,
     ViewerState,
 )
-from viewer_api.streaming import gathered, primed
+from viewer_api.streaming import gathered
 
 _RESPONSES: Final = success(
     f"Data sets, their bulk data by URI: in the DICOM JSON Model, or each a part of type `{DICOM_XML}`",
@@ -49,8 +56,12 @@ router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response,
 def retrieve_study_metadata(
     request: Request, state: State, acceptable: AcceptableTypes, study_instance_uid: StudyUid
 ) -> Response:
-    """Retrieve the metadata of all instances of a study."""
-    return _answer_metadata(request, state, acceptable, (study_instance_uid,))
+    """Retrieve the metadata of all instances of a study.
+
+    An instance whose object the store has lost comes with what the index knows of it.
+    """
+    chosen = acceptable.choose(DATASETS_REPRESENTATIONS)
+    return _answer(request, state, chosen, _find_series(state, study_instance_uid))
 
 
 @router.get(SERIES_PATH + "/metadata")
@@ -61,8 +72,15 @@ def retrieve_series_metadata(
     study_instance_uid: StudyUid,
     series_instance_uid: SeriesUid,
 ) -> Response:
-    """Retrieve the metadata of all instances of a series."""
-    return _answer_metadata(request, state, acceptable, (study_instance_uid, series_instance_uid))
+    """Retrieve the metadata of all instances of a series.
+
+    An instance whose object the store has lost comes with what the index knows of it.
+    """
+    chosen = acceptable.choose(DATASETS_REPRESENTATIONS)
+    (contents,) = found = _find_series(state, study_instance_uid, series_instance_uid)
+    if chosen.multipart or state.urls != public_urls(state.archive.settings):
+        return _answer(request, state, chosen, found)
+    return _stream(request, read_series_metadata(state.archive, contents), chosen.media_type)
 
 
 @router.get(INSTANCE_PATH + "/metadata")
@@ -75,24 +93,49 @@ def retrieve_instance_metadata(
     sop_instance_uid: InstanceUid,
 ) -> Response:
     """Retrieve the metadata of an instance."""
-    uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
-    return _answer_metadata(request, state, acceptable, uids)
-
-
-def _answer_metadata(
-    request: Request, state: ViewerState, acceptable: Acceptable, uids: Sequence[str]
-) -> Response:
     chosen = acceptable.choose(DATASETS_REPRESENTATIONS)
-    instances = find_instances(state.archive, *uids)
-    datasets = (instance_metadata(state.archive, instance, state.urls) for instance in instances)
-    media_type = chosen.media_type
-    if chosen.multipart:
-        boundary = secrets.token_hex(16)
-        media_type = multipart.content_type(boundary, chosen.media_type)
-        chunks = primed(native_model_parts(datasets, boundary))
-    else:
-        chunks = primed(metadata_array(datasets))
+    uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
+    (instance,) = find_instances(state.archive, *uids)
+    encoded = encode_dataset(instance_metadata(state.archive, instance, state.urls))
+    return _answer_encoded(request, chosen, [encoded])
+
+
+def _find_series(
+    state: ViewerState, study_instance_uid: str, series_instance_uid: str | None = None
+) -> list[SeriesContents]:
+    found = state.archive.index.list_series_contents(study_instance_uid, series_instance_uid)
+    if not found:
+        raise NotFound("there is no such study or series")
+    return found
+
+
+def _answer(
+    request: Request, state: ViewerState, chosen: Representation, found: Iterable[SeriesContents]
+) -> Response:
+    """Answer with the data sets of series, one after the other."""
+    kept = (read_array(decompress(read_series_metadata(state.archive, contents))) for contents in found)
+    encoded = with_addresses(
+        chain.from_iterable(kept), public_urls(state.archive.settings), wanted=state.urls
+    )
+    return _answer_encoded(request, chosen, encoded)
+
+
+def _answer_encoded(request: Request, chosen: Representation, encoded: Iterable[bytes]) -> Response:
+    if not chosen.multipart:
+        return _stream(request, compress(write_array(encoded)), chosen.media_type)
+    boundary = secrets.token_hex(16)
+    parts = native_model_parts(map(orjson.loads, encoded), boundary)
+    return _stream(request, compress(parts), multipart.content_type(boundary, chosen.media_type))
+
+
+def _stream(request: Request, compressed: Iterator[bytes], media_type: str) -> Response:
+    """Answer with what is compressed, for the client that takes it so, and decompressed for others."""
     headers = {"Vary": "Accept, Accept-Encoding"}
     if accepts_gzip(request):
-        chunks, headers = compress_stream(chunks), headers | GZIP_HEADERS
-    return StreamingResponse(gathered(chunks), headers=headers, media_type=media_type)
+        pieces, headers = gathered(compressed), headers | GZIP_HEADERS
+    else:
+        pieces = gathered(decompress(compressed))
+    first, second = next(pieces), next(pieces, None)
+    if second is None:  # nearly always: and what fails is told with a status, not by a cut answer
+        return Response(first, headers=headers, media_type=media_type)
+    return StreamingResponse(chain((first, second), pieces), headers=headers, media_type=media_type)
