@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import BinaryIO
 
 from pydicom import dcmread
@@ -23,7 +25,11 @@ from pacs.errors import NotFound, PixelsUnavailable, UnreadableInstance
 from pacs.index.records import StoredInstance
 from pacs.pixels.description import describe_pixels
 from pacs.pixels.frames import read_encoded_frame
+from storage.errors import ObjectNotFound
 
+_CHUNK_SIZE_BYTES = 1 << 20
+_CONCURRENT_STATS = 16
+_FEW_STATS = 64
 _CACHED_DATASETS = 256
 _MAX_ELEMENTS = 300_000
 _MAX_ITEMS = 300_000
@@ -69,12 +75,49 @@ def open_instance(archive: Archive, instance: StoredInstance) -> BinaryIO:
 
 
 def read_chunks(
-    archive: Archive, instance: StoredInstance, chunk_size_bytes: int = 1 << 20
+    archive: Archive, instance: StoredInstance, offset: int = 0, size_bytes: int | None = None
 ) -> Iterator[bytes]:
-    """Read the Part 10 object piece by piece."""
+    """Read the Part 10 object, or a part of it, piece by piece."""
     with open_instance(archive, instance) as stream:
-        while chunk := stream.read(chunk_size_bytes):
-            yield chunk
+        whole = instance.location.size_bytes
+        yield from copy_range(stream, offset, whole if size_bytes is None else size_bytes)
+
+
+def copy_range(stream: BinaryIO, offset: int, size_bytes: int) -> Iterator[bytes]:
+    """Read ``size_bytes`` bytes from ``offset`` piece by piece; fewer where the stream ends before."""
+    stream.seek(offset)
+    while size_bytes > 0 and (chunk := stream.read(min(size_bytes, _CHUNK_SIZE_BYTES))):
+        size_bytes -= len(chunk)
+        yield chunk
+
+
+def split_by_presence(
+    archive: Archive, instances: Sequence[StoredInstance]
+) -> tuple[list[StoredInstance], list[StoredInstance]]:
+    """Tell those whose object the store has from those whose object is missing, each in its order.
+
+    Raises
+    ------
+    storage.errors.StoreUnavailable
+    """
+    size = -(-len(instances) // _CONCURRENT_STATS) or 1
+    batches = [instances[start : start + size] for start in range(0, len(instances), size)]
+    if len(instances) <= _FEW_STATS:
+        present = [_is_present(archive, instance) for instance in instances]
+    else:  # an S3 server takes a millisecond for each
+        with ThreadPoolExecutor(_CONCURRENT_STATS) as pool:
+            found = pool.map(lambda batch: [_is_present(archive, one) for one in batch], batches)
+            present = list(chain.from_iterable(found))
+    paired = list(zip(instances, present, strict=True))
+    return [one for one, there in paired if there], [one for one, there in paired if not there]
+
+
+def _is_present(archive: Archive, instance: StoredInstance) -> bool:
+    try:
+        archive.store.stat(instance.location.key)
+    except ObjectNotFound:
+        return False
+    return True
 
 
 def read_attributes(archive: Archive, instance: StoredInstance) -> Dataset:
@@ -90,15 +133,19 @@ def read_attributes(archive: Archive, instance: StoredInstance) -> Dataset:
     if cached is not None:
         return cached
     head = _read_head(archive, instance)
-    _require_modest(head, instance)
-    try:
-        dataset = dcmread(io.BytesIO(head), stop_before_pixels=True, force=True)
-        _mend_character_set(dataset)
-    except (Exception, RecursionError) as error:  # what pydicom raises on damage is not one tree
-        raise UnreadableInstance(f"the data set cannot be read: {type(error).__name__}") from error
+    dataset = _parse_head(head, instance)
+    _mend_character_set(dataset)
     if len(head) <= _CACHED_SIZE_BYTES:
         _datasets.put(instance.location.sha256, dataset)
     return dataset
+
+
+def read_own_attributes(archive: Archive, instance: StoredInstance) -> Dataset:
+    """Read the data set up to the pixel data, for the caller alone, who may change it; as it is stored.
+
+    Raises what :func:`read_attributes` raises.
+    """
+    return _parse_head(_read_head(archive, instance), instance)
 
 
 def read_frame(archive: Archive, instance: StoredInstance, frame_number: int) -> EncodedFrame:
@@ -115,10 +162,18 @@ def read_frame(archive: Archive, instance: StoredInstance, frame_number: int) ->
     description = describe_pixels(attributes, instance.transfer_syntax_uid)
     if not 1 <= frame_number <= description.number_of_frames:
         raise NotFound(f"there is no frame {frame_number}, only 1 to {description.number_of_frames}")
-    stream, offset, size_bytes = _open_pixel_data(archive, instance)
+    stream, offset, size_bytes = open_pixel_data(archive, instance)
     with stream:
         data = read_encoded_frame(stream, offset, size_bytes, description, frame_number - 1, attributes)
     return EncodedFrame(data, instance.transfer_syntax_uid, frame_number)
+
+
+def _parse_head(head: bytes, instance: StoredInstance) -> Dataset:
+    _require_modest(head, instance)
+    try:
+        return dcmread(io.BytesIO(head), stop_before_pixels=True, force=True)
+    except (Exception, RecursionError) as error:  # what pydicom raises on damage is not one tree
+        raise UnreadableInstance(f"the data set cannot be read: {type(error).__name__}") from error
 
 
 def _require_modest(head: bytes, instance: StoredInstance) -> None:
@@ -159,8 +214,16 @@ def _inflated_dataset(archive: Archive, instance: StoredInstance) -> bytes:
     return inflate(archive.store.read_range(location.key, location.dataset_offset, location.size_bytes))
 
 
-def _open_pixel_data(archive: Archive, instance: StoredInstance) -> tuple[BinaryIO, int, int | None]:
-    """Open a stream in which the pixel data lies; return it with offset and size of the value."""
+def open_pixel_data(archive: Archive, instance: StoredInstance) -> tuple[BinaryIO, int, int | None]:
+    """Open a stream in which the pixel data lies; return it with offset and size of the value.
+
+    The stream is the object, or its inflated data set. The size of encapsulated pixel data is None.
+
+    Raises
+    ------
+    pacs.errors.PixelsUnavailable
+        There is no pixel data.
+    """
     location = instance.location
     syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
     if syntax.deflated:

@@ -16,7 +16,7 @@ from pacs.pixels.palette import read_palette
 Samples: TypeAlias = npt.NDArray[Any]
 
 # JPEG XL decoders undo YCbCr and XYB themselves.
-_JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112))
+JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112))
 # JPEG 2000 decoders undo these; what was decompressed by others and still has the name is RGB as well.
 _UNDONE_BY_THE_DECODER = frozenset({"YBR_ICT", "YBR_RCT"})
 
@@ -61,7 +61,7 @@ def convert_to_rgb(
     if name == "PALETTE COLOR":
         return read_palette(attributes, description).apply(values)
     values = reduce_to_8_bits(values, description.bits_stored)
-    if name == "RGB" or name in _UNDONE_BY_THE_DECODER or description.transfer_syntax_uid in _JPEG_XL:
+    if name == "RGB" or name in _UNDONE_BY_THE_DECODER or description.transfer_syntax_uid in JPEG_XL:
         return values
     if name in ("YBR_FULL", "YBR_FULL_422"):
         return ybr_full_to_rgb(values)

@@ -33,6 +33,13 @@ Samples: TypeAlias = npt.NDArray[Any]
 _MAX_JPEG_SCANS = 100
 
 
+def can_decode(description: PixelDescription) -> bool:
+    """Tell whether frames of this kind can be decoded at all, as far as it is known before they are read."""
+    return description.transfer_syntax_uid in _DECODERS and not (
+        description.transfer_syntax.encapsulated and description.keyword != "PixelData"
+    )
+
+
 def decode_frame(data: bytes, description: PixelDescription) -> Samples:
     """Decode one frame to its stored values.
 

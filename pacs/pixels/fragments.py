@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import BinaryIO
 
@@ -122,18 +123,40 @@ class EncapsulatedPixelData:
         return fragments if stop is None else []
 
     def _locate_by_walking(self, frame_index: int, number_of_frames: int) -> list[Extent]:
-        # An empty fragment belongs to no frame; some devices close the sequence with one.
-        fragments = [fragment for fragment in self._walk(self._first_item) if fragment.size_bytes]
+        fragments = self._filled_fragments
         if number_of_frames == 1 and fragments:
             return fragments
         if len(fragments) == number_of_frames:
             return [fragments[frame_index]]
         if len(fragments) < number_of_frames:
             raise UndecodablePixels("there are fewer fragments than frames")
-        starts = [index for index, fragment in enumerate(fragments) if self._starts_codestream(fragment)]
+        starts = self._codestream_starts
         if len(starts) < number_of_frames or starts[0] != 0:
             raise UndecodablePixels("neither an offset table nor the fragments tell where frames begin")
         return fragments[starts[frame_index] : [*starts, len(fragments)][frame_index + 1]]
+
+    @cached_property
+    def _filled_fragments(self) -> list[Extent]:
+        """All fragments but empty ones, which belong to no frame; some devices end with one."""
+        return [fragment for fragment in self._walk(self._first_item) if fragment.size_bytes]
+
+    @cached_property
+    def _codestream_starts(self) -> list[int]:
+        fragments = enumerate(self._filled_fragments)
+        return [index for index, fragment in fragments if self._starts_codestream(fragment)]
+
+    def find_end(self) -> int:
+        """Return the offset in the stream of the first byte behind the value.
+
+        Raises
+        ------
+        UndecodablePixels
+            The fragments are damaged.
+        """
+        if not self._is_delimited:
+            return self._end
+        *_, last = (self._basic_offset_table, *self._walk(self._first_item))
+        return last.end + _ITEM_HEADER.size
 
     def _starts_codestream(self, fragment: Extent) -> bool:
         self._stream.seek(fragment.offset)

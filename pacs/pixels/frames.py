@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -64,17 +65,42 @@ def read_encoded_frame(
     ----------
     PS3.5 8.1.1, 8.2, A.4; PS3.3 C.7.6.3.1.8
     """
-    if not 0 <= frame_index < description.number_of_frames:
-        raise NotFound(f"there is no frame {frame_index + 1} among {description.number_of_frames}")
+    return next(
+        read_encoded_frames(stream, value_offset, value_size_bytes, description, [frame_index], attributes)
+    )
+
+
+def read_encoded_frames(
+    stream: BinaryIO,
+    value_offset: int,
+    value_size_bytes: int | None,
+    description: PixelDescription,
+    frame_indices: Iterable[int],
+    attributes: Dataset,
+) -> Iterator[bytes]:
+    """Read frames one after the other, as :func:`read_encoded_frame` reads one; raises what it raises.
+
+    The fragments are walked once for all frames, where there is no offset table.
+    """
+    _require_frames(description)
+    pixel_data = None
+    if description.transfer_syntax.encapsulated:
+        pixel_data = EncapsulatedPixelData(stream, value_offset, value_size_bytes)
+    for frame_index in frame_indices:
+        if not 0 <= frame_index < description.number_of_frames:
+            raise NotFound(f"there is no frame {frame_index + 1} among {description.number_of_frames}")
+        if pixel_data is None:
+            yield _read_native_frame(stream, value_offset, value_size_bytes, description, frame_index)
+        else:
+            fragments = pixel_data.locate_frame(frame_index, description.number_of_frames, attributes)
+            yield _join(stream, fragments, 2 * description.frame_size_bytes + _ENCODED_FRAME_SLACK_BYTES)
+
+
+def _require_frames(description: PixelDescription) -> None:
     if description.transfer_syntax.video:
         raise PixelsUnavailable(f"{description.transfer_syntax.name} is video: it has no separate frames")
     if description.transfer_syntax_uid in _JPIP_REFERENCED:
         raise PixelsUnavailable("the pixel data is not in this object but on a JPIP server")
-    if not description.transfer_syntax.encapsulated:
-        return _read_native_frame(stream, value_offset, value_size_bytes, description, frame_index)
-    pixel_data = EncapsulatedPixelData(stream, value_offset, value_size_bytes)
-    fragments = pixel_data.locate_frame(frame_index, description.number_of_frames, attributes)
-    return _join(stream, fragments, 2 * description.frame_size_bytes + _ENCODED_FRAME_SLACK_BYTES)
 
 
 def _join(stream: BinaryIO, fragments: list[Extent], max_size_bytes: int) -> bytes:

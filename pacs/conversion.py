@@ -1,0 +1,262 @@
+"""Instances in another transfer syntax than the stored one, piece by piece.
+
+The SOP Instance UID stays what it is, also where the pixels lose something: an answer to who asks for this
+instance is no new instance of the archive. PS3.3 C.7.6.1.1.5 wants a new one for an image that is kept.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import BinaryIO, Final
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+
+from pacs.archive import Archive
+from pacs.dicom.reencoding import encode_explicit
+from pacs.dicom.explicit_vr import encode_head
+from pacs.dicom.part10 import encode_file_meta
+from pacs.dicom.transfer_syntaxes import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    TRANSFER_SYNTAXES,
+)
+from pacs.errors import PixelsUnavailable, UndecodablePixels, UnreadableInstance, UnsupportedTransferSyntax
+from pacs.index.records import StoredInstance
+from pacs.pixels.decode import decode_frame
+from pacs.pixels.description import PixelDescription, describe_pixels
+from pacs.pixels.elements import read_integer, read_texts
+from pacs.pixels.fragments import EncapsulatedPixelData
+from pacs.pixels.frames import read_encoded_frames
+from pacs.pixels.pixel_data import write_encapsulated, write_native
+from pacs.pixels.transcode import encode_frame, is_lossless, transcodable_syntaxes, transcoded
+from pacs.retrieve import copy_range, open_pixel_data, read_attributes, read_own_attributes
+
+_NATIVE: Final = frozenset(
+    {
+        IMPLICIT_VR_LITTLE_ENDIAN,
+        EXPLICIT_VR_LITTLE_ENDIAN,
+        EXPLICIT_VR_BIG_ENDIAN,
+        DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    }
+)
+_MAX_NATIVE_SIZE_BYTES: Final = 0xFFFFFFFE
+_MAX_BEHIND_PIXELS_SIZE_BYTES: Final = 64 * 1024 * 1024
+_WORD_SIZES: Final = {"OF": 4, "OD": 8}
+_IMPLICIT_VRS: Final = {0x0008: "OF", 0x0009: "OD"}  # of the group 7FE0; all others are OW (PS3.5 A.1)
+_OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
+_JPEG_METHOD: Final = "ISO_10918_1"  # PS3.3 C.7.6.1.1.5.1
+
+
+@dataclass(frozen=True, slots=True)
+class _PixelElement:
+    """The pixel data element of an object: its stream, its head, and where its value lies in the stream."""
+
+    stream: BinaryIO
+    tag: int
+    vr: str
+    offset: int
+    size_bytes: int | None  # None: encapsulated
+
+    def find_end(self) -> int:
+        """Return the offset of the first byte behind the element."""
+        if self.size_bytes is not None:
+            return self.offset + self.size_bytes
+        return EncapsulatedPixelData(self.stream, self.offset, None).find_end()
+
+
+def convertible_syntaxes(archive: Archive, instance: StoredInstance) -> list[str]:
+    """List the transfer syntaxes that an instance can be sent in besides the stored one, the best first.
+
+    Read from the header; that the pixel data is damaged is seen only when it is converted.
+
+    Raises
+    ------
+    storage.errors.ObjectNotFound, storage.errors.StoreUnavailable
+    """
+    stored = instance.transfer_syntax_uid
+    found = [EXPLICIT_VR_LITTLE_ENDIAN] if stored in _NATIVE and stored != EXPLICIT_VR_LITTLE_ENDIAN else []
+    try:
+        attributes = read_attributes(archive, instance)
+        description = describe_pixels(attributes, stored)
+    except UnreadableInstance:
+        return []
+    except PixelsUnavailable:
+        return found
+    if not has_pixel_data(instance) or _has_embedded_overlays(attributes):
+        return found
+    syntaxes = transcodable_syntaxes(description)
+    if description.frame_size_bytes * description.number_of_frames > _MAX_NATIVE_SIZE_BYTES:
+        syntaxes = [uid for uid in syntaxes if uid != EXPLICIT_VR_LITTLE_ENDIAN]
+    return [*found, *(uid for uid in syntaxes if uid not in found)]
+
+
+def has_pixel_data(instance: StoredInstance) -> bool:
+    """Tell whether there is pixel data; of a deflated object the index does not know, and most are images."""
+    deflated = TRANSFER_SYNTAXES[instance.transfer_syntax_uid].deflated
+    return deflated or instance.location.pixel_data_offset is not None
+
+
+def convert_instance(archive: Archive, instance: StoredInstance, transfer_syntax_uid: str) -> Iterator[bytes]:
+    """Read an instance as a Part 10 object in another transfer syntax, piece by piece.
+
+    The first piece has everything up to, and with, the first frame: what cannot be converted at all fails
+    before anything was sent.
+
+    Parameters
+    ----------
+    transfer_syntax_uid
+        One of :func:`convertible_syntaxes`.
+
+    Raises
+    ------
+    UnsupportedTransferSyntax
+        The instance cannot be brought into this transfer syntax.
+    pacs.errors.UnreadableInstance, pacs.errors.PixelsUnavailable, pacs.errors.UndecodablePixels
+        The data set or its pixel data is damaged.
+    storage.errors.ObjectNotFound, storage.errors.StoreUnavailable
+
+    References
+    ----------
+    PS3.18 8.7.3.5.2; PS3.5 A.2, A.4; PS3.3 C.7.6.1.1.5
+    """
+    attributes = read_own_attributes(archive, instance)
+    meta = encode_file_meta(instance.sop_class_uid, instance.sop_instance_uid, transfer_syntax_uid)
+    try:
+        stream, offset, size_bytes = open_pixel_data(archive, instance)
+    except PixelsUnavailable:
+        yield meta + _encode(attributes)
+        return
+    with stream:
+        element = _read_element(stream, offset, size_bytes, instance)
+        behind = _read_behind(element, instance)
+        if instance.transfer_syntax_uid in _NATIVE and transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN:
+            pieces = _copy_native(element, attributes, instance)
+            first = next(pieces)
+        else:
+            pieces = _transcode(element, attributes, instance, transfer_syntax_uid)
+            first = next(pieces)  # which changes the attributes
+        yield meta + _encode(attributes) + first
+        yield from pieces
+        yield behind
+
+
+def _copy_native(element: _PixelElement, attributes: Dataset, instance: StoredInstance) -> Iterator[bytes]:
+    """Copy native pixel data, its words turned around where they are big endian."""
+    if element.size_bytes is None:
+        raise UndecodablePixels("native pixel data of undefined length")
+    if element.offset + element.size_bytes > element.stream.seek(0, os.SEEK_END):
+        raise UndecodablePixels("the object ends within its pixel data")
+    word_size = 1
+    if TRANSFER_SYNTAXES[instance.transfer_syntax_uid].big_endian:
+        words = max(2, (read_integer(attributes, "BitsAllocated") or 16) // 8) if element.vr == "OW" else 1
+        word_size = _WORD_SIZES.get(element.vr, words)
+    head = encode_head(element.tag, element.vr, element.size_bytes)
+    for chunk in copy_range(element.stream, element.offset, element.size_bytes):
+        yield head + (chunk if word_size == 1 else _turn(chunk, word_size))
+        head = b""
+    yield head
+
+
+def _turn(chunk: bytes, word_size: int) -> bytes:
+    whole = len(chunk) // word_size * word_size  # a chunk is cut at a multiple; the last one may be odd
+    return np.frombuffer(chunk[:whole], f"u{word_size}").byteswap().tobytes() + chunk[whole:]
+
+
+def _transcode(
+    element: _PixelElement, attributes: Dataset, instance: StoredInstance, transfer_syntax_uid: str
+) -> Iterator[bytes]:
+    """Write the pixel data in another transfer syntax; with the first piece the attributes fit to it."""
+    description = describe_pixels(attributes, instance.transfer_syntax_uid)
+    target = transcoded(description, transfer_syntax_uid)
+    encoded = read_encoded_frames(
+        element.stream,
+        element.offset,
+        element.size_bytes,
+        description,
+        range(description.number_of_frames),
+        attributes,
+    )
+    values = (decode_frame(frame, description) for frame in encoded)
+    rest = (encode_frame(one, description, transfer_syntax_uid) for one in values)
+    first = next(rest)
+    _describe(attributes, description, target, len(first))
+    if target.transfer_syntax.encapsulated:
+        return write_encapsulated(chain((first,), rest))
+    return write_native(chain((first,), rest), target)
+
+
+def _describe(
+    attributes: Dataset, description: PixelDescription, target: PixelDescription, first_size_bytes: int
+) -> None:
+    """Say in the attributes what has become of the pixels.
+
+    The ratio of a lossy compression is that of the first frame: the others come after the attributes.
+    """
+    attributes.PhotometricInterpretation = target.photometric_interpretation
+    attributes.HighBit = target.high_bit
+    if target.samples_per_pixel > 1:
+        attributes.PlanarConfiguration = target.planar_configuration
+    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        if keyword in attributes:
+            delattr(attributes, keyword)
+    if is_lossless(target.transfer_syntax_uid):
+        return
+    ratio = f"{description.frame_size_bytes / max(first_size_bytes, 1):.2f}"
+    attributes.LossyImageCompression = "01"
+    attributes.LossyImageCompressionRatio = [*read_texts(attributes, "LossyImageCompressionRatio"), ratio]
+    attributes.LossyImageCompressionMethod = [
+        *read_texts(attributes, "LossyImageCompressionMethod"),
+        _JPEG_METHOD,
+    ]
+    attributes.ImageType = ["DERIVED", *(read_texts(attributes, "ImageType")[1:] or ["PRIMARY"])]
+
+
+def _read_element(
+    stream: BinaryIO, offset: int, size_bytes: int | None, instance: StoredInstance
+) -> _PixelElement:
+    """Read the head of the pixel data element, which ends where its value begins (PS3.5 7.1)."""
+    syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
+    head_size_bytes = 8 if syntax.implicit_vr else 12
+    stream.seek(offset - head_size_bytes)
+    head = stream.read(head_size_bytes)
+    group, element = struct.unpack_from(">HH" if syntax.big_endian else "<HH", head)
+    vr = _IMPLICIT_VRS.get(element, "OW") if syntax.implicit_vr else head[4:6].decode("ascii", "replace")
+    return _PixelElement(stream, group << 16 | element, vr, offset, size_bytes)
+
+
+def _read_behind(element: _PixelElement, instance: StoredInstance) -> bytes:
+    """Read the elements behind the pixel data, encoded anew."""
+    end = element.find_end()
+    size_bytes = element.stream.seek(0, os.SEEK_END) - end
+    if size_bytes > _MAX_BEHIND_PIXELS_SIZE_BYTES:
+        raise UnsupportedTransferSyntax("there is too much behind the pixel data")
+    element.stream.seek(end)
+    syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
+    encoded = io.BytesIO(element.stream.read(size_bytes))
+    try:
+        return encode_explicit(read_dataset(encoded, syntax.implicit_vr, not syntax.big_endian))
+    except (Exception, RecursionError) as error:  # what pydicom raises on damage is not one tree
+        raise UnreadableInstance(f"behind the pixel data: {type(error).__name__}") from error
+
+
+def _encode(attributes: Dataset) -> bytes:
+    try:
+        return encode_explicit(attributes)
+    except (Exception, RecursionError) as error:
+        raise UnreadableInstance(f"the data set cannot be encoded: {type(error).__name__}") from error
+
+
+def _has_embedded_overlays(attributes: Dataset) -> bool:
+    """Tell whether an overlay lies in unused bits of the pixels, where no codec keeps it (PS3.5 8.1.2)."""
+    return any(
+        (group, 0x0100) in attributes and (group, 0x3000) not in attributes for group in _OVERLAY_GROUPS
+    )
