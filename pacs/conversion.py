@@ -19,9 +19,9 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
 from pacs.archive import Archive
-from pacs.dicom.reencoding import encode_explicit
 from pacs.dicom.explicit_vr import encode_head
 from pacs.dicom.part10 import encode_file_meta
+from pacs.dicom.reencoding import encode_explicit
 from pacs.dicom.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,

@@ -12,6 +12,8 @@ _DESCRIPTIONS: Final[Mapping[int, str]] = {
     HTTPStatus.NOT_MODIFIED: "The client has it already",
     HTTPStatus.BAD_REQUEST: "A UID, a parameter or the body is not of the right form",
     HTTPStatus.NOT_FOUND: "There is no such study, series, instance or frame",
+    HTTPStatus.GONE: "The index knows it, and the store does not have it any more",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "The range begins behind the end",
     HTTPStatus.REQUEST_TIMEOUT: "The body did not come, or came too slowly",
     HTTPStatus.NOT_ACCEPTABLE: "Nothing acceptable can be sent; `available` lists what can",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "An instance is larger than what is taken in",
@@ -76,6 +78,11 @@ def success(description: str, *media_types: str, **headers: str) -> dict[int | s
             for name, text in headers.items()
         }
     return {HTTPStatus.OK.value: answer}
+
+
+def partial_content(description: str, *media_types: str) -> dict[int | str, dict[str, Any]]:
+    """Describe the answer 206 of a route."""
+    return {HTTPStatus.PARTIAL_CONTENT.value: success(description, *media_types)[HTTPStatus.OK.value]}
 
 
 def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Final, TypeVar
@@ -42,6 +42,15 @@ class DecodeQueue:
         if self._limiter.statistics().tasks_waiting >= MAX_WAITING_DECODES:
             raise HttpProblem(HTTPStatus.SERVICE_UNAVAILABLE, "too many images are being decoded; try again")
         return await to_thread.run_sync(work, limiter=self._limiter)
+
+    async def iterate(self, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """Make each of the chunks of an answer, which takes decoding, in a thread when it is its turn."""
+        try:
+            while (chunk := await to_thread.run_sync(next, chunks, None, limiter=self._limiter)) is not None:
+                yield chunk
+        finally:
+            if isinstance(chunks, Generator):  # what it holds open is let go when nobody listens any more
+                chunks.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator
-from itertools import chain
 from typing import Final
 
 GATHERED_SIZE_BYTES: Final = 1 << 20
@@ -11,8 +10,7 @@ GATHERED_SIZE_BYTES: Final = 1 << 20
 
 def primed(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Make the first piece now, so that what fails at once is told with a status and not by a cut answer."""
-    first = next(chunks, b"")
-    return chain((first,), chunks)
+    return _behind(next(chunks, b""), chunks)
 
 
 async def primed_async(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -33,6 +31,11 @@ def gathered(chunks: Iterable[bytes]) -> Iterator[bytes]:
             waiting, size_bytes = [], 0
     if waiting:
         yield b"".join(waiting)
+
+
+def _behind(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
 
 
 async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -248,3 +248,4 @@ _ENCODINGS: Final = {
     JPEG_2000: _Encoding(_encode_jpeg_2000, color="YBR_RCT", least_bits=2),
     JPEG_BASELINE: _Encoding(_encode_jpeg, color="YBR_FULL_422", is_lossless=False),
 }
+TARGET_SYNTAXES: Final = tuple(_ENCODINGS)

@@ -4,131 +4,171 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from starlette.responses import StreamingResponse
 
+from pacs import __version__
 from pacs.archive import Archive
 from pacs.index.records import StoredInstance
-from pacs.retrieve import find_instances, read_chunks
+from pacs.retrieve import read_chunks
 from viewer_api import multipart
-from viewer_api.caching import IMMUTABLE, cache_headers, make_etag, not_modified
-from viewer_api.media_types import DICOM, MULTIPART_RELATED
-from viewer_api.negotiation import Acceptable, AcceptableTypes, Representation
-from viewer_api.openapi import problems, success
-from viewer_api.state import (
-    INSTANCE_PATH,
-    SERIES_PATH,
-    STUDY_PATH,
-    InstanceUid,
-    SeriesUid,
-    State,
-    StudyUid,
-    ViewerState,
+from viewer_api.byte_ranges import Piece, answer_pieces, piece_of
+from viewer_api.caching import IMMUTABLE, RENDERED, cache_headers, make_etag, not_modified
+from viewer_api.instance_parts import (
+    Answerable,
+    OutgoingInstance,
+    instance_representations,
+    plan_answer,
+    read_outgoing,
 )
+from viewer_api.media_types import DICOM, MULTIPART_RELATED
+from viewer_api.negotiation import Representation
+from viewer_api.openapi import partial_content, problems, success
+from viewer_api.retrieve_request import OfInstance, OfSeries, OfStudy, RetrieveRequest
+from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH
 from viewer_api.streaming import gathered, primed
 
-_PROBLEMS: Final = problems(
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.NOT_ACCEPTABLE,
-    HTTPStatus.SERVICE_UNAVAILABLE,
+_RESPONSES: Final = (
+    success("The instances", MULTIPART_RELATED)
+    | partial_content("Not all of them: a Warning tells why", MULTIPART_RELATED)
+    | problems(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.GONE,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
 )
-_INSTANCES: Final = success("The instances, as they are stored", MULTIPART_RELATED)
 
-router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response, responses=_PROBLEMS)
+router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response, responses=_RESPONSES)
 
 
-@router.get(STUDY_PATH, responses=_INSTANCES)
-def retrieve_study(state: State, acceptable: AcceptableTypes, study_instance_uid: StudyUid) -> Response:
-    """Retrieve all instances of a study, byte for byte as they are stored.
+@router.get(STUDY_PATH)
+def retrieve_study(asked: OfStudy) -> Response:
+    """Retrieve all instances of a study.
 
-    Without a `transfer-syntax` parameter the transfer syntax is the stored one too, which most clients expect
-    and none loses by; PS3.18 8.7.3 would have Explicit VR Little Endian. Any other that is asked for is 406.
+    They come in the transfer syntax that is asked for; with `transfer-syntax=*`, byte for byte as they are
+    stored. Without this parameter they come in Explicit VR Little Endian (PS3.18 8.7.3), but those that are
+    stored with loss as they are. Instances that are missing in the store, or not to be had in this
+    transfer syntax, are left out: the status is 206 then, and a Warning tells how many.
     """
-    return _answer_instances(state, acceptable, find_instances(state.archive, study_instance_uid))
+    return _answer_instances(asked)
 
 
-@router.get(SERIES_PATH, responses=_INSTANCES)
-def retrieve_series(
-    state: State, acceptable: AcceptableTypes, study_instance_uid: StudyUid, series_instance_uid: SeriesUid
-) -> Response:
-    """Retrieve all instances of a series, byte for byte as they are stored."""
-    instances = find_instances(state.archive, study_instance_uid, series_instance_uid)
-    return _answer_instances(state, acceptable, instances)
+@router.get(SERIES_PATH)
+def retrieve_series(asked: OfSeries) -> Response:
+    """Retrieve all instances of a series; see the study."""
+    return _answer_instances(asked)
 
 
 @router.get(
     INSTANCE_PATH,
-    responses=success("The instance, as it is stored", MULTIPART_RELATED, DICOM)
-    | problems(HTTPStatus.NOT_MODIFIED),
+    responses=success("The instance", MULTIPART_RELATED, DICOM)
+    | partial_content("The range that was asked for", MULTIPART_RELATED, DICOM)
+    | problems(HTTPStatus.NOT_MODIFIED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
 )
-def retrieve_instance(
-    request: Request,
-    state: State,
-    acceptable: AcceptableTypes,
-    study_instance_uid: StudyUid,
-    series_instance_uid: SeriesUid,
-    sop_instance_uid: InstanceUid,
-) -> Response:
-    """Retrieve an instance, byte for byte as it is stored.
+def retrieve_instance(asked: OfInstance) -> Response:
+    """Retrieve an instance; see the study.
 
     It comes as the only part of `multipart/related`, or, where the client prefers `application/dicom`, alone.
+    As it is stored it can also be had in parts, by a Range header field.
     """
-    (instance,) = find_instances(state.archive, study_instance_uid, series_instance_uid, sop_instance_uid)
-    parts = Representation(DICOM, instance.transfer_syntax_uid, multipart=True)
-    chosen = acceptable.choose([parts, Representation(DICOM, instance.transfer_syntax_uid)])
-    etag = make_etag(instance.location.sha256, chosen)
-    if (answer := not_modified(request, etag, IMMUTABLE)) is not None:
+    (instance,) = asked.find_instances()
+    parts = instance_representations([instance])
+    alone = instance_representations([instance], multipart=False)
+    chosen = asked.choose([*parts, *alone])
+    # How an instance is converted changes with the software.
+    etag = make_etag(
+        instance.location.sha256, chosen, *([] if chosen in (parts[0], alone[0]) else [__version__])
+    )
+    (outgoing,) = plan_answer(
+        asked.archive, [instance], parts if chosen.multipart else alone, chosen
+    ).instances
+    cache_control = IMMUTABLE if outgoing.as_stored else RENDERED
+    if (answer := not_modified(asked.request, etag, cache_control)) is not None:
         return answer
+    headers = cache_headers(etag, cache_control)
+    if not chosen.multipart:
+        headers["Content-Disposition"] = f'attachment; filename="{instance.sop_instance_uid}.dcm"'
+    if outgoing.as_stored:
+        return _answer_stored(asked, instance, chosen, headers)
+    return _answer_converted(asked, outgoing, chosen, headers)
+
+
+def _answer_stored(
+    asked: RetrieveRequest, instance: StoredInstance, chosen: Representation, headers: dict[str, str]
+) -> Response:
+    """Answer with an instance byte for byte, or with a range of the answer."""
+    syntax = instance.transfer_syntax_uid
+    stored = Piece(instance.location.size_bytes, partial(read_chunks, asked.archive, instance))
+    if not chosen.multipart:
+        return answer_pieces(asked.request, [stored], str(Representation(DICOM, syntax)), headers)
+    boundary = headers["ETag"].strip('"')
+    head = multipart.part_head(boundary, DICOM, syntax)
+    pieces = [piece_of(head), stored, piece_of(b"\r\n" + multipart.closing(boundary))]
+    return answer_pieces(asked.request, pieces, multipart.content_type(boundary, DICOM, syntax), headers)
+
+
+def _answer_converted(
+    asked: RetrieveRequest, outgoing: OutgoingInstance, chosen: Representation, headers: dict[str, str]
+) -> Response:
+    syntax, chunks = read_outgoing(asked.archive, outgoing)
+    media_type = str(Representation(DICOM, syntax))
     if chosen.multipart:
-        answer = _stream_parts(state.archive, [instance], chosen, boundary=etag.strip('"'))
-    else:
-        answer = StreamingResponse(
-            primed(read_chunks(state.archive, instance)),
-            headers={
-                "Content-Length": str(instance.location.size_bytes),
-                "Content-Disposition": f'attachment; filename="{instance.sop_instance_uid}.dcm"',
-            },
-            media_type=str(chosen),
-        )
-    answer.headers.update(cache_headers(etag, IMMUTABLE))
-    return answer
+        boundary = headers["ETag"].strip('"')
+        media_type = multipart.content_type(boundary, DICOM, syntax)
+        chunks = _as_part(chunks, syntax, boundary, last=True)
+    return StreamingResponse(asked.state.decodes.iterate(chunks), headers=headers, media_type=media_type)
 
 
-def _answer_instances(
-    state: ViewerState, acceptable: Acceptable, instances: Sequence[StoredInstance]
-) -> Response:
-    syntaxes = {instance.transfer_syntax_uid for instance in instances}
+def _answer_instances(asked: RetrieveRequest) -> Response:
+    instances = asked.find_instances()
+    offered = instance_representations(instances)
+    chosen = asked.choose(offered)
+    answerable = plan_answer(asked.archive, instances, offered, chosen)
+    boundary = secrets.token_hex(16)
+    headers = {"Vary": "Accept"}
+    if answerable.warning:
+        headers["Warning"] = answerable.warning
+    syntaxes = {outgoing.transfer_syntax_uid for outgoing in answerable.instances}
     common = syntaxes.pop() if len(syntaxes) == 1 else None
-    chosen = acceptable.choose([Representation(DICOM, common, multipart=True)])
-    return _stream_parts(state.archive, instances, chosen, boundary=secrets.token_hex(16))
+    chunks = primed(gathered(_parts(asked.archive, answerable.instances, boundary)))
+    status = HTTPStatus.PARTIAL_CONTENT if answerable.warning else HTTPStatus.OK
+    media_type = multipart.content_type(boundary, DICOM, common)
+    if all(outgoing.as_stored for outgoing in answerable.instances):
+        headers["Content-Length"] = str(_size_bytes(answerable, boundary))
+        return StreamingResponse(chunks, status, headers, media_type)
+    return StreamingResponse(asked.state.decodes.iterate(chunks), status, headers, media_type)
 
 
-def _stream_parts(
-    archive: Archive, instances: Sequence[StoredInstance], chosen: Representation, boundary: str
-) -> Response:
-    """Answer with instances as parts; the length is told, so that a client sees an answer that was cut."""
-    size_bytes = len(multipart.closing(boundary)) + sum(
-        len(_part_head(instance, boundary)) + instance.location.size_bytes + len(b"\r\n")
-        for instance in instances
+def _size_bytes(answerable: Answerable, boundary: str) -> int:
+    """Return the size of an answer of stored instances: told, a client sees an answer that was cut."""
+    parts = (
+        len(_head(outgoing.transfer_syntax_uid, boundary))
+        + outgoing.instance.location.size_bytes
+        + len(b"\r\n")
+        for outgoing in answerable.instances
     )
-    return StreamingResponse(
-        primed(gathered(_parts(archive, instances, boundary))),
-        headers={"Content-Length": str(size_bytes)},
-        media_type=multipart.content_type(boundary, chosen.media_type, chosen.transfer_syntax_uid),
-    )
+    return sum(parts) + len(multipart.closing(boundary))
 
 
-def _parts(archive: Archive, instances: Sequence[StoredInstance], boundary: str) -> Iterator[bytes]:
-    for instance in instances:
-        yield _part_head(instance, boundary)
-        yield from read_chunks(archive, instance)
-        yield b"\r\n"
-    yield multipart.closing(boundary)
+def _parts(archive: Archive, instances: Sequence[OutgoingInstance], boundary: str) -> Iterator[bytes]:
+    for outgoing in instances:
+        syntax, chunks = read_outgoing(archive, outgoing)
+        yield from _as_part(chunks, syntax, boundary, last=outgoing is instances[-1])
 
 
-def _part_head(instance: StoredInstance, boundary: str) -> bytes:
-    return multipart.part_head(boundary, DICOM, instance.transfer_syntax_uid)
+def _as_part(chunks: Iterator[bytes], syntax: str, boundary: str, *, last: bool) -> Iterator[bytes]:
+    yield _head(syntax, boundary)
+    yield from chunks
+    yield b"\r\n"
+    if last:
+        yield multipart.closing(boundary)
+
+
+def _head(syntax: str, boundary: str) -> bytes:
+    return multipart.part_head(boundary, DICOM, syntax)

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+from typing import Any
+
 import imagecodecs
 import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 from starlette.testclient import TestClient
 
 from pacs.archive import Archive
@@ -88,12 +98,53 @@ def test_a_frame_can_come_alone(client: TestClient, compressed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "accept", ['multipart/related; type="image/jpeg"', "image/jpeg", 'multipart/related; type="video/mp4"']
+    "accept",
+    [
+        'multipart/related; type="image/jpeg"; transfer-syntax=1.2.840.10008.1.2.4.50',  # of 16 bits: never
+        "image/gif",
+        'multipart/related; type="video/mp4"',
+    ],
 )
-def test_what_is_not_stored_is_not_acceptable(client: TestClient, compressed: str, accept: str) -> None:
+def test_what_cannot_be_made_is_not_acceptable(client: TestClient, compressed: str, accept: str) -> None:
     response = client.get(f"{compressed}/frames/1", headers={"accept": accept})
     assert response.status_code == 406
     assert f'multipart/related; type="image/jls"; transfer-syntax={JLS}' in response.json()["available"]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "syntax", "decode"),
+    [
+        ("image/jphc", HTJ2KLossless, imagecodecs.jpeg2k_decode),
+        ("image/jp2", JPEG2000Lossless, imagecodecs.jpeg2k_decode),
+        ("image/jpeg", JPEGLosslessSV1, imagecodecs.jpeg8_decode),
+        ("image/jls", JPEGLSLossless, imagecodecs.jpegls_decode),
+    ],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_frames_are_encoded_for_who_asks(
+    client: TestClient, native: str, media_type: str, syntax: str, decode: Any, named: bool
+) -> None:
+    parameter = f"; transfer-syntax={syntax}" if named else ""
+    accept = {"accept": f'multipart/related; type="{media_type}"{parameter}'}
+    parts = split_multipart(client.get(f"{native}/frames/3,1", headers=accept))
+    assert [headers["content-type"] for headers, _ in parts] == [
+        f"{media_type}; transfer-syntax={syntax}"
+    ] * 2
+    for (_, content), expected in zip(parts, (FRAMES[2], FRAMES[0]), strict=True):
+        np.testing.assert_array_equal(decode(content), expected)
+
+
+@pytest.mark.parametrize("accept", [OHIF["accept"], "application/octet-stream"])
+def test_a_frame_comes_in_ranges_of_the_same_bytes(client: TestClient, native: str, accept: str) -> None:
+    whole = client.get(f"{native}/frames/2", headers={"accept": accept})
+    pieces = b""
+    while len(pieces) < len(whole.content):
+        asked = f"bytes={len(pieces)}-{len(pieces) + 99}"
+        part = client.get(f"{native}/frames/2", headers={"accept": accept, "range": asked})
+        assert part.status_code == 206
+        pieces += part.content
+    assert pieces == whole.content
+    assert client.get(f"{native}/frames/2", headers={"range": "bytes=9999999-"}).status_code == 416
 
 
 def test_big_endian_samples_come_little_endian(client: TestClient, module_archive: Archive) -> None:

@@ -1,7 +1,18 @@
 from __future__ import annotations
 
+import imagecodecs
+import numpy as np
 import pytest
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.filebase import DicomBytesIO
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+)
 from starlette.testclient import TestClient
 
 from pacs.archive import Archive
@@ -73,19 +84,156 @@ def test_a_single_file_can_be_downloaded(client: TestClient, module_archive: Arc
     assert response.content == stored_bytes(module_archive, 1)
 
 
-def test_instances_of_several_transfer_syntaxes_come_each_in_its_own(client: TestClient, mixed: str) -> None:
-    parts = split_multipart(client.get(mixed, headers=DICOM_PARTS))
-    assert {headers["content-type"].partition("=")[2] for headers, _ in parts} == {
-        "1.2.840.10008.1.2.1",
-        "1.2.840.10008.1.2",
-    }
+@pytest.mark.parametrize(
+    ("parameter", "syntaxes"),
+    [
+        ("; transfer-syntax=*", {str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)}),
+        ("", {str(ExplicitVRLittleEndian)}),
+        (f"; transfer-syntax={JPEGLSLossless}", {str(JPEGLSLossless)}),
+    ],
+)
+def test_instances_come_in_the_transfer_syntax_that_is_asked_for(
+    client: TestClient, mixed: str, parameter: str, syntaxes: set[str]
+) -> None:
+    parts = split_multipart(client.get(mixed, headers={"accept": DICOM_PARTS["accept"] + parameter}))
+    assert {headers["content-type"].partition("=")[2] for headers, _ in parts} == syntaxes
+    for headers, content in parts:
+        dataset = dcmread(DicomBytesIO(content))
+        assert dataset.file_meta.TransferSyntaxUID == headers["content-type"].partition("=")[2]
+        np.testing.assert_array_equal(dataset.pixel_array.ravel(), np.arange(256))
 
 
-@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.2"])
-def test_another_transfer_syntax_is_not_acceptable(client: TestClient, mixed: str, syntax: str) -> None:
+def test_without_a_transfer_syntax_what_may_have_lost_something_comes_as_it_is_stored(
+    client: TestClient, module_archive: Archive
+) -> None:
+    pixels = np.arange(256, dtype="u1").reshape(16, 16)
+    lossy = make_dataset(BitsAllocated=8, BitsStored=8, HighBit=7)
+    lossy.PixelData = encapsulate([bytes(imagecodecs.jpeg8_encode(pixels))])
+    path = store_dataset(module_archive, lossy, JPEGBaseline8Bit)
+    for parameter, syntax in (("", JPEGBaseline8Bit), ("; transfer-syntax=1.2.840.10008.1.2.1", "")):
+        accept = {"accept": "application/dicom" + parameter}
+        dataset = dcmread(DicomBytesIO(client.get(path, headers=accept).content))
+        assert dataset.file_meta.TransferSyntaxUID == (syntax or ExplicitVRLittleEndian)
+        assert dataset.SOPInstanceUID == lossy.SOPInstanceUID
+
+
+def test_a_lossy_answer_says_so_and_keeps_its_uid(client: TestClient, module_archive: Archive) -> None:
+    pixels = np.linspace(0, 255, 256).astype("u1")
+    original = make_dataset(
+        BitsAllocated=8, BitsStored=8, HighBit=7, ImageType=["ORIGINAL", "PRIMARY", "AXIAL"]
+    )
+    original.PixelData = pixels.tobytes()
+    path = store_dataset(module_archive, original)
+    response = client.get(path, headers={"accept": f"application/dicom; transfer-syntax={JPEGBaseline8Bit}"})
+    dataset = dcmread(DicomBytesIO(response.content))
+    assert dataset.SOPInstanceUID == original.SOPInstanceUID
+    assert dataset.LossyImageCompression == "01"
+    assert dataset.LossyImageCompressionMethod == "ISO_10918_1"
+    assert float(dataset.LossyImageCompressionRatio) > 0
+    assert dataset.ImageType == ["DERIVED", "PRIMARY", "AXIAL"]
+    assert np.abs(dataset.pixel_array.ravel().astype(int) - pixels).max() < 16
+
+
+@pytest.mark.parametrize(
+    "syntax", ["1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.4.102"]
+)
+def test_a_transfer_syntax_that_cannot_be_is_not_acceptable(
+    client: TestClient, mixed: str, syntax: str
+) -> None:
     accept = {"accept": f'multipart/related; type="application/dicom"; transfer-syntax={syntax}'}
     for path in (STUDY_PATH, f"{SERIES_PATH}/instances/{SERIES}.1", mixed):
-        assert client.get(path, headers=accept).status_code == 406
+        response = client.get(path, headers=accept)
+        assert response.status_code == 406
+        assert response.json()["available"]
+
+
+def test_what_has_no_pixels_comes_uncompressed_beside_what_is_compressed(
+    client: TestClient, module_archive: Archive
+) -> None:
+    image = make_dataset()
+    report = make_dataset(
+        StudyInstanceUID=image.StudyInstanceUID, Modality="SR", PixelData=None, Rows=None, Columns=None
+    )
+    store_dataset(module_archive, image)
+    store_dataset(module_archive, report, ImplicitVRLittleEndian)
+    accept = f"{DICOM_PARTS['accept']}; transfer-syntax={JPEG2000Lossless}"
+    response = client.get(f"/dicom-web/studies/{image.StudyInstanceUID}", headers={"accept": accept})
+    assert response.status_code == 200
+    syntaxes = sorted(headers["content-type"].partition("=")[2] for headers, _ in split_multipart(response))
+    assert syntaxes == sorted([JPEG2000Lossless, ExplicitVRLittleEndian])
+
+
+def test_an_instance_that_cannot_be_converted_does_not_keep_the_rest_back(
+    client: TestClient, module_archive: Archive
+) -> None:
+    sixteen = make_dataset()
+    eight = make_dataset(StudyInstanceUID=sixteen.StudyInstanceUID, BitsAllocated=8, BitsStored=8, HighBit=7)
+    eight.PixelData = bytes(256)
+    for dataset in (sixteen, eight):
+        store_dataset(module_archive, dataset)
+    accept = f"{DICOM_PARTS['accept']}; transfer-syntax={JPEGBaseline8Bit}"
+    response = client.get(f"/dicom-web/studies/{eight.StudyInstanceUID}", headers={"accept": accept})
+    assert response.status_code == 206
+    assert "1 not available in this transfer syntax" in response.headers["warning"]
+    ((_, content),) = split_multipart(response)
+    assert dcmread(DicomBytesIO(content)).SOPInstanceUID == eight.SOPInstanceUID
+
+
+def test_a_damaged_image_comes_as_it_is_stored_among_converted_ones(
+    client: TestClient, module_archive: Archive
+) -> None:
+    damaged = make_dataset(PixelData=encapsulate([b"\xff\xd8\xff\xf7damaged"]))
+    path = store_dataset(module_archive, damaged, JPEGLSLossless)
+    ((headers, content),) = split_multipart(client.get(path, headers=DICOM_PARTS))
+    assert headers["content-type"] == f"application/dicom; transfer-syntax={JPEGLSLossless}"
+    assert dcmread(DicomBytesIO(content)).PixelData == damaged.PixelData
+
+
+@pytest.mark.parametrize("level", ["study", "series"])
+def test_a_missing_object_does_not_keep_the_rest_back(
+    client: TestClient, archive: Archive, level: str
+) -> None:
+    first, second = make_dataset(), make_dataset()
+    second.StudyInstanceUID, second.SeriesInstanceUID = first.StudyInstanceUID, first.SeriesInstanceUID
+    path, _ = [store_dataset(archive, dataset) for dataset in (first, second)]
+    (lost,) = find_instances(archive, first.StudyInstanceUID, first.SeriesInstanceUID, first.SOPInstanceUID)
+    archive.store.delete(lost.location.key)
+    own_client = make_client(archive)
+    series = path.partition("/instances")[0]
+    whole = series if level == "series" else series.partition("/series")[0]
+    response = own_client.get(whole, headers=DICOM_PARTS)
+    assert response.status_code == 206
+    assert response.headers["warning"] == '299 filmless "instances left out: 1 missing in the store"'
+    assert int(response.headers["content-length"]) == len(response.content)
+    ((_, content),) = split_multipart(response)
+    assert dcmread(DicomBytesIO(content)).SOPInstanceUID == second.SOPInstanceUID
+    assert own_client.get(path, headers=DICOM_PARTS).status_code == 410
+
+
+@pytest.mark.parametrize("accept", [DICOM_PARTS["accept"], "application/dicom"])
+def test_an_instance_comes_in_ranges(client: TestClient, accept: str) -> None:
+    path = f"{SERIES_PATH}/instances/{SERIES}.1"
+    whole = client.get(path, headers={"accept": accept})
+    assert whole.headers["accept-ranges"] == "bytes"
+    size = len(whole.content)
+    for asked, first, end in (
+        ("0-9", 0, 10),
+        ("100-", 100, size),
+        ("-7", size - 7, size),
+        (f"50-{size * 2}", 50, size),
+    ):
+        part = client.get(path, headers={"accept": accept, "range": f"bytes={asked}"})
+        assert part.status_code == 206
+        assert part.headers["content-range"] == f"bytes {first}-{end - 1}/{size}"
+        assert part.content == whole.content[first:end]
+    etag = whole.headers["etag"]
+    for condition, status in ((etag, 206), ('"another"', 200), ("Sun, 01 Nov 2026 00:00:00 GMT", 200)):
+        headers = {"accept": accept, "range": "bytes=1-2", "if-range": condition}
+        assert client.get(path, headers=headers).status_code == status
+    beyond = client.get(path, headers={"accept": accept, "range": f"bytes={size}-"})
+    assert beyond.status_code == 416
+    assert beyond.headers["content-range"] == f"bytes */{size}"
+    assert beyond.headers["content-type"] == "application/problem+json"
 
 
 def test_the_stored_transfer_syntax_can_be_asked_for(client: TestClient) -> None:

@@ -1,0 +1,120 @@
+"""Parts of an answer by their bytes (RFC 9110 14): one range of a body whose size is known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import Request, Response
+from starlette.responses import StreamingResponse
+
+from viewer_api.problems import HttpProblem
+from viewer_api.streaming import gathered, primed
+
+# One range only: who asks for several at once gets everything, which RFC 9110 14.2 allows.
+_RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
+
+
+_ACCEPTS: Final = {"Accept-Ranges": "bytes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a body: how large it is, and how to read a part of it, by offset and size."""
+
+    size_bytes: int
+    read: Callable[[int, int], Iterable[bytes]]
+
+
+def piece_of(data: bytes) -> Piece:
+    """Make a piece of bytes."""
+    return Piece(len(data), lambda offset, size_bytes: [data[offset : offset + size_bytes]])
+
+
+def parse_range(text: str | None, size_bytes: int) -> tuple[int, int] | None:
+    """Return offset and size of the one range that a Range header field asks for; None for everything.
+
+    A field that is malformed, has several ranges or other units counts as none.
+
+    Raises
+    ------
+    HttpProblem
+        416: the range begins behind the end.
+
+    References
+    ----------
+    RFC 9110 14.1.2, 14.2, 15.5.17
+    """
+    found = _RANGE.fullmatch(text or "")
+    if found is None or found.group(1, 2) == ("", ""):
+        return None
+    first, last = found.group(1, 2)
+    if first and last and int(last) < int(first):
+        return None
+    start = int(first) if first else max(size_bytes - int(last), 0)
+    end = min(int(last) + 1, size_bytes) if first and last else size_bytes
+    if start >= end:
+        raise HttpProblem(
+            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+            "the range begins behind the end",
+            headers={"Content-Range": f"bytes */{size_bytes}"},
+        )
+    return start, end - start
+
+
+def answer_bytes(request: Request, data: bytes, media_type: str, headers: Mapping[str, str]) -> Response:
+    """Answer with ``data``, or with the range of it that is asked for; see :func:`answer_pieces`."""
+    part = _asked_part(request, len(data), headers)
+    if part is None:
+        return Response(data, headers={**headers, **_ACCEPTS}, media_type=media_type)
+    told = {**headers, **_ACCEPTS, "Content-Range": _content_range(part, len(data))}
+    body = data[part[0] : part[0] + part[1]]
+    return Response(body, HTTPStatus.PARTIAL_CONTENT, told, media_type)
+
+
+def answer_pieces(
+    request: Request, pieces: Sequence[Piece], media_type: str, headers: Mapping[str, str]
+) -> Response:
+    """Answer with the pieces joined, or with the range of them that the request asks for.
+
+    Parameters
+    ----------
+    headers
+        With the ETag, which If-Range is compared with: a part of another body is of no use (RFC 9110 13.1.5).
+
+    Raises
+    ------
+    HttpProblem
+        416: the range begins behind the end.
+    """
+    size_bytes = sum(piece.size_bytes for piece in pieces)
+    part = _asked_part(request, size_bytes, headers)
+    offset, length = part or (0, size_bytes)
+    told = {**headers, **_ACCEPTS, "Content-Length": str(length)}
+    if part is not None:
+        told["Content-Range"] = _content_range(part, size_bytes)
+    status = HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT
+    return StreamingResponse(primed(gathered(_read(pieces, offset, length))), status, told, media_type)
+
+
+def _asked_part(request: Request, size_bytes: int, headers: Mapping[str, str]) -> tuple[int, int] | None:
+    if request.headers.get("if-range") not in (None, headers["ETag"]):
+        return None
+    return parse_range(request.headers.get("range"), size_bytes)
+
+
+def _content_range(part: tuple[int, int], size_bytes: int) -> str:
+    offset, length = part
+    return f"bytes {offset}-{offset + length - 1}/{size_bytes}"
+
+
+def _read(pieces: Sequence[Piece], offset: int, length: int) -> Iterator[bytes]:
+    for piece in pieces:
+        size_bytes = min(piece.size_bytes - offset, length)
+        if size_bytes > 0:
+            yield from piece.read(offset, size_bytes)
+            length -= size_bytes
+        offset = max(offset - piece.size_bytes, 0)

@@ -1,0 +1,72 @@
+"""What every retrieve transaction asks with (PS3.18 10.4.1): the request, and the UIDs of its path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, Request
+
+from pacs.archive import Archive
+from pacs.index.records import StoredInstance
+from pacs.retrieve import find_instances
+from viewer_api.negotiation import Acceptable, AcceptableTypes, Representation
+from viewer_api.state import InstanceUid, SeriesUid, State, StudyUid, ViewerState
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveRequest:
+    """A retrieve transaction: of all that has the ``uids``, of a study, a series or an instance."""
+
+    request: Request
+    state: ViewerState
+    acceptable: Acceptable
+    uids: tuple[str, ...]
+
+    @property
+    def archive(self) -> Archive:
+        """The archive that is asked."""
+        return self.state.archive
+
+    def choose(self, offered: Sequence[Representation]) -> Representation:
+        """Choose what the client accepts. Raises ``viewer_api.problems.NotAcceptable``."""
+        return self.acceptable.choose(offered)
+
+    def find_instances(self) -> list[StoredInstance]:
+        """List the instances that are asked for. Raises ``pacs.errors.NotFound``."""
+        return find_instances(self.archive, *self.uids)
+
+
+async def _of_study(
+    request: Request, state: State, acceptable: AcceptableTypes, study_instance_uid: StudyUid
+) -> RetrieveRequest:
+    return RetrieveRequest(request, state, acceptable, (study_instance_uid,))
+
+
+async def _of_series(
+    request: Request,
+    state: State,
+    acceptable: AcceptableTypes,
+    study_instance_uid: StudyUid,
+    series_instance_uid: SeriesUid,
+) -> RetrieveRequest:
+    uids = (study_instance_uid, series_instance_uid)
+    return RetrieveRequest(request, state, acceptable, uids)
+
+
+async def _of_instance(
+    request: Request,
+    state: State,
+    acceptable: AcceptableTypes,
+    study_instance_uid: StudyUid,
+    series_instance_uid: SeriesUid,
+    sop_instance_uid: InstanceUid,
+) -> RetrieveRequest:
+    uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
+    return RetrieveRequest(request, state, acceptable, uids)
+
+
+OfStudy: TypeAlias = Annotated[RetrieveRequest, Depends(_of_study)]
+OfSeries: TypeAlias = Annotated[RetrieveRequest, Depends(_of_series)]
+OfInstance: TypeAlias = Annotated[RetrieveRequest, Depends(_of_instance)]
