@@ -18,11 +18,13 @@ from tests.bench.report import (
     format_run,
     format_storescu,
     format_upload,
+    format_web,
     record_run,
 )
-from tests.bench.servers import CONTENDERS, NO_POSTGRESQL, Contender
+from tests.bench.servers import CONTENDERS, NO_POSTGRESQL, WEB_CONTENDERS, Contender
 from tests.bench.storescu import measure_storescu
 from tests.bench.upload import measure_upload
+from tests.bench.web import STOW_KEY, WEB_LOADS, measure_web
 from tests.data import find_program
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -32,6 +34,7 @@ Record = Annotated[bool, typer.Option(help="Keep the run in tests/bench/RESULTS.
 Repetitions = Annotated[int, typer.Option(min=1, help="Odd numbers have a median.")]
 
 _KEYS = ", ".join(contender.key for contender in CONTENDERS)
+_WEB_KEYS = ", ".join([*(one.key for one in WEB_LOADS), STOW_KEY])
 _QUICK = "orthanc-sqlite,filmless-sqlite"
 _DATABASES = ("SQLite", "PostgreSQL")
 
@@ -47,6 +50,7 @@ def everything(context: typer.Context, record: Record = False) -> None:
             _ingest(_installed(CONTENDERS), workloads(quick=False), 3),
             _storescu(3),
             _latency(_DATABASES, 1500),
+            _web("", 3, 5.0),
         ]
         _publish(circumstances, sections, record)
 
@@ -95,6 +99,25 @@ def upload(
     """Measure how fast the spool is emptied to an S3 server, beside bare PUTs at the same concurrency."""
     circumstances = Circumstances.now()
     _publish(circumstances, [format_upload(measure_upload(concurrency, repetitions, _tell))], record)
+
+
+@app.command()
+def web(
+    loads: Annotated[str, typer.Option(help=f"Some of these, with commas between: {_WEB_KEYS}.")] = "",
+    quick: Annotated[bool, typer.Option(help="Measure once, for a shorter time.")] = False,
+    repetitions: Repetitions = 3,
+    record: Record = False,
+) -> None:
+    """Measure DICOMweb: frames, instances, series, metadata, STOW."""
+    circumstances = Circumstances.now()
+    seconds, repetitions = (1.5, 1) if quick else (5.0, repetitions)
+    _publish(circumstances, [_web(loads, repetitions, seconds)], record)
+
+
+def _web(loads: str, repetitions: int, seconds: float) -> str:
+    keys = [key.strip() for key in loads.split(",") if key.strip()]
+    contenders = _installed(WEB_CONTENDERS)
+    return format_web(measure_web(contenders, keys, repetitions, seconds, _tell), contenders)
 
 
 def _ingest(contenders: Sequence[Contender], to_do: Sequence[Workload], repetitions: int) -> str:

@@ -71,6 +71,12 @@ class Corpus:
         return self._noise[begin : begin + kind.pixels_size_bytes]
 
 
+def series_uids(number: int, instances: int) -> tuple[str, str, list[str]]:
+    """Name a study's study, series and instances, as :meth:`Corpus.study` makes them."""
+    uids = [_uid(number, instance_number) for instance_number in range(1, instances + 1)]
+    return _uid(number, "study"), _uid(number, "series"), uids
+
+
 def _study(kind: Kind, number: int) -> Dataset:
     """Make what the instances of a study have in common: about as much as a device writes."""
     study = make_dataset(

@@ -20,6 +20,7 @@ from tests.bench.measure import describe_machine
 from tests.bench.servers import Contender
 from tests.bench.storescu import SLICES, Rates
 from tests.bench.upload import BARE_PUTS, FOLDER, PUTS_READ_BACK, UPLOADER, UploadResults
+from tests.bench.web import CONNECTIONS, WebResults
 from tests.data import PROJECT
 
 RESULTS_FILE = Path(__file__).with_name("RESULTS.md")
@@ -106,6 +107,37 @@ def format_upload(results: UploadResults) -> str:
             )
         )
     return _format_table(rows)
+
+
+def format_web(results: WebResults, contenders: Sequence[Contender]) -> str:
+    """Format what was answered over HTTP."""
+    head = (
+        *("Asked for", "Server", "Answers/s", "lowest-highest", "MB/s", "Median ms"),
+        *("CPU ms each", "Client ms each", "Rate ratio", "Peak memory, MB"),
+    )
+    rows: list[Row] = [head]
+    baselines = {contender.name: contender.baseline for contender in contenders}
+    for name in dict.fromkeys(name for name, _ in results):
+        for server, baseline in baselines.items():
+            measured = results[name, server]
+            rates, base = [one.per_s for one in measured], results.get((name, baseline))
+            rows.append(
+                (
+                    name,
+                    server,
+                    f"{median(rates):.1f}",
+                    f"{min(rates):.1f}-{max(rates):.1f}",
+                    f"{median(one.megabytes_per_s for one in measured):.1f}",
+                    f"{median(one.latency_ms for one in measured):.1f}",
+                    f"{median(one.cpu_ms() for one in measured):.2f}",
+                    f"{median(one.client_cpu_ms() for one in measured):.2f}",
+                    f"{median(rates) / median(one.per_s for one in base):.1f}" if base else "-",
+                    f"{max(one.peak_memory_bytes for one in measured) / 1e6:.0f}",
+                )
+            )
+    title = f"### DICOMweb over {CONNECTIONS} connections, unless it says alone; STOW in as many requests"
+    meanings = "\n".join(f"- {one.name}: {one.meaning}" for one in contenders)
+    return f"{title}\n\n{meanings}\n\n{_format_table(rows)}"
 
 
 def record_run(run: str) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 from sqlalchemy.engine import make_url
@@ -30,6 +31,7 @@ from tests.servers import postgresql
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 20.0
 _ORTHANC_POSTGRESQL = Path("/usr/share/orthanc/plugins/libOrthancPostgreSQLIndex.so")
+_ORTHANC_DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class RunningServer:
     version: str
     peer: Peer
     parts: Parts
+    http_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,21 @@ def orthanc_sqlite() -> Iterator[RunningServer]:
 
 
 @contextmanager
+def filmless_web() -> Iterator[RunningServer]:
+    """Run ``filmless up`` with two web processes, and metadata kept ready at once."""
+    environment = {"FILMLESS_HTTP_PROCESSES": "2", "FILMLESS_METADATA_AFTER_S": "1"}
+    with _folder() as folder, _filmless("Filmless", folder, environment) as server:
+        yield server
+
+
+@contextmanager
+def orthanc_web() -> Iterator[RunningServer]:
+    """Run Orthanc with its defaults and its DICOMweb plugin."""
+    with _orthanc("Orthanc", {"Plugins": [str(_ORTHANC_DICOMWEB)]}) as server:
+        yield server
+
+
+@contextmanager
 def orthanc_postgresql() -> Iterator[RunningServer]:
     """Run Orthanc with its index in the same PostgreSQL as ours, and its files on disk as before."""
     with _database() as database:
@@ -146,7 +164,8 @@ def _orthanc(name: str, more: dict[str, object]) -> Iterator[RunningServer]:
         configuration.write_text(json.dumps(settings))
         command = [program("Orthanc"), str(configuration)]
         with _running(command, folder, _peer(port, "ORTHANC")) as process:
-            yield RunningServer(name, _version("Orthanc"), _peer(port, "ORTHANC"), {"server": (process,)})
+            parts = {"server": (process,)}
+            yield RunningServer(name, _version("Orthanc"), _peer(port, "ORTHANC"), parts, http_port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,13 +258,34 @@ CONTENDERS = (
     ),
 )
 
+# What answers DICOMweb.
+WEB_CONTENDERS = (
+    Contender(
+        "orthanc",
+        "Orthanc",
+        "Orthanc",
+        "Debian's package with its defaults and its DICOMweb plugin: one process of many threads",
+        _NO_ORTHANC or (None if _ORTHANC_DICOMWEB.exists() else "the Debian package orthanc-dicomweb"),
+        orthanc_web,
+    ),
+    Contender(
+        "filmless",
+        "Filmless",
+        "Orthanc",
+        "`filmless up` with HTTP_PROCESSES=2, SQLite and a folder; metadata is kept after a second of quiet",
+        None,
+        filmless_web,
+    ),
+)
+
 
 @contextmanager
 def _filmless(name: str, folder: Path, environment: dict[str, str]) -> Iterator[RunningServer]:
     data = {"FILMLESS_DATA_DIR": str(folder / "data"), **environment}
     with running_up(folder, data) as archive:
         peer = _peer(archive.dicom_port, archive.ae_title)
-        yield RunningServer(name, f"Filmless {__version__}", peer, _parts(archive))
+        http_port = urlsplit(archive.http_url).port
+        yield RunningServer(name, f"Filmless {__version__}", peer, _parts(archive), http_port)
 
 
 def _parts(archive: ArchiveProcess) -> Parts:
