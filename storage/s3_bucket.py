@@ -18,13 +18,13 @@ from botocore.exceptions import ClientError
 
 from storage.errors import StoreUnavailable
 from storage.keys import check_key, is_key
+from storage.s3_connections import Answer
 from storage.s3_errors import http_status, is_taken, s3_errors_translated
 from storage.s3_requests import (
     CONNECT_TIMEOUT_S,
     MAX_CONNECTIONS,
     READ_TIMEOUT_S,
     SHA256_METADATA,
-    Answer,
     Deadline,
     S3Requests,
     repeated,

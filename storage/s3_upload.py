@@ -14,8 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from storage.errors import ObjectExists, StoreUnavailable
 from storage.s3_bucket import S3Bucket
+from storage.s3_connections import Body
 from storage.s3_errors import is_passing, is_taken, store_error
-from storage.s3_requests import SHA256_METADATA, Body, Deadline
+from storage.s3_requests import SHA256_METADATA, Deadline
 from storage.store import ObjectStat, StagedObject
 
 if TYPE_CHECKING:
