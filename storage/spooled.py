@@ -8,6 +8,7 @@ the steps.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import BinaryIO
@@ -146,13 +147,13 @@ class SpooledStore(ObjectStore):
         StoreFull, StoreUnavailable
         """
         with self.spool.open(key) as source:
-            size_bytes, sha256 = _digest_of(source)
+            content, size_bytes, sha256 = _read_whole(source)
             if expected_sha256 not in (None, sha256):
                 raise DamagedObject(f"{key}: the copy in the spool is damaged")
             if mend and expected_sha256:
                 self.remote.delete(own_key(key))  # no loss: we have just read our own copy
             with sending:
-                self.remote.put_file(own_key(key), source, size_bytes, sha256)
+                self.remote.put_file(own_key(key), content, size_bytes, sha256)
         if not self._remote_has(key, size_bytes, sha256):
             raise DamagedObject(f"{key}: the remote store reads back something else than was sent")
 
@@ -169,7 +170,7 @@ class SpooledStore(ObjectStore):
         """
         if expected_sha256 is None:
             with self.spool.open(key) as source:
-                size_bytes, expected_sha256 = _digest_of(source)
+                _, size_bytes, expected_sha256 = _read_whole(source)
         else:
             size_bytes = self.spool.stat(key).size_bytes
         if not self._remote_has(key, size_bytes, expected_sha256):
@@ -206,10 +207,13 @@ class SpooledStore(ObjectStore):
                 yield stat
 
 
-def _digest_of(source: BinaryIO) -> tuple[int, str]:
-    """Read a file whole; return its size and SHA-256."""
-    digest, size_bytes = hashlib.sha256(), 0
+def _read_whole(source: BinaryIO) -> tuple[BinaryIO, int, str]:
+    """Read a file; return it, from memory if it is small, with its size and SHA-256."""
+    first = source.read(_READ_BYTES)
+    digest, size_bytes = hashlib.sha256(first), len(first)
+    if size_bytes < _READ_BYTES:
+        return io.BytesIO(first), size_bytes, digest.hexdigest()
     while piece := source.read(_READ_BYTES):
         digest.update(piece)
         size_bytes += len(piece)
-    return size_bytes, digest.hexdigest()
+    return source, size_bytes, digest.hexdigest()
