@@ -35,6 +35,7 @@ _VRS = frozenset(
 )
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _SPECIFIC_CHARACTER_SET_TAG = 0x00080005
+_FIRST_DELIMITER_TAG = 0xFFFE0000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +89,17 @@ def _write_dataset(dataset: Dataset, outer: _Writing) -> JsonDataset:
     writing = outer.at(dataset)
     written = {}
     for tag in sorted(dataset.keys()):
-        if tag & 0xFFFF and tag != _SPECIFIC_CHARACTER_SET_TAG:  # group lengths are not written (F.2.2)
+        # Group lengths are not written (F.2.2), nor are stray delimiters, which are no elements (PS3.5 7.5).
+        if tag & 0xFFFF and tag < _FIRST_DELIMITER_TAG and tag != _SPECIFIC_CHARACTER_SET_TAG:
             written[f"{tag:08X}"] = _write_element(dataset, tag, writing)
     return written
 
 
 def _write_element(dataset: Dataset, tag: int, writing: _Writing) -> Element:
-    raw = dataset.get_item(tag)
-    vr = raw.VR or "UN"
+    vr = "UN"
     try:
+        raw = dataset.get_item(tag)  # it converts what has no value
+        vr = raw.VR or "UN"
         if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes):
             convert = _FROM_BYTES.get(vr)
             if convert is not None:
