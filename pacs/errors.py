@@ -57,6 +57,14 @@ class DuplicateInstance(ArchiveError):
     """Another content has this SOP Instance UID, and the settings say that it is refused."""
 
 
+class DeletedInstance(ArchiveError):
+    """The instance was deleted here, and the settings say that it is not taken in again."""
+
+
+class DeletionNotAllowed(ArchiveError):
+    """The settings say that nothing is deleted."""
+
+
 class MalformedLedgerEntry(ArchiveError):
     """A line of the ledger cannot be understood: it was damaged, or altered."""
 

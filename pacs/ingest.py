@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from pacs.archive import Archive
@@ -19,6 +19,7 @@ from pacs.dicom.sop_classes import is_storage_sop_class
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax
 from pacs.dicom.uids import parse_uid
 from pacs.errors import (
+    DeletedInstance,
     DuplicateInstance,
     ObjectTooLarge,
     SopClassMismatch,
@@ -39,6 +40,7 @@ from storage.store import Buffer, ObjectStat, StagedObject
 _log = logging.getLogger(__name__)
 
 _COPY_SIZE_BYTES = 1 << 20
+_CLOCKS_DIFFER_BY = timedelta(minutes=5)  # ours and the store's
 
 
 class Disposition(Enum):
@@ -125,6 +127,8 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
     pacs.errors.DuplicateInstance
         Another content has its SOP Instance UID, and ON_CONFLICT is ``refuse``. Readers see nothing of it;
         the object is kept, so that an administrator may still take it.
+    pacs.errors.DeletedInstance
+        It was deleted here, and ACCEPT_DELETED_AGAIN is off.
     pacs.errors.IndexUnavailable, storage.errors.StoreFull, storage.errors.StoreUnavailable
         Not acknowledged, and not visible; the same request may succeed later. (An object that became durable
         before the index failed is found by the sweep.)
@@ -133,6 +137,9 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
     claimed = parse_uid(incoming.sop_class_uid), parse_uid(incoming.sop_instance_uid)
     if not is_storage_sop_class(claimed[0], accept_unknown=archive.settings.accept_unknown_sop_classes):
         raise UnsupportedSopClass("the SOP Class is not one that is stored here")
+    if not archive.settings.accept_deleted_again and archive.index.is_deleted(claimed[1]):
+        raise DeletedInstance("the instance was deleted here")
+    began = datetime.now(UTC)
     with archive.store.stage(packed=True) as staged:
         staged.write(encode_file_meta(*claimed, syntax.uid))
         dataset_offset = staged.size_bytes
@@ -146,9 +153,31 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
     location = locate(kept.key, kept.size_bytes, sha256, dataset_offset, attributes)
     record = make_record(archive, attributes, syntax, location, origin, arrives=True)
     outcome = archive.index.write(record)
-    if outcome not in (WriteOutcome.ADDED, WriteOutcome.PATIENT_DIFFERS):
+    if outcome in (WriteOutcome.ADDED, WriteOutcome.PATIENT_DIFFERS):
+        if kept.modified_at < began - _CLOCKS_DIFFER_BY:
+            _require_still_there(archive, record)
+    else:
         _drop_second_copy(archive, attributes.sop_instance_uid, location)
     return _outcome(record, outcome)
+
+
+def _require_still_there(archive: Archive, record: InstanceRecord) -> None:
+    """Take an instance back whose object was in the store before it came, and was just then removed.
+
+    That is what a deletion leaves there for a while. Had its time run out in this moment, the row would be
+    all that there is.
+    """
+    try:
+        archive.store.stat(record.location.key)
+    except ObjectNotFound:
+        uids = [str(record.study["study_instance_uid"]), str(record.series["series_instance_uid"])]
+        uids.append(str(record.instance["sop_instance_uid"]))
+        archive.index.delete_instances(uids, datetime.now(UTC), _read_nothing, limit=1)
+        raise StoreUnavailable("the object was removed while it came again; try again") from None
+
+
+def _read_nothing(key: str) -> InstanceRecord:
+    raise UnreadableInstance(f"{key}: what it says is known")
 
 
 def _commit(archive: Archive, staged: StagedObject, key: str, sha256: str) -> ObjectStat:

@@ -145,6 +145,22 @@ class Settings(BaseSettings):
         "the same) or refuse (the sender is told that it failed). Both stay in the store, and 'filmless "
         "conflicts' lists and settles them.",
     )
+    allow_delete: bool = Field(
+        default=False,
+        description="Let studies, series and instances be deleted over DICOMweb (DELETE). Each deletion is "
+        "written into the ledger and cannot be undone.",
+    )
+    delete_keep_hours: float = Field(
+        default=24.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Hours that the files of what was deleted stay in the store.",
+    )
+    accept_deleted_again: bool = Field(
+        default=True,
+        description="Take in what was deleted when it is sent again, as a corrected study is; false refuses "
+        "it, for a router that keeps sending.",
+    )
     max_associations: int = Field(
         default=200, ge=1, description="Associations that one listener process serves at a time."
     )

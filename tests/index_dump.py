@@ -21,7 +21,8 @@ from pacs.index.models import (
 )
 from pacs.index.moments import utc
 
-_NUMBERS = {"id", "patient_ref", "study_ref", "series_ref"}  # differ from one index to the next
+# What differs from one index to the next: numbers, and whether somebody has removed an object already.
+_NUMBERS = {"id", "patient_ref", "study_ref", "series_ref", "removed_at"}
 
 
 def dump_index(archive: Archive) -> dict[str, list[tuple[Any, ...]]]:

@@ -14,6 +14,8 @@ from viewer_api.ohif.installation import OhifFolder
 from viewer_api.problems import EXCEPTION_HANDLERS
 from viewer_api.routes import (
     bulkdata,
+    changes,
+    delete,
     frames,
     health,
     metadata,
@@ -51,8 +53,9 @@ def create_app(archive: Archive) -> FastAPI:
     )
     app.state.viewer = ViewerState(archive, OhifFolder(archive.settings.data_dir))
     # Paths are tried one after the other: what is asked for most comes first.
-    for router in (rendered, frames, search, metadata, retrieve, bulkdata, store, unbuilt):
+    for router in (rendered, frames, search, metadata, retrieve, bulkdata, store, delete, unbuilt):
         app.include_router(router.router, prefix=DICOM_WEB_PATH)
+    app.include_router(changes.router)
     app.include_router(viewer.router)
     app.include_router(ohif.router)
     app.include_router(health.router)

@@ -11,6 +11,8 @@ from viewer_api.problems import PROBLEM_JSON
 _DESCRIPTIONS: Final[Mapping[int, str]] = {
     HTTPStatus.NOT_MODIFIED: "The client has it already",
     HTTPStatus.BAD_REQUEST: "A UID, a parameter or the body is not of the right form",
+    HTTPStatus.FORBIDDEN: "The settings do not allow it",
+    HTTPStatus.GONE: "The index knows an object that the store does not have",
     HTTPStatus.NOT_FOUND: "There is no such study, series, instance or frame",
     HTTPStatus.GONE: "The index knows it, and the store does not have it any more",
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "The range begins behind the end",

@@ -17,6 +17,8 @@ from starlette.requests import ClientDisconnect
 
 from pacs.errors import (
     ArchiveError,
+    DeletedInstance,
+    DeletionNotAllowed,
     DuplicateInstance,
     IndexUnavailable,
     InvalidRequest,
@@ -74,6 +76,8 @@ _ANSWERS: tuple[tuple[type[Exception], _Answer], ...] = (
     (SopClassMismatch, _Answer(HTTPStatus.CONFLICT)),
     (UnsupportedSopClass, _Answer(HTTPStatus.CONFLICT)),
     (DuplicateInstance, _Answer(HTTPStatus.CONFLICT)),
+    (DeletedInstance, _Answer(HTTPStatus.CONFLICT)),
+    (DeletionNotAllowed, _Answer(HTTPStatus.FORBIDDEN)),
     (ObjectTooLarge, _Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)),
     (UndecodablePixels, _Answer(HTTPStatus.UNPROCESSABLE_ENTITY)),
     (PixelsUnavailable, _Answer(HTTPStatus.NOT_ACCEPTABLE)),

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from pacs.dicom.json_model import JsonDataset, element, sequence
 from pacs.dicomweb_urls import DicomWebUrls
 from pacs.errors import (
+    DeletedInstance,
     DuplicateInstance,
     IndexUnavailable,
     InvalidRequest,
@@ -36,6 +37,7 @@ class Reason(IntEnum):
     PROCESSING_FAILURE = 0x0110
     DUPLICATE_SOP_INSTANCE = 0x0111
     SOP_CLASS_NOT_SUPPORTED = 0x0122
+    NOT_AUTHORIZED = 0x0124
     OUT_OF_RESOURCES = 0xA700
     DATA_SET_MISMATCH = 0xA900
     COERCION_OF_DATA_ELEMENTS = 0xB000
@@ -48,6 +50,7 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (ObjectTooLarge, Reason.OUT_OF_RESOURCES),
     (SopClassMismatch, Reason.DATA_SET_MISMATCH),
     (DuplicateInstance, Reason.DUPLICATE_SOP_INSTANCE),
+    (DeletedInstance, Reason.NOT_AUTHORIZED),
     (UnsupportedSopClass, Reason.SOP_CLASS_NOT_SUPPORTED),
     (UnsupportedTransferSyntax, Reason.TRANSFER_SYNTAX_NOT_SUPPORTED),
     (UnreadableInstance, Reason.CANNOT_UNDERSTAND),

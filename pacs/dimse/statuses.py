@@ -8,6 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from pacs.errors import (
+    DeletedInstance,
     DuplicateInstance,
     IndexUnavailable,
     InvalidUid,
@@ -30,6 +31,7 @@ class StatusCode(IntEnum):
     DUPLICATE_SOP_INSTANCE = 0x0111
     INVALID_SOP_INSTANCE = 0x0117
     SOP_CLASS_NOT_SUPPORTED = 0x0122
+    NOT_AUTHORIZED = 0x0124
     UNRECOGNIZED_OPERATION = 0x0211
     OUT_OF_RESOURCES = 0xA700
     DATA_SET_MISMATCH = 0xA900
@@ -56,6 +58,7 @@ _CODES: tuple[tuple[type[Exception], StatusCode, str | None], ...] = (
     (IndexUnavailable, StatusCode.OUT_OF_RESOURCES, "index not available, try again later"),
     (ObjectTooLarge, StatusCode.OUT_OF_RESOURCES, None),
     (DuplicateInstance, StatusCode.DUPLICATE_SOP_INSTANCE, None),
+    (DeletedInstance, StatusCode.NOT_AUTHORIZED, None),
     (SopClassMismatch, StatusCode.DATA_SET_MISMATCH, None),
     (InvalidUid, StatusCode.INVALID_SOP_INSTANCE, None),
     (UnreadableInstance, StatusCode.CANNOT_UNDERSTAND, None),

@@ -15,6 +15,7 @@ from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
 from pacs.index.records import Conflict, InstanceRecord, Query, SearchResult, StoredInstance, WriteOutcome
 from pacs.index.series_contents import SeriesContents, SettledSeries
 from pacs.index.spooled import SpooledObjects
+from pacs.index.tombstones import Tombstone
 from pacs.index.writer import IndexWriter
 from pacs.ledger.entries import Kept
 
@@ -71,6 +72,10 @@ class Index:
         """Return the keys of all objects known of these instances. Raises IndexUnavailable."""
         return queries.known_object_keys(self._engine, sop_instance_uids)
 
+    def living_object_keys(self, sop_instance_uids: Sequence[str]) -> set[str]:
+        """Return those of them that were not deleted. Raises IndexUnavailable."""
+        return queries.living_object_keys(self._engine, sop_instance_uids)
+
     def list_objects(self, after: ObjectCursor, limit: int) -> list[IndexedObject]:
         """List objects behind a cursor, conflicts last; empty at the end. Raises IndexUnavailable."""
         return objects.list_objects(self._engine, after, limit)
@@ -111,9 +116,33 @@ class Index:
         """Settle a conflict, see `pacs.index.settlement`. Raises NotFound, IndexUnavailable."""
         settlement.settle(self._engine, conflict, kept, at, read, in_ledger=in_ledger)
 
-    def bury(self, object_key: str, sop_instance_uid: str, deleted_at: datetime) -> None:
+    def delete_instances(
+        self, uids: Sequence[str], at: datetime, read: Callable[[str], InstanceRecord], limit: int
+    ) -> int:
+        """Take out a study, a series or an instance, see `pacs.index.tombstones`. Raises IndexUnavailable."""
+        return tombstones.delete_instances(self._engine, uids, at, read, limit)
+
+    def bury(
+        self,
+        object_key: str,
+        sop_instance_uid: str,
+        deleted_at: datetime,
+        read: Callable[[str], InstanceRecord],
+    ) -> None:
         """Take a deleted object out, and remember that it was deleted. Raises IndexUnavailable."""
-        tombstones.bury(self._engine, object_key, sop_instance_uid, deleted_at)
+        tombstones.bury(self._engine, object_key, sop_instance_uid, deleted_at, read)
+
+    def is_deleted(self, sop_instance_uid: str) -> bool:
+        """Tell whether an instance was deleted and has not come again. Raises IndexUnavailable."""
+        return tombstones.is_deleted(self._engine, sop_instance_uid)
+
+    def list_unremoved(self, deleted_before: datetime, after: int, limit: int) -> list[Tombstone]:
+        """List what was deleted and is still in the store. Raises IndexUnavailable."""
+        return tombstones.list_unremoved(self._engine, deleted_before, after, limit)
+
+    def mark_removed(self, removed: Sequence[Tombstone], at: datetime) -> None:
+        """Note that deleted objects are out of the store. Raises IndexUnavailable."""
+        tombstones.mark_removed(self._engine, removed, at)
 
     def is_empty(self) -> bool:
         """Tell whether no instance is indexed. Raises IndexUnavailable."""

@@ -173,7 +173,7 @@ conflict = Table(
 Index(None, conflict.c.sop_instance_uid)
 Index(None, conflict.c.study_instance_uid)
 
-# What was deleted on purpose; its object may still lie in the store and is not indexed again.
+# What was deleted on purpose; its object lies in the store until it was removed, and is not indexed again.
 tombstone = Table(
     "tombstone",
     metadata,
@@ -181,20 +181,39 @@ tombstone = Table(
     Column("sop_instance_uid", Text, nullable=False),
     Column("object_key", Text, nullable=False, unique=True),
     Column("deleted_at", DateTime(timezone=True), nullable=False),
+    Column("removed_at", DateTime(timezone=True)),  # the object, from the store
 )
 Index(None, tombstone.c.sop_instance_uid)
 
 # Lines of the ledger (storage/FORMAT.md) that wait to be sealed into the store; written in the transaction
-# that they tell of. One row has the lines of one transaction.
-ledger_entry = Table("ledger_entry", metadata, _key(), Column("lines", Text, nullable=False))
+# that they tell of. One row has the lines of one transaction; ``sequence`` is the number of its first one in
+# the ledger as a whole, null until somebody has put the committed rows in order (`pacs.index.ledger_rows`).
+ledger_entry = Table(
+    "ledger_entry",
+    metadata,
+    _key(),
+    Column("lines", Text, nullable=False),
+    Column("sequence", BigInteger),
+)
 
-# How far this index knows the ledger in the store: number and digest of the last segment. One row, always.
+# How far this index knows the ledger in the store: number and digest of the last segment, and how many
+# entries there are up to its end. One row, always; who changes the order of entries locks it.
 ledger_head = Table(
     "ledger_head",
     metadata,
     Column("number", BigInteger, nullable=False),
     Column("sha256", Text, nullable=False),
+    Column("entries", BigInteger, nullable=False, server_default="0"),
 )
+
+# Which entries a segment begins with, counted from the first of the ledger.
+ledger_segment = Table(
+    "ledger_segment",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_sequence", BigInteger, nullable=False),
+)
+Index(None, ledger_segment.c.first_sequence)
 
 # What lies in the spool, on its way to the remote store or kept there for a while (``pacs/jobs/upload.py``).
 # The spool's folder is the truth; these rows spare walking it.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Row, Select, bindparam, select
+from sqlalchemy import Column, ColumnElement, Connection, Engine, FromClause, Row, Select, bindparam, select
 
 from pacs.dicom.attributes import ATTRIBUTES, Attribute, Level
 from pacs.index.conditions import TABLES, key_condition, text_conditions
@@ -115,12 +115,22 @@ def known_object_keys(engine: Engine, sop_instance_uids: Sequence[str]) -> set[s
     ------
     pacs.errors.IndexUnavailable
     """
-    columns = (
-        instance.c.object_key,
-        conflict.c.object_key,
-        conflict.c.first_object_key,
-        tombstone.c.object_key,
-    )
+    return _object_keys(engine, (*_LIVING_KEYS, tombstone.c.object_key), sop_instance_uids)
+
+
+def living_object_keys(engine: Engine, sop_instance_uids: Sequence[str]) -> set[str]:
+    """Return those of the keys that belong to an instance or to a conflict.
+
+    Raises
+    ------
+    pacs.errors.IndexUnavailable
+    """
+    return _object_keys(engine, _LIVING_KEYS, sop_instance_uids)
+
+
+def _object_keys(
+    engine: Engine, columns: Iterable[Column[Any]], sop_instance_uids: Sequence[str]
+) -> set[str]:
     with reading(engine) as connection:
         return {
             key
@@ -131,6 +141,9 @@ def known_object_keys(engine: Engine, sop_instance_uids: Sequence[str]) -> set[s
                 )
             )
         }
+
+
+_LIVING_KEYS = (instance.c.object_key, conflict.c.object_key, conflict.c.first_object_key)
 
 
 def is_empty(engine: Engine) -> bool:

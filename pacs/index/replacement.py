@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
 from pacs.dicom.attributes import Level
 from pacs.index.models import instance, series, study
@@ -48,11 +49,27 @@ def tell_where_alone(connection: Connection, record: InstanceRecord) -> None:
         tell_study(connection, record)
 
 
-def remove_instance(connection: Connection, current: Mapping[str, Any]) -> None:
-    """Take an instance out of the index, and its series and study where they are empty then."""
-    connection.execute(delete(instance).where(instance.c.id == current["instance_id"]))
-    _count(connection, current["study_ref"], current["series_ref"], -1)
-    _remove_empty(connection, current["study_ref"], current["series_ref"])
+def current_contents(connection: Connection, uids: Sequence[str], limit: int) -> list[Mapping[str, Any]]:
+    """Read and lock rows as `current_content` does: of a study, of a series, or of one instance in it."""
+    columns = (study.c.study_instance_uid, series.c.series_instance_uid, instance.c.sop_instance_uid)
+    conditions = [column == uid for column, uid in zip(columns, uids, strict=False)]
+    # in the order in which writers lock
+    statement = _CONTENTS.where(*conditions).order_by(*columns).limit(limit).with_for_update(of=instance)
+    return [dict(row._mapping) for row in connection.execute(statement)]
+
+
+def remove_instances(connection: Connection, current: Sequence[Mapping[str, Any]]) -> None:
+    """Take instances out of the index, and their series and studies where they are empty then."""
+    ids = [row["instance_id"] for row in current]
+    connection.execute(delete(instance).where(instance.c.id.in_(ids)))
+    in_series = Counter((row["study_ref"], row["series_ref"]) for row in current)
+    in_study = Counter(row["study_ref"] for row in current)
+    for (_, series_ref), number in sorted(in_series.items(), key=lambda one: one[0][1]):
+        _count_in(connection, series, series_ref, -number)
+    for study_ref, number in sorted(in_study.items()):
+        _count_in(connection, study, study_ref, -number)
+    for study_ref, series_ref in sorted(in_series):
+        _remove_empty(connection, study_ref, series_ref)
 
 
 def tell_study(connection: Connection, record: InstanceRecord) -> None:
@@ -98,9 +115,13 @@ def earliest_object(
 
 
 def _count(connection: Connection, study_ref: int, series_ref: int, added: int) -> None:
-    for table, ref in ((series, series_ref), (study, study_ref)):
-        number = table.c.number_of_instances + added
-        connection.execute(update(table).where(table.c.id == ref).values(number_of_instances=number))
+    _count_in(connection, series, series_ref, added)
+    _count_in(connection, study, study_ref, added)
+
+
+def _count_in(connection: Connection, table: Table, ref: int, added: int) -> None:
+    number = table.c.number_of_instances + added
+    connection.execute(update(table).where(table.c.id == ref).values(number_of_instances=number))
 
 
 def _remove_empty(connection: Connection, study_ref: int, series_ref: int) -> None:
@@ -114,7 +135,7 @@ def _remove_empty(connection: Connection, study_ref: int, series_ref: int) -> No
         connection.execute(delete(study).where(study.c.id == study_ref, study.c.number_of_instances == 0))
 
 
-_CURRENT = (
+_CONTENTS = (
     select(
         *(column for column in instance.c if column.name != "id"),
         *(column for column in series.c if column.name not in ("id", "number_of_instances")),
@@ -127,9 +148,8 @@ _CURRENT = (
     )
     .join(series, series.c.id == instance.c.series_ref)
     .join(study, study.c.id == series.c.study_ref)
-    .where(instance.c.sop_instance_uid == bindparam("uid"))
-    .with_for_update(of=instance)
 )
+_CURRENT = _CONTENTS.where(instance.c.sop_instance_uid == bindparam("uid")).with_for_update(of=instance)
 _COUNTS = (
     select(series.c.number_of_instances.label("in_series"), study.c.number_of_instances.label("in_study"))
     .select_from(instance)

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, delete, update
 
 from pacs.errors import IndexUnavailable
 from pacs.index.engine import reading, writing
-from pacs.index.models import conflict, ledger_entry, ledger_head, patient, tombstone
+from pacs.index.models import conflict, ledger_entry, ledger_head, ledger_segment, patient, tombstone
 from pacs.index.postgresql import without_haste
 from pacs.ledger.segments import FIRST_HEAD
 
@@ -70,9 +70,10 @@ def clear(engine: Engine) -> None:
     IndexUnavailable
     """
     with writing(engine) as connection, without_haste(connection):
-        for table in (patient, conflict, tombstone, ledger_entry):  # studies go with their patients
-            connection.execute(delete(table))
-        connection.execute(update(ledger_head).values(number=FIRST_HEAD.number, sha256=FIRST_HEAD.sha256))
+        for table in (patient, conflict, tombstone, ledger_entry, ledger_segment):
+            connection.execute(delete(table))  # studies go with their patients
+        beginning = {"number": FIRST_HEAD.number, "sha256": FIRST_HEAD.sha256, "entries": 0}
+        connection.execute(update(ledger_head).values(beginning))
 
 
 def require_newest(engine: Engine) -> None:

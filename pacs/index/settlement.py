@@ -78,10 +78,10 @@ def _settle_content(connection: Connection, conflict: Conflict, kept: Kept, at: 
         (record.study["study_instance_uid"], record.series["series_instance_uid"]),
     }
     for study_instance_uid, series_instance_uid in sorted(places):
-        _retell(connection, study_instance_uid, series_instance_uid, at, read)
+        retell(connection, study_instance_uid, series_instance_uid, at, read)
 
 
-def _retell(
+def retell(
     connection: Connection, study_instance_uid: str, series_instance_uid: str, at: datetime, read: Read
 ) -> None:
     """Let what came first say what study and series are, as it would have from the beginning."""

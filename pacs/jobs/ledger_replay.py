@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Event, Lock
 from typing import Final, TypeAlias
 
@@ -15,6 +16,7 @@ from pacs.adoption import scan_object
 from pacs.archive import Archive
 from pacs.conflict_policy import ConflictPolicy
 from pacs.conflicts import settle
+from pacs.delete import read_left
 from pacs.dicom.object_keys import ObjectName, parse_key
 from pacs.errors import ArchiveError, IndexUnavailable, MalformedLedgerEntry, UnreadableInstance
 from pacs.index.records import InstanceRecord, WriteOutcome
@@ -113,7 +115,7 @@ class _Replay:
         told = {line for waiting in own for line in waiting.lines}
         self._note_faults(segment)
         self._replay(self._entries(segment, told))
-        return ledger.advance(head, segment.head, [waiting.row_id for waiting in own])
+        return ledger.advance(head, segment.head, [waiting.row_id for waiting in own], len(segment.lines))
 
     def _note_faults(self, segment: Segment) -> None:
         self.report.segments += 1
@@ -208,7 +210,8 @@ class _Replay:
     def _bury(self, entry: Tombstone) -> None:
         name = parse_key(entry.key)
         if name is not None:
-            self.archive.index.bury(entry.key, name.sop_instance_uid, entry.at)
+            read = partial(read_left, self.archive)
+            self.archive.index.bury(entry.key, name.sop_instance_uid, entry.at, read)
 
 
 def write_records(archive: Archive, records: Sequence[InstanceRecord]) -> int:

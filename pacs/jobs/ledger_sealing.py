@@ -37,22 +37,23 @@ def seal_ledger(archive: Archive) -> int:
     ledger = archive.index.ledger
     sealed = attempts = 0
     while attempts < _MAX_ATTEMPTS:
-        head = ledger.head()
-        waiting = ledger.waiting(MAX_ENTRIES, _MAX_SIZE_BYTES)
-        if not waiting:
+        if not ledger.anything_waits():
             break
-        lines = [line for one in waiting for line in one.lines]
-        data = write_segment(head, lines, datetime.now(UTC))
+        head = ledger.head()
         try:
             if find_segment(archive.store, head) is not None:  # a spool would not see it in the remote store
                 raise ObjectExists(segment_key(head.number + 1))
+            ledger.number()
+            waiting = ledger.waiting(MAX_ENTRIES, _MAX_SIZE_BYTES)
+            lines = [line for one in waiting for line in one.lines]
+            data = write_segment(head, lines, datetime.now(UTC))
             archive.store.put(segment_key(head.number + 1), data)
         except ObjectExists:
             attempts += 1
             catch_up(archive, Event())
             continue
         after = Head(head.number + 1, hashlib.sha256(data).hexdigest())
-        if ledger.advance(head, after, [one.row_id for one in waiting]):
+        if ledger.advance(head, after, [one.row_id for one in waiting], len(lines)):
             sealed += len(lines)
     return sealed
 

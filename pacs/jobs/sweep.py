@@ -182,5 +182,5 @@ def is_missing(archive: Archive, one: IndexedObject) -> bool:
     try:
         archive.store.stat(one.key)
     except ObjectNotFound:
-        return one.key in archive.index.known_object_keys([one.sop_instance_uid])
+        return one.key in archive.index.living_object_keys([one.sop_instance_uid])
     return False

@@ -162,7 +162,7 @@ class Uploader:
 
     def _is_known(self, name: ObjectName) -> bool:
         """Tell whether the index has a content, wherever it lies."""
-        keys = self.archive.index.known_object_keys([name.sop_instance_uid])
+        keys = self.archive.index.living_object_keys([name.sop_instance_uid])
         return name in {parse_key(key) for key in keys}
 
     def _collect(self, ended: Iterable[Future[None]]) -> None:
@@ -194,7 +194,7 @@ class Uploader:
     def _miss(self, one: SpooledObject, subject: str) -> None:
         """Deal with what is not in the spool: deleted meanwhile, or lost."""
         name = parse_key(one.key)
-        known = self.archive.index.known_object_keys([name.sop_instance_uid]) if name else ()
+        known = self.archive.index.living_object_keys([name.sop_instance_uid]) if name else ()
         if one.key not in known:
             self.archive.index.spooled.forget([one.key])
             return

@@ -13,6 +13,7 @@ from pacs.errors import ArchiveError
 from pacs.jobs.ledger_replay import catch_up
 from pacs.jobs.ledger_sealing import keep_sealing
 from pacs.jobs.metadata import drop_orphaned_metadata, keep_metadata
+from pacs.jobs.removal import keep_removing
 from pacs.jobs.spool import SpoolKeeper
 from pacs.jobs.sweep import sweep
 from pacs.jobs.upload import Uploader
@@ -50,7 +51,8 @@ def _catch_up_once(archive: Archive, stop: Event) -> bool:
 @contextmanager
 def _beside(archive: Archive, stop: Event) -> Iterator[None]:
     """Do beside the sweep what must not wait for it; the block ends when ``stop`` is set."""
-    jobs: list[Callable[[], None]] = [partial(job, archive, stop) for job in (keep_sealing, keep_metadata)]
+    beside = (keep_sealing, keep_metadata, keep_removing)
+    jobs: list[Callable[[], None]] = [partial(job, archive, stop) for job in beside]
     if archive.spool is not None:
         jobs += [job(archive, archive.spool, stop).run for job in (Uploader, SpoolKeeper)]
     threads = [Thread(target=_run_guarded, args=(job, stop)) for job in jobs]

@@ -20,9 +20,6 @@ _RESOURCES: Final = (
     ("GET", STUDY_PATH + "/pixeldata"),
     ("GET", SERIES_PATH + "/pixeldata"),
     ("GET", INSTANCE_PATH + "/pixeldata"),
-    ("DELETE", STUDY_PATH),
-    ("DELETE", SERIES_PATH),
-    ("DELETE", INSTANCE_PATH),
     ("OPTIONS", "/"),  # Retrieve Capabilities, PS3.18 8.9
     ("GET", "/workitems"),  # UPS-RS, PS3.18 11
     ("POST", "/workitems"),

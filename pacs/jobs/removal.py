@@ -1,0 +1,70 @@
+"""Removing from the store what was deleted, when its time is over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import Final
+
+from pacs.archive import Archive
+from pacs.dicom.object_keys import parse_key
+from pacs.errors import ArchiveError
+from pacs.index.tombstones import Tombstone
+from storage.errors import StoreError
+
+_log = logging.getLogger(__name__)
+
+_EVERY_S: Final = 60.0
+_BATCH_SIZE: Final = 500
+
+
+def remove_deleted(archive: Archive, stop: Event, keep: timedelta) -> int:
+    """Remove the objects of what was deleted longer ago than ``keep``; return how many.
+
+    Safe to run at any time, by several workers, and again after a crash: what is removed already is success.
+    An object that came again since its deletion stays.
+
+    Raises
+    ------
+    pacs.errors.IndexUnavailable, storage.errors.StoreError
+    """
+    deleted_before = datetime.now(UTC) - keep
+    after = removed = 0
+    while not stop.is_set():
+        batch = archive.index.list_unremoved(deleted_before, after, _BATCH_SIZE)
+        if not batch:
+            break
+        removed += _remove(archive, batch)
+        archive.index.mark_removed(batch, datetime.now(UTC))
+        after = batch[-1].row_id
+    return removed
+
+
+def _remove(archive: Archive, batch: Sequence[Tombstone]) -> int:
+    living = archive.index.living_object_keys([one.sop_instance_uid for one in batch])
+    names = {parse_key(key) for key in living}
+    removed = 0
+    for one in batch:
+        if one.key in living:
+            continue
+        if parse_key(one.key) in names:
+            archive.store.drop_copy(one.key)  # the same content lies elsewhere now, and is wanted there
+        else:
+            archive.store.delete(one.key)
+        removed += 1
+    return removed
+
+
+def keep_removing(archive: Archive, stop: Event) -> None:
+    """Remove what is due now and then until ``stop`` is set; what is away is tried again."""
+    keep = timedelta(hours=archive.settings.delete_keep_hours)
+    while not stop.wait(_EVERY_S):
+        try:
+            removed = remove_deleted(archive, stop, keep)
+        except (ArchiveError, StoreError) as error:
+            _log.warning("deleted objects could not be removed and will be tried again: %s", error)
+            continue
+        if removed:
+            _log.info("%d deleted objects removed from the store", removed)
