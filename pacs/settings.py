@@ -31,6 +31,7 @@ from pacs.errors import SettingsError
 PREFIX = "FILMLESS_"
 TOML_FILE = "filmless.toml"
 ENV_FILE = ".env"
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?", re.ASCII)
 _NOT_SETTINGS = frozenset({"FILMLESS_REQUIRE_ALL"})  # of the test suite
 
 
@@ -117,6 +118,11 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Seconds without a new instance after which the metadata of a series is kept ready, "
         "compressed, in the store.",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        default=(),
+        description="Sites whose pages may use the web server from a browser, as a list: "
+        '["https://viewer.example.vn"]. Exact, without a path; there is no wildcard.',
     )
     auth: AuthMode = Field(
         default=AuthMode.OFF,
@@ -242,6 +248,14 @@ class Settings(BaseSettings):
         except LookupError as error:
             raise ValueError("not a character set that Python knows") from error
         return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _plain_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """RFC 6454 6.1: scheme, host in lower case, and a port where it is not the scheme's own."""
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError('an origin is like "https://viewer.example.vn": no path, no slash, no wildcard')
+        return origins
 
     @model_validator(mode="after")
     def _no_open_door(self) -> Settings:

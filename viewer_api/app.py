@@ -9,11 +9,13 @@ from fastapi import FastAPI, Response
 from pacs import __version__
 from pacs.archive import Archive
 from pacs.dicomweb_urls import DICOM_WEB_PATH
+from viewer_api.cors import CrossOrigin
 from viewer_api.middleware import RequestLimits, SecurityHeaders, UnexpectedErrors
 from viewer_api.ohif.installation import OhifFolder
 from viewer_api.problems import EXCEPTION_HANDLERS
 from viewer_api.routes import (
     bulkdata,
+    capabilities,
     changes,
     delete,
     frames,
@@ -53,8 +55,10 @@ def create_app(archive: Archive) -> FastAPI:
     )
     app.state.viewer = ViewerState(archive, OhifFolder(archive.settings.data_dir))
     # Paths are tried one after the other: what is asked for most comes first.
-    for router in (rendered, frames, search, metadata, retrieve, bulkdata, store, delete, unbuilt):
-        app.include_router(router.router, prefix=DICOM_WEB_PATH)
+    for often in (rendered, frames, search, metadata, retrieve, bulkdata):
+        app.include_router(often.router, prefix=DICOM_WEB_PATH)
+    for seldom in (store, delete, capabilities, unbuilt):
+        app.include_router(seldom.router, prefix=DICOM_WEB_PATH)
     app.include_router(changes.router)
     app.include_router(viewer.router)
     app.include_router(ohif.router)
@@ -62,6 +66,7 @@ def create_app(archive: Archive) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(RequestLimits, settings=archive.settings)
     app.add_middleware(UnexpectedErrors)
+    app.add_middleware(CrossOrigin, origins=archive.settings.cors_origins)
     app.add_middleware(SecurityHeaders)
     return app
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from viewer_api.problems import PROBLEM_JSON
 
+NOT_OFFERED: Final = "Not offered"  # the tag of what the Standard knows and this server does not have
+
 _DESCRIPTIONS: Final[Mapping[int, str]] = {
     HTTPStatus.NOT_MODIFIED: "The client has it already",
     HTTPStatus.BAD_REQUEST: "A UID, a parameter or the body is not of the right form",

@@ -9,9 +9,9 @@ import uvicorn
 
 from pacs.archive import Archive
 from viewer_api.app import create_app
+from viewer_api.http_protocol import BoundedHttpProtocol
 
 _GRACE_S = 8
-_MAX_HEADERS_SIZE_BYTES = 32 * 1024
 _BACKLOG = 1024
 
 
@@ -31,7 +31,7 @@ def serve(archive: Archive, ready: Callable[[], None]) -> None:
         server_header=False,
         proxy_headers=False,  # links come from PUBLIC_URL, never from a header
         timeout_graceful_shutdown=_GRACE_S,
-        h11_max_incomplete_event_size=_MAX_HEADERS_SIZE_BYTES,
+        http=BoundedHttpProtocol,
         lifespan="on",
     )
     listening = _listen(settings.http_host, settings.http_port)

@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 
-from viewer_api.openapi import problems
+from viewer_api.openapi import NOT_OFFERED, problems
 from viewer_api.problems import problem_response
 from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH
 
@@ -20,7 +20,6 @@ _RESOURCES: Final = (
     ("GET", STUDY_PATH + "/pixeldata"),
     ("GET", SERIES_PATH + "/pixeldata"),
     ("GET", INSTANCE_PATH + "/pixeldata"),
-    ("OPTIONS", "/"),  # Retrieve Capabilities, PS3.18 8.9
     ("GET", "/workitems"),  # UPS-RS, PS3.18 11
     ("POST", "/workitems"),
     ("GET", "/workitems/{workitem}"),
@@ -36,7 +35,7 @@ def _answer_unbuilt() -> Response:
 
 
 def _unbuilt_router() -> APIRouter:
-    router = APIRouter(tags=["Not offered"])
+    router = APIRouter(tags=[NOT_OFFERED])
     for method, path in _RESOURCES:
         router.add_api_route(
             path,

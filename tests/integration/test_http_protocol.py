@@ -1,0 +1,118 @@
+"""The HTTP door as a socket sees it: what is no HTTP, or never becomes a request."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from pacs.archive import open_archive
+from pacs.settings import Settings
+from viewer_api import http_protocol
+from viewer_api.app import create_app
+from viewer_api.http_protocol import BoundedHttpProtocol
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    archive = open_archive(Settings(data_dir=Path(tmp_path_factory.mktemp("http"))))
+    archive.index.migrate()
+    config = uvicorn.Config(create_app(archive), log_config=None, http=BoundedHttpProtocol, lifespan="on")
+    server = uvicorn.Server(config)
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    yield listening.getsockname()[1]
+    server.should_exit = True
+    thread.join()
+    archive.close()
+
+
+def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
+    connection.settimeout(20)
+    received = b""
+    while piece := _receive(connection):
+        received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    return int(head.split()[1]), json.loads(body)
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def _receive(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(65536)
+    except ConnectionResetError:
+        return b""
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"no HTTP at all\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 100],
+)
+def test_what_is_no_http_is_400_in_problem_details(port: int, sent: bytes) -> None:
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(sent)
+        assert answer(connection) == (400, {"title": "Bad Request", "status": 400})
+
+
+@pytest.mark.parametrize("begin", [b"GET / HTTP/1.1\r\nX-Endless: ", b"GET /"])
+def test_d16_a_head_without_end_is_refused_while_it_comes_and_memory_stays_flat(
+    port: int, begin: bytes
+) -> None:
+    before = _resident()
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(begin)
+        sent = 0
+        try:
+            while sent < 256 << 20:
+                connection.sendall(b"x" * (1 << 16))
+                sent += 1 << 16
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert sent < 32 << 20  # what the kernel's buffers took
+    assert _resident() - before < 32 << 20
+
+
+def test_many_header_fields_are_refused_too(port: int) -> None:
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"a: b\r\n" * 20_000)
+        assert answer(connection)[0] in (400, 431)
+
+
+def test_a_head_that_is_not_finished_in_time_is_408(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.2)
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHo")
+        assert answer(connection)[0] == 408
+
+
+def test_a_large_body_behind_a_small_head_is_no_large_head(port: int) -> None:
+    body = b"x" * (1 << 20)
+    head = (
+        b"POST /dicom-web/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
+        b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    )
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(head + body)
+        assert answer(connection)[0] == 415
+
+
+def test_a_connection_is_used_again_after_a_while(port: int) -> None:
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        for _ in range(3):
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            connection.settimeout(20)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+            time.sleep(0.1)
