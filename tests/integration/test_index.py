@@ -290,7 +290,7 @@ def test_conflicts_of_the_first_schema_are_kept_and_can_be_settled(archive: Arch
     (before,) = archive.index.list_conflicts()
     engine = archive.index._engine
     with engine.begin() as connection:
-        for table in ("tombstone", "ledger_entry", "ledger_head"):
+        for table in ("tombstone", "ledger_entry", "ledger_head", "ledger_segment"):
             connection.execute(text(f"DROP TABLE {table}"))
         columns = "id, sop_instance_uid, object_key, size_bytes, sha256, calling_ae_title, received_at"
         connection.execute(text(f"CREATE TABLE old AS SELECT {columns} FROM conflict"))
