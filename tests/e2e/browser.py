@@ -19,6 +19,7 @@ PATIENCE_S = 20.0
 
 _FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    "--enable-unsafe-swiftshader",  # WebGL without a GPU
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 # Chromium itself talks to these; they are no requests of a page.

@@ -60,6 +60,5 @@ window.browserImportFunction = (name) => import(name);
         },
       },
     ],
-    httpErrorHandler: (error) => console.warn(`${error.status} from the archive`),
   };
 }

@@ -4,6 +4,7 @@ import gzip
 from collections.abc import Iterator
 
 import pytest
+from starlette.testclient import TestClient
 
 from pacs.archive import Archive
 from tests.unit.viewer_api.ohif.packages import BUNDLE, FILES, make_package, release_of
@@ -101,13 +102,18 @@ def test_a_file_that_is_gone_from_the_disk_is_told_as_a_moment(client, archive):
     assert answer.headers["retry-after"]
 
 
-def test_it_may_run_its_decoders_and_ask_nobody_but_this_server(client, archive):
+def directives(client: TestClient, path: str) -> dict[str, str]:
+    policy = client.get(path).headers["content-security-policy"]
+    return dict(directive.split(" ", 1) for directive in policy.split("; "))
+
+
+def test_only_a_worker_may_make_functions_of_texts_and_nobody_asks_another_server(client, archive):
     made = install(archive)
-    for path in ("/ohif/", f"/ohif/{made.content_name}/{BUNDLE}"):  # a worker has the policy of its own file
-        policy = dict(
-            part.split(" ", 1) for part in client.get(path).headers["content-security-policy"].split("; ")
-        )
-        assert policy["script-src"] == "'self' 'wasm-unsafe-eval'"
+    page, file = directives(client, "/ohif/"), directives(client, f"/ohif/{made.content_name}/{BUNDLE}")
+    assert page["script-src"] == "'self' 'wasm-unsafe-eval'"
+    assert file["script-src"] == "'self' 'unsafe-eval'"  # a worker has the policy of its own file
+    for policy in (page, file):
+        assert policy["default-src"] == "'self'"
         assert policy["connect-src"] == "'self' blob: data:"
         assert policy["frame-ancestors"] == "'self'"
         assert "http" not in str(policy)
