@@ -12,9 +12,10 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
+import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
@@ -36,8 +37,8 @@ from pacs.pixels.description import PixelDescription, describe_pixels
 from pacs.pixels.elements import read_integer, read_texts
 from pacs.pixels.fragments import EncapsulatedPixelData
 from pacs.pixels.frames import read_encoded_frames
-from pacs.pixels.pixel_data import write_encapsulated, write_native
-from pacs.pixels.transcode import encode_frame, is_lossless, transcodable_syntaxes, transcoded
+from pacs.pixels.pixel_data import join_native, write_encapsulated, write_native
+from pacs.pixels.transcode import encode_frame, encode_native, is_lossless, transcodable_syntaxes, transcoded
 from pacs.retrieve import copy_range, open_pixel_data, read_attributes, read_own_attributes
 
 _NATIVE: Final = frozenset(
@@ -140,13 +141,35 @@ def convert_instance(archive: Archive, instance: StoredInstance, transfer_syntax
         behind = _read_behind(element, instance)
         if instance.transfer_syntax_uid in _NATIVE and transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN:
             pieces = _copy_native(element, attributes, instance)
-            first = next(pieces)
+            size_bytes = element.size_bytes or 0
+            first = encode_head(element.tag, element.vr, size_bytes) + next(pieces, b"")
         else:
             pieces = _transcode(element, attributes, instance, transfer_syntax_uid)
             first = next(pieces)  # which changes the attributes
         yield meta + _encode(attributes) + first
         yield from pieces
         yield behind
+
+
+def read_native_pixel_data(archive: Archive, instance: StoredInstance) -> Iterator[bytes]:
+    """Read the value of the pixel data, decoded where it is compressed, little endian, piece by piece.
+
+    Raises
+    ------
+    pacs.errors.PixelsUnavailable, pacs.errors.UndecodablePixels
+        There is no pixel data, or none that can be decoded.
+    storage.errors.ObjectNotFound, storage.errors.StoreUnavailable
+    """
+    attributes = read_attributes(archive, instance)
+    stream, offset, size_bytes = open_pixel_data(archive, instance)
+    with stream:
+        element = _read_element(stream, offset, size_bytes, instance)
+        if instance.transfer_syntax_uid in _NATIVE:
+            yield from _copy_native(element, attributes, instance)
+            return
+        description = describe_pixels(attributes, instance.transfer_syntax_uid)
+        frames = (encode_native(one, description) for one in _decode(element, attributes, description))
+        yield from join_native(frames, description)
 
 
 def _copy_native(element: _PixelElement, attributes: Dataset, instance: StoredInstance) -> Iterator[bytes]:
@@ -159,11 +182,8 @@ def _copy_native(element: _PixelElement, attributes: Dataset, instance: StoredIn
     if TRANSFER_SYNTAXES[instance.transfer_syntax_uid].big_endian:
         words = max(2, (read_integer(attributes, "BitsAllocated") or 16) // 8) if element.vr == "OW" else 1
         word_size = _WORD_SIZES.get(element.vr, words)
-    head = encode_head(element.tag, element.vr, element.size_bytes)
     for chunk in copy_range(element.stream, element.offset, element.size_bytes):
-        yield head + (chunk if word_size == 1 else _turn(chunk, word_size))
-        head = b""
-    yield head
+        yield chunk if word_size == 1 else _turn(chunk, word_size)
 
 
 def _turn(chunk: bytes, word_size: int) -> bytes:
@@ -177,7 +197,19 @@ def _transcode(
     """Write the pixel data in another transfer syntax; with the first piece the attributes fit to it."""
     description = describe_pixels(attributes, instance.transfer_syntax_uid)
     target = transcoded(description, transfer_syntax_uid)
-    encoded = read_encoded_frames(
+    values = _decode(element, attributes, description)
+    rest = (encode_frame(one, description, transfer_syntax_uid) for one in values)
+    first = next(rest)
+    _describe(attributes, description, target, len(first))
+    if target.transfer_syntax.encapsulated:
+        return write_encapsulated(chain((first,), rest))
+    return write_native(chain((first,), rest), target)
+
+
+def _decode(
+    element: _PixelElement, attributes: Dataset, description: PixelDescription
+) -> Iterator[npt.NDArray[Any]]:
+    frames = read_encoded_frames(
         element.stream,
         element.offset,
         element.size_bytes,
@@ -185,13 +217,7 @@ def _transcode(
         range(description.number_of_frames),
         attributes,
     )
-    values = (decode_frame(frame, description) for frame in encoded)
-    rest = (encode_frame(one, description, transfer_syntax_uid) for one in values)
-    first = next(rest)
-    _describe(attributes, description, target, len(first))
-    if target.transfer_syntax.encapsulated:
-        return write_encapsulated(chain((first,), rest))
-    return write_native(chain((first,), rest), target)
+    return (decode_frame(frame, description) for frame in frames)
 
 
 def _describe(

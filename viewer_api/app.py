@@ -28,6 +28,7 @@ from viewer_api.routes import (
     store,
     unbuilt,
     viewer,
+    wado_uri,
 )
 from viewer_api.state import ViewerState
 
@@ -60,6 +61,7 @@ def create_app(archive: Archive) -> FastAPI:
     for seldom in (store, delete, capabilities, unbuilt):
         app.include_router(seldom.router, prefix=DICOM_WEB_PATH)
     app.include_router(changes.router)
+    app.include_router(wado_uri.router)
     app.include_router(viewer.router)
     app.include_router(ohif.router)
     app.include_router(health.router)

@@ -68,6 +68,21 @@ RENDERING_PARAMETERS: Final = _query_parameters(
     ("quality", "integer", "Of a JPEG: 1 to 100"),
     ("accept", "string", "Comes before the Accept header field"),
 )
+WADO_PARAMETERS: Final = _query_parameters(
+    ("requestType", "string", "`WADO`; required"),
+    ("studyUID", "string", "Study Instance UID; required"),
+    ("seriesUID", "string", "Series Instance UID; required"),
+    ("objectUID", "string", "SOP Instance UID; required"),
+    ("contentType", "string", "Media types: `application/dicom`, `image/jpeg`, `image/png`"),
+    ("transferSyntax", "string", "Of `application/dicom`; `*` for the stored one"),
+    ("frameNumber", "integer", "The frame that a picture shows, from 1 on"),
+    ("rows", "integer", "Height that a picture fits into"),
+    ("columns", "integer", "Width that a picture fits into"),
+    ("region", "string", "`left,top,right,bottom` of the part that is shown, from 0 to 1"),
+    ("windowCenter", "number", "With windowWidth"),
+    ("windowWidth", "number", "With windowCenter"),
+    ("imageQuality", "integer", "Of a JPEG: 1 to 100"),
+)
 
 
 def success(description: str, *media_types: str, **headers: str) -> dict[int | str, dict[str, Any]]:

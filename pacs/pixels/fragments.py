@@ -135,6 +135,16 @@ class EncapsulatedPixelData:
             raise UndecodablePixels("neither an offset table nor the fragments tell where frames begin")
         return fragments[starts[frame_index] : [*starts, len(fragments)][frame_index + 1]]
 
+    def list_fragments(self) -> list[Extent]:
+        """List all fragments that are not empty, in order.
+
+        Raises
+        ------
+        UndecodablePixels
+            The fragments are damaged.
+        """
+        return self._filled_fragments
+
     @cached_property
     def _filled_fragments(self) -> list[Extent]:
         """All fragments but empty ones, which belong to no frame; some devices end with one."""

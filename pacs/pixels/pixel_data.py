@@ -30,7 +30,7 @@ def write_encapsulated(frames: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def write_native(frames: Iterable[bytes], description: PixelDescription) -> Iterator[bytes]:
-    """Write native frames one behind the other; those of single bits do not begin on bytes (PS3.5 8.1.1).
+    """Write native frames one behind the other.
 
     Parameters
     ----------
@@ -39,15 +39,27 @@ def write_native(frames: Iterable[bytes], description: PixelDescription) -> Iter
     description
         What the frames are.
     """
-    bits = description.samples_per_frame * max(description.bits_allocated, 1)
-    size_bytes = -(-bits * description.number_of_frames // 8)
-    padding = size_bytes % 2
+    bits = description.samples_per_frame * description.bits_allocated * description.number_of_frames
     vr = "OW" if description.bits_allocated > 8 else "OB"
-    head = encode_head(PIXEL_DATA, vr, size_bytes + padding)
-    for piece in frames if bits % 8 == 0 else _join_bits(frames, bits):
+    head = encode_head(PIXEL_DATA, vr, -(-bits // 16) * 2)
+    for piece in join_native(frames, description):
         yield head + piece
         head = b""
-    yield head + bytes(padding)
+
+
+def join_native(frames: Iterable[bytes], description: PixelDescription) -> Iterator[bytes]:
+    """Join native frames to the value of the pixel data; those of single bits do not begin on bytes.
+
+    References
+    ----------
+    PS3.5 8.1.1
+    """
+    bits = description.samples_per_frame * description.bits_allocated
+    size_bytes = 0
+    for piece in frames if bits % 8 == 0 else _join_bits(frames, bits):
+        size_bytes += len(piece)
+        yield piece
+    yield bytes(size_bytes % 2)
 
 
 def _item_head(length: int) -> bytes:

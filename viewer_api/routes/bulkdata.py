@@ -1,176 +1,232 @@
-"""Retrieving bulk data: single values that metadata names by their URI (PS3.18 10.4.1.1.5)."""
+"""Retrieving bulk data, by the URIs of metadata or all of a resource (PS3.18 10.4.1.1.5)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
-import numpy as np
 from fastapi import APIRouter, Response
-from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence as ItemSequence
-from pydicom.tag import Tag
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from pacs.archive import Archive
-from pacs.dicom.dataset_json import BINARY_VRS
-from pacs.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
-from pacs.errors import InvalidRequest, NotFound
+from pacs.conversion import has_pixel_data
+from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
+from pacs.errors import ArchiveError, NotFound
 from pacs.index.records import StoredInstance
 from pacs.metadata.instance import PIXEL_DATA_TAGS
-from pacs.retrieve import find_instances, open_instance, read_attributes
+from pacs.retrieve import read_attributes, split_by_presence
+from storage.errors import ObjectNotFound
 from viewer_api import multipart
-from viewer_api.caching import IMMUTABLE, cache_headers, make_etag
+from viewer_api.bulk_values import find_value, list_values, parse_bulkdata_path
+from viewer_api.byte_ranges import answer_bytes, answer_pieces, piece_of
+from viewer_api.caching import IMMUTABLE, cache_headers, make_etag, not_modified
+from viewer_api.frame_bytes import frame_representations
 from viewer_api.media_types import MULTIPART_RELATED, OCTET_STREAM
-from viewer_api.negotiation import Acceptable, AcceptableTypes, Representation
-from viewer_api.openapi import problems, success
-from viewer_api.problems import HttpProblem
-from viewer_api.state import INSTANCE_PATH, InstanceUid, SeriesUid, State, StudyUid
+from viewer_api.negotiation import Representation
+from viewer_api.openapi import partial_content, problems, success
+from viewer_api.pixel_parts import BulkPart, list_pixel_parts, pieces_of_value
+from viewer_api.retrieve_request import OfInstance, OfSeries, OfStudy, RetrieveRequest
+from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH
 from viewer_api.streaming import gathered, primed
-
-_CHUNK_SIZE_BYTES: Final = 1 << 20
-_PATH: Final = re.compile(r"[0-9A-F]{8}(/[1-9][0-9]{0,5}/[0-9A-F]{8}){0,16}", re.IGNORECASE | re.ASCII)
-_ENCAPSULATED_DOCUMENT: Final = 0x00420011
-_WORD_SIZES: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
-
-# An encapsulated document keeps its media type only where it is one of these and begins as one does: what a
-# sender calls a PDF may be a page with a script.
-_MAGIC: Final = {"application/pdf": b"%PDF-"}
 
 # Opened by itself, nothing of it runs or loads.
 _DOWNLOAD_HEADERS: Final = {
     "Content-Disposition": "attachment",
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }
+_RESPONSES: Final = (
+    success("The values", MULTIPART_RELATED)
+    | partial_content("Not those of all instances: a Warning tells why", MULTIPART_RELATED)
+    | problems(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.GONE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+)
 
-router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response)
+router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response, responses=_RESPONSES)
 
 
 @router.get(
     INSTANCE_PATH + "/bulkdata/{bulkdata_path:path}",
     responses=success("The value", MULTIPART_RELATED, OCTET_STREAM)
-    | problems(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.NOT_ACCEPTABLE,
-        HTTPStatus.NOT_IMPLEMENTED,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    | partial_content("The range that was asked for", MULTIPART_RELATED, OCTET_STREAM)
+    | problems(HTTPStatus.NOT_MODIFIED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
 )
-def retrieve_bulkdata(
-    state: State,
-    acceptable: AcceptableTypes,
-    study_instance_uid: StudyUid,
-    series_instance_uid: SeriesUid,
-    sop_instance_uid: InstanceUid,
-    bulkdata_path: str,
-) -> Response:
+def retrieve_bulkdata(asked: OfInstance, bulkdata_path: str) -> Response:
     """Retrieve a binary value by its BulkDataURI: its tag, within sequences `tag/item/tag`.
 
-    Pixel data comes whole where it is stored native; compressed pixel data comes by frames only.
+    Pixel data comes whole where it is native or is to be, and by its frames, a part each, where it is
+    compressed; a video comes as one.
     """
-    if not _PATH.fullmatch(bulkdata_path):
-        raise InvalidRequest("bulk data is named by its tag, within sequences by tag/item/tag")
-    (instance,) = find_instances(state.archive, study_instance_uid, series_instance_uid, sop_instance_uid)
-    if bulkdata_path.upper() in PIXEL_DATA_TAGS.values():
-        answer = _answer_pixel_data(state.archive, acceptable, instance)
+    path = parse_bulkdata_path(bulkdata_path)
+    (instance,) = asked.find_instances()
+    if path in PIXEL_DATA_TAGS.values():
+        answer = _answer_pixel_data(asked, instance)
     else:
-        answer = _answer_value(state.archive, acceptable, instance, bulkdata_path)
-    etag = make_etag(instance.location.sha256, bulkdata_path.upper(), answer.headers["Content-Type"])
-    answer.headers.update(cache_headers(etag, IMMUTABLE) | _DOWNLOAD_HEADERS)
+        answer = _answer_value(asked, instance, path)
+    answer.headers.update(_DOWNLOAD_HEADERS)
     return answer
 
 
-def _answer_value(archive: Archive, acceptable: Acceptable, instance: StoredInstance, path: str) -> Response:
+@router.get(STUDY_PATH + "/bulkdata")
+async def retrieve_study_bulkdata(asked: OfStudy) -> Response:
+    """Retrieve all bulk data of a study: large binary values and pixel data, each by its Content-Location."""
+    return await _answer_all(asked, pixels_only=False)
+
+
+@router.get(SERIES_PATH + "/bulkdata")
+async def retrieve_series_bulkdata(asked: OfSeries) -> Response:
+    """Retrieve all bulk data of a series."""
+    return await _answer_all(asked, pixels_only=False)
+
+
+@router.get(INSTANCE_PATH + "/bulkdata")
+async def retrieve_instance_bulkdata(asked: OfInstance) -> Response:
+    """Retrieve all bulk data of an instance."""
+    return await _answer_all(asked, pixels_only=False)
+
+
+@router.get(STUDY_PATH + "/pixeldata")
+async def retrieve_study_pixel_data(asked: OfStudy) -> Response:
+    """Retrieve the pixel data of all instances of a study."""
+    return await _answer_all(asked, pixels_only=True)
+
+
+@router.get(SERIES_PATH + "/pixeldata")
+async def retrieve_series_pixel_data(asked: OfSeries) -> Response:
+    """Retrieve the pixel data of all instances of a series."""
+    return await _answer_all(asked, pixels_only=True)
+
+
+@router.get(INSTANCE_PATH + "/pixeldata")
+async def retrieve_instance_pixel_data(asked: OfInstance) -> Response:
+    """Retrieve the pixel data of an instance."""
+    return await _answer_all(asked, pixels_only=True)
+
+
+def _answer_value(asked: RetrieveRequest, instance: StoredInstance, path: str) -> Response:
     big_endian = TRANSFER_SYNTAXES[instance.transfer_syntax_uid].big_endian
-    value, media_type = _find_value(read_attributes(archive, instance), path, big_endian)
-    types = dict.fromkeys((media_type, OCTET_STREAM))
-    offered = [Representation(one, multipart=is_part) for one in types for is_part in (True, False)]
-    chosen = acceptable.choose(offered)
+    found = find_value(read_attributes(asked.archive, instance), path, big_endian=big_endian)
+    types = dict.fromkeys((found.media_type, OCTET_STREAM))
+    chosen = asked.choose([Representation(one, multipart=part) for one in types for part in (True, False)])
+    etag = make_etag(instance.location.sha256, path, chosen)
+    if (answer := not_modified(asked.request, etag, IMMUTABLE)) is not None:
+        return answer
+    headers = cache_headers(etag, IMMUTABLE)
     if not chosen.multipart:
-        return Response(value, media_type=chosen.media_type)
-    boundary = instance.location.sha256[:32]
+        return answer_bytes(asked.request, found.value, chosen.media_type, headers)
+    boundary = etag.strip('"')
     head = multipart.part_head(boundary, chosen.media_type)
-    return Response(
-        b"".join((head, value, b"\r\n", multipart.closing(boundary))),
-        media_type=multipart.content_type(boundary, chosen.media_type),
+    body = b"".join((head, found.value, b"\r\n", multipart.closing(boundary)))
+    return answer_bytes(asked.request, body, multipart.content_type(boundary, chosen.media_type), headers)
+
+
+def _answer_pixel_data(asked: RetrieveRequest, instance: StoredInstance) -> Response:
+    if not has_pixel_data(instance):
+        raise NotFound("the instance has no pixel data")
+    syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
+    forms = frame_representations(instance.transfer_syntax_uid)
+    forms = [one for one in forms if not (syntax.video and one.transfer_syntax_uid != syntax.uid)]
+    alone = [
+        Representation(one.media_type, one.transfer_syntax_uid, implied=one.implied)
+        for one in forms
+        if syntax.video or one.transfer_syntax_uid != syntax.uid or not syntax.encapsulated
+    ]
+    chosen = asked.choose([*forms, *alone])
+    etag = make_etag(instance.location.sha256, "pixel data", chosen)
+    if (answer := not_modified(asked.request, etag, IMMUTABLE)) is not None:
+        return answer
+    headers = cache_headers(etag, IMMUTABLE)
+    boundary = etag.strip('"')
+    media_type = multipart.content_type(boundary, chosen.media_type, chosen.transfer_syntax_uid)
+    pieces = pieces_of_value(asked.archive, instance)
+    if pieces is not None and chosen.multipart:
+        head = multipart.part_head(boundary, chosen.media_type, chosen.transfer_syntax_uid)
+        pieces = [piece_of(head), *pieces, piece_of(b"\r\n" + multipart.closing(boundary))]
+    if pieces is not None:
+        return answer_pieces(asked.request, pieces, media_type if chosen.multipart else str(chosen), headers)
+    if chosen.multipart:
+        chunks = _write_parts(_readable_parts(asked, [instance], chosen, pixels_only=True), boundary)
+    else:
+        chunks, media_type = next(list_pixel_parts(asked.archive, instance, chosen)).chunks, str(chosen)
+    decoded = asked.state.decodes.iterate(primed(gathered(chunks)))
+    return StreamingResponse(decoded, headers=headers, media_type=media_type)
+
+
+async def _answer_all(asked: RetrieveRequest, *, pixels_only: bool) -> Response:
+    """Answer with the bulk data of all instances; what is missing or damaged does not keep the rest back."""
+    instances = await run_in_threadpool(asked.find_instances)
+    forms = [Representation(OCTET_STREAM, multipart=True)]  # native
+    forms.append(replace(forms[0], implied=False))  # stored
+    syntaxes = {instance.transfer_syntax_uid for instance in instances}
+    if len(syntaxes) == 1 and pixels_only:
+        forms = [*frame_representations(syntaxes.pop()), *forms]
+    chosen = asked.choose(forms)
+    present, missing = await run_in_threadpool(split_by_presence, asked.archive, instances)
+    if not present:
+        raise ObjectNotFound(f"none of {len(missing)} objects is in the store")
+    boundary = secrets.token_hex(16)
+    parts = _readable_parts(asked, present, chosen, pixels_only)
+    chunks = await asked.state.decodes.run(lambda: primed(gathered(_write_parts(parts, boundary))))
+    headers = {"Vary": "Accept", **_DOWNLOAD_HEADERS}
+    if missing:
+        headers["Warning"] = f'299 filmless "instances left out: {len(missing)} missing in the store"'
+    return StreamingResponse(
+        asked.state.decodes.iterate(chunks),
+        HTTPStatus.PARTIAL_CONTENT if missing else HTTPStatus.OK,
+        headers,
+        multipart.content_type(boundary, chosen.media_type, chosen.transfer_syntax_uid),
     )
 
 
-def _answer_pixel_data(archive: Archive, acceptable: Acceptable, instance: StoredInstance) -> Response:
-    location, syntax = instance.location, TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
-    size_bytes = location.pixel_data_size_bytes
-    if syntax.encapsulated or syntax.deflated or syntax.big_endian:
-        raise HttpProblem(HTTPStatus.NOT_IMPLEMENTED, "this pixel data can be retrieved by frames only")
-    if location.pixel_data_offset is None or size_bytes is None:
-        raise NotFound("the instance has no pixel data")
-    native = Representation(OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN, multipart=True)
-    chosen = acceptable.choose([native, Representation(OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN)])
-    chunks = _read_extent(archive, instance, location.pixel_data_offset, size_bytes)
-    if not chosen.multipart:
-        return StreamingResponse(primed(chunks), media_type=str(chosen))
-    boundary = location.sha256[:32]
-    media_type = multipart.content_type(boundary, chosen.media_type, chosen.transfer_syntax_uid)
-    return StreamingResponse(primed(gathered(_as_only_part(chunks, chosen, boundary))), media_type=media_type)
-
-
-def _as_only_part(chunks: Iterator[bytes], chosen: Representation, boundary: str) -> Iterator[bytes]:
-    yield multipart.part_head(boundary, chosen.media_type, chosen.transfer_syntax_uid)
-    yield from chunks
-    yield b"\r\n" + multipart.closing(boundary)
-
-
-def _read_extent(archive: Archive, instance: StoredInstance, offset: int, size_bytes: int) -> Iterator[bytes]:
-    with open_instance(archive, instance) as stream:
-        stream.seek(offset)
-        while size_bytes > 0 and (chunk := stream.read(min(size_bytes, _CHUNK_SIZE_BYTES))):
-            size_bytes -= len(chunk)
-            yield chunk
-
-
-def _find_value(dataset: Dataset, path: str, big_endian: bool) -> tuple[bytes, str]:
-    """Return a binary value, little endian, and its media type.
+def _readable_parts(
+    asked: RetrieveRequest, instances: Sequence[StoredInstance], form: Representation, pixels_only: bool
+) -> Iterator[BulkPart]:
+    """List the parts of all instances whose first piece can be read.
 
     Raises
     ------
-    NotFound
-        There is no such element, or it is not binary.
+    ArchiveError
+        There is none: what the first one failed with, or NotFound.
     """
-    *steps, last = path.split("/")
-    for holder, number in zip(steps[::2], steps[1::2], strict=True):
-        dataset = _find_item(dataset, int(holder, 16), int(number))
-    element = _get(dataset, int(last, 16))
-    if element is None or element.VR not in BINARY_VRS or not isinstance(element.value, bytes):
-        raise NotFound("there is no such bulk data")
-    value, word_size = element.value, _WORD_SIZES.get(element.VR, 1)
-    if big_endian and len(value) % word_size == 0:
-        value = np.frombuffer(value, f"u{word_size}").byteswap().tobytes()
-    return value, _media_type(dataset, element.tag, value)
+    is_empty, refusal = True, None
+    for instance in instances:
+        uids = instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid
+        url = asked.state.urls.instance(*uids)
+        try:
+            for part in _list_parts(asked.archive, instance, form, pixels_only):
+                chunks = primed(part.chunks)
+                is_empty = False
+                yield BulkPart(f"{url}/{part.name}", part.form, chunks)
+        except ArchiveError as error:
+            refusal = refusal or error
+    if is_empty:
+        raise refusal or NotFound("there is no bulk data")
 
 
-def _get(dataset: Dataset, tag: int) -> DataElement | None:
-    try:
-        found: DataElement | None = dataset.get(Tag(tag))
-    except Exception:  # pydicom converts when asked, and fails in its own ways
-        return None
-    return found
+def _list_parts(
+    archive: Archive, instance: StoredInstance, form: Representation, pixels_only: bool
+) -> Iterator[BulkPart]:
+    if not pixels_only:
+        big_endian = TRANSFER_SYNTAXES[instance.transfer_syntax_uid].big_endian
+        for found in list_values(read_attributes(archive, instance), big_endian=big_endian):
+            octets = Representation(OCTET_STREAM)
+            yield BulkPart(f"bulkdata/{found.path}", octets, iter((found.value,)))
+    if has_pixel_data(instance):
+        yield from list_pixel_parts(archive, instance, form)
 
 
-def _find_item(dataset: Dataset, tag: int, number: int) -> Dataset:
-    element = _get(dataset, tag)
-    items = None if element is None else element.value
-    if not isinstance(items, ItemSequence) or number > len(items):
-        raise NotFound("there is no such bulk data")
-    item: Dataset = items[number - 1]
-    return item
-
-
-def _media_type(dataset: Dataset, tag: int, value: bytes) -> str:
-    if tag != _ENCAPSULATED_DOCUMENT:
-        return OCTET_STREAM
-    claimed = str(dataset.get("MIMETypeOfEncapsulatedDocument", "")).strip().lower()
-    magic = _MAGIC.get(claimed)
-    return claimed if magic is not None and value.startswith(magic) else OCTET_STREAM
+def _write_parts(parts: Iterable[BulkPart], boundary: str) -> Iterator[bytes]:
+    for part in parts:
+        yield multipart.part_head(boundary, part.form.media_type, part.form.transfer_syntax_uid, part.name)
+        yield from part.chunks
+        yield b"\r\n"
+    yield multipart.closing(boundary)

@@ -2,144 +2,111 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
 
-from pacs import __version__
-from pacs.errors import NotFound
+from pacs.conversion import has_pixel_data
+from pacs.errors import ArchiveError, NotFound, PixelsUnavailable
 from pacs.index.records import StoredInstance
-from pacs.retrieve import find_instances
-from viewer_api.caching import RENDERED, REVALIDATED, cache_headers, make_etag, not_modified
-from viewer_api.negotiation import Acceptable, AcceptableTypes, Representation
+from storage.errors import ObjectNotFound
+from viewer_api import multipart
+from viewer_api.caching import RENDERED, REVALIDATED
+from viewer_api.media_types import MULTIPART_RELATED
+from viewer_api.negotiation import Representation
 from viewer_api.openapi import RENDERING_PARAMETERS, problems, success
 from viewer_api.params import Rendering, RenderingParameters, Viewport, parse_frame_list
-from viewer_api.problems import HttpProblem
-from viewer_api.rendering import JPEG, PNG, render, representative
+from viewer_api.pictures import answer_picture, draw_picture
+from viewer_api.rendering import JPEG, PNG, representative
+from viewer_api.retrieve_request import OfInstance, OfSeries, OfStudy, RetrieveRequest
 from viewer_api.routes.frames import FrameList
-from viewer_api.state import (
-    INSTANCE_PATH,
-    SERIES_PATH,
-    STUDY_PATH,
-    InstanceUid,
-    SeriesUid,
-    State,
-    StudyUid,
-    ViewerState,
-)
+from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH, ViewerState
+from viewer_api.streaming import primed_async
 
-_IMAGE_TYPES: Final = (Representation(JPEG), Representation(PNG))
+_ALONE: Final = (Representation(JPEG), Representation(PNG))
+_PARTS: Final = tuple(replace(one, multipart=True) for one in _ALONE)
 _THUMBNAIL: Final = Viewport(160, 160, None)
 _THUMBNAIL_QUALITY: Final = 80
 
 router = APIRouter(
     tags=["Rendered (WADO-RS)"],
     default_response_class=Response,
-    responses=success("A picture", JPEG, PNG)
+    responses=success("A picture, or pictures", JPEG, PNG, MULTIPART_RELATED)
     | problems(
         HTTPStatus.NOT_MODIFIED,
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.NOT_FOUND,
         HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.GONE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
 
 
+@router.get(STUDY_PATH + "/rendered", openapi_extra=RENDERING_PARAMETERS)
+async def retrieve_rendered_study(asked: OfStudy, rendering: RenderingParameters) -> Response:
+    """Retrieve pictures of all images of a study, each of its first frame, as `multipart/related`.
+
+    Who accepts a single picture only gets that of the middle image of the first series. What is no image, or
+    a damaged one, is left out.
+    """
+    return await _answer_all(asked, rendering)
+
+
+@router.get(SERIES_PATH + "/rendered", openapi_extra=RENDERING_PARAMETERS)
+async def retrieve_rendered_series(asked: OfSeries, rendering: RenderingParameters) -> Response:
+    """Retrieve pictures of all images of a series; see the study."""
+    return await _answer_all(asked, rendering)
+
+
 @router.get(INSTANCE_PATH + "/rendered", openapi_extra=RENDERING_PARAMETERS)
-async def retrieve_rendered_instance(
-    request: Request,
-    state: State,
-    acceptable: AcceptableTypes,
-    rendering: RenderingParameters,
-    study_instance_uid: StudyUid,
-    series_instance_uid: SeriesUid,
-    sop_instance_uid: InstanceUid,
-) -> Response:
+async def retrieve_rendered_instance(asked: OfInstance, rendering: RenderingParameters) -> Response:
     """Retrieve a picture of an instance: of its first frame.
 
     The picture fits into the viewport with its aspect kept, and is never larger than the image itself.
     """
-    uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
-    return await _answer_frame(request, state, acceptable, rendering, uids)
+    return await _answer_frames(asked, rendering, "1")
 
 
 @router.get(INSTANCE_PATH + "/frames/{frame_list}/rendered", openapi_extra=RENDERING_PARAMETERS)
-async def retrieve_rendered_frame(
-    request: Request,
-    state: State,
-    acceptable: AcceptableTypes,
-    rendering: RenderingParameters,
-    study_instance_uid: StudyUid,
-    series_instance_uid: SeriesUid,
-    sop_instance_uid: InstanceUid,
-    frame_list: FrameList,
+async def retrieve_rendered_frames(
+    asked: OfInstance, rendering: RenderingParameters, frame_list: FrameList
 ) -> Response:
-    """Retrieve a picture of a frame; one at a time."""
-    uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
-    return await _answer_frame(request, state, acceptable, rendering, uids, frame_list)
+    """Retrieve pictures of frames; several as `multipart/related`, in the order of the list."""
+    return await _answer_frames(asked, rendering, frame_list)
 
 
 @router.get(STUDY_PATH + "/thumbnail", openapi_extra=RENDERING_PARAMETERS)
-async def retrieve_study_thumbnail(
-    request: Request,
-    state: State,
-    acceptable: AcceptableTypes,
-    rendering: RenderingParameters,
-    study_instance_uid: StudyUid,
-) -> Response:
+async def retrieve_study_thumbnail(asked: OfStudy, rendering: RenderingParameters) -> Response:
     """Retrieve a small picture that stands for a study: of the middle image of its first series of images."""
-    return await _answer_representative(request, state, acceptable, rendering, (study_instance_uid,))
+    return await _answer_representative(asked, _small(asked.request, rendering))
 
 
 @router.get(SERIES_PATH + "/thumbnail", openapi_extra=RENDERING_PARAMETERS)
-async def retrieve_series_thumbnail(
-    request: Request,
-    state: State,
-    acceptable: AcceptableTypes,
-    rendering: RenderingParameters,
-    study_instance_uid: StudyUid,
-    series_instance_uid: SeriesUid,
-) -> Response:
+async def retrieve_series_thumbnail(asked: OfSeries, rendering: RenderingParameters) -> Response:
     """Retrieve a small picture that stands for a series: of its middle image."""
-    uids = (study_instance_uid, series_instance_uid)
-    return await _answer_representative(request, state, acceptable, rendering, uids)
+    return await _answer_representative(asked, _small(asked.request, rendering))
 
 
 @router.get(INSTANCE_PATH + "/thumbnail", openapi_extra=RENDERING_PARAMETERS)
-async def retrieve_instance_thumbnail(
-    request: Request,
-    state: State,
-    acceptable: AcceptableTypes,
-    rendering: RenderingParameters,
-    study_instance_uid: StudyUid,
-    series_instance_uid: SeriesUid,
-    sop_instance_uid: InstanceUid,
-) -> Response:
+async def retrieve_instance_thumbnail(asked: OfInstance, rendering: RenderingParameters) -> Response:
     """Retrieve a small picture of an instance: of its first frame."""
-    uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
-    return await _answer_frame(request, state, acceptable, _small(request, rendering), uids)
+    return await _answer_frames(asked, _small(asked.request, rendering), "1")
 
 
 @router.get(INSTANCE_PATH + "/frames/{frame_list}/thumbnail", openapi_extra=RENDERING_PARAMETERS)
-async def retrieve_frame_thumbnail(
-    request: Request,
-    state: State,
-    acceptable: AcceptableTypes,
-    rendering: RenderingParameters,
-    study_instance_uid: StudyUid,
-    series_instance_uid: SeriesUid,
-    sop_instance_uid: InstanceUid,
-    frame_list: FrameList,
+async def retrieve_frame_thumbnails(
+    asked: OfInstance, rendering: RenderingParameters, frame_list: FrameList
 ) -> Response:
-    """Retrieve a small picture of a frame."""
-    uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
-    return await _answer_frame(request, state, acceptable, _small(request, rendering), uids, frame_list)
+    """Retrieve small pictures of frames."""
+    return await _answer_frames(asked, _small(asked.request, rendering), frame_list)
 
 
 def _small(request: Request, rendering: Rendering) -> Rendering:
@@ -148,54 +115,69 @@ def _small(request: Request, rendering: Rendering) -> Rendering:
     return replace(rendering, viewport=rendering.viewport or _THUMBNAIL, quality=quality)
 
 
-async def _answer_frame(
-    request: Request,
-    state: ViewerState,
-    acceptable: Acceptable,
-    rendering: Rendering,
-    uids: tuple[str, str, str],
-    frame_list: str = "1",
-) -> Response:
+async def _answer_frames(asked: RetrieveRequest, rendering: Rendering, frame_list: str) -> Response:
     frames = parse_frame_list(frame_list)
-    media_type = acceptable.choose(_IMAGE_TYPES).media_type
-    if len(frames) > 1:
-        raise HttpProblem(HTTPStatus.NOT_IMPLEMENTED, "frames are rendered one at a time")
-    (instance,) = await run_in_threadpool(find_instances, state.archive, *uids)
-    if frames[0] > instance.number_of_frames:
-        raise NotFound(f"there is no frame {frames[0]}, only 1 to {instance.number_of_frames}")
-    return await _answer_picture(request, state, instance, frames[0], rendering, media_type, RENDERED)
+    chosen = asked.choose([*_ALONE, *_PARTS] if len(frames) == 1 else _PARTS)
+    (instance,) = await run_in_threadpool(asked.find_instances)
+    if max(frames) > instance.number_of_frames:
+        raise NotFound(f"there is no frame {max(frames)}, only 1 to {instance.number_of_frames}")
+    if not chosen.multipart:
+        return await answer_picture(asked, instance, frames[0], rendering, chosen.media_type, RENDERED)
+    shown = [(instance, frame) for frame in frames]
+    return await _answer_parts(asked, shown, rendering, chosen.media_type, all_or_nothing=True)
 
 
-async def _answer_representative(
-    request: Request,
-    state: ViewerState,
-    acceptable: Acceptable,
-    rendering: Rendering,
-    uids: tuple[str, ...],
-) -> Response:
-    media_type = acceptable.choose(_IMAGE_TYPES).media_type
-    instances = await run_in_threadpool(find_instances, state.archive, *uids)
-    shown = representative(instances)
-    rendering = _small(request, rendering)
-    return await _answer_picture(request, state, shown, 1, rendering, media_type, REVALIDATED)
+async def _answer_all(asked: RetrieveRequest, rendering: Rendering) -> Response:
+    chosen = asked.choose([*_PARTS, *_ALONE])
+    if not chosen.multipart:
+        return await _answer_representative(asked, rendering)
+    instances = await run_in_threadpool(asked.find_instances)
+    shown = [(instance, 1) for instance in instances if has_pixel_data(instance)]
+    return await _answer_parts(asked, shown, rendering, chosen.media_type, all_or_nothing=False)
 
 
-async def _answer_picture(
-    request: Request,
-    state: ViewerState,
-    instance: StoredInstance,
-    frame_number: int,
+async def _answer_representative(asked: RetrieveRequest, rendering: Rendering) -> Response:
+    media_type = asked.choose(_ALONE).media_type
+    shown = representative(await run_in_threadpool(asked.find_instances))
+    return await answer_picture(asked, shown, 1, rendering, media_type, REVALIDATED)
+
+
+async def _answer_parts(
+    asked: RetrieveRequest,
+    shown: Sequence[tuple[StoredInstance, int]],
     rendering: Rendering,
     media_type: str,
-    cache_control: str,
+    *,
+    all_or_nothing: bool,
 ) -> Response:
-    """Answer with a picture, or with 304 before anything of the object is read."""
-    etag = make_etag(__version__, instance.location.sha256, frame_number, rendering, media_type)
-    if (answer := not_modified(request, etag, cache_control)) is not None:
-        return answer
-    picture = state.rendered.get(etag)
-    if picture is None:
-        work = partial(render, state.archive, instance, frame_number, rendering, media_type)
-        picture = await state.decodes.run(work)
-        state.rendered.put(etag, picture)
-    return Response(picture, headers=cache_headers(etag, cache_control), media_type=media_type)
+    boundary = secrets.token_hex(16)
+    parts = await primed_async(_parts(asked.state, shown, rendering, media_type, boundary, all_or_nothing))
+    answer_type = multipart.content_type(boundary, media_type)
+    return StreamingResponse(parts, headers={"Vary": "Accept"}, media_type=answer_type)
+
+
+async def _parts(
+    state: ViewerState,
+    shown: Sequence[tuple[StoredInstance, int]],
+    rendering: Rendering,
+    media_type: str,
+    boundary: str,
+    all_or_nothing: bool,
+) -> AsyncIterator[bytes]:
+    refusal: Exception = PixelsUnavailable("there are no images")
+    is_empty = True
+    for instance, frame in shown:
+        try:
+            picture = await draw_picture(state, instance, frame, rendering, media_type)
+        except (ArchiveError, ObjectNotFound) as error:
+            if all_or_nothing:
+                raise
+            refusal = error
+            continue
+        uids = instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid
+        location = f"{state.urls.instance(*uids)}/frames/{frame}/rendered"
+        yield multipart.part_head(boundary, media_type, location=location) + picture + b"\r\n"
+        is_empty = False
+    if is_empty:
+        raise refusal
+    yield multipart.closing(boundary)

@@ -81,13 +81,25 @@ def retrieve_instance(asked: OfInstance) -> Response:
     parts = instance_representations([instance])
     alone = instance_representations([instance], multipart=False)
     chosen = asked.choose([*parts, *alone])
-    # How an instance is converted changes with the software.
-    etag = make_etag(
-        instance.location.sha256, chosen, *([] if chosen in (parts[0], alone[0]) else [__version__])
-    )
-    (outgoing,) = plan_answer(
-        asked.archive, [instance], parts if chosen.multipart else alone, chosen
-    ).instances
+    return answer_instance(asked, instance, parts if chosen.multipart else alone, chosen)
+
+
+def answer_instance(
+    asked: RetrieveRequest,
+    instance: StoredInstance,
+    offered: Sequence[Representation],
+    chosen: Representation,
+) -> Response:
+    """Answer with an instance in the chosen one of the forms of ``instance_representations``.
+
+    Raises
+    ------
+    viewer_api.problems.NotAcceptable
+        It cannot be had in this form.
+    storage.errors.ObjectNotFound, storage.errors.StoreUnavailable
+    """
+    etag = make_etag(__version__, instance.location.sha256, chosen)  # conversion changes with the software
+    (outgoing,) = plan_answer(asked.archive, [instance], offered, chosen).instances
     cache_control = IMMUTABLE if outgoing.as_stored else RENDERED
     if (answer := not_modified(asked.request, etag, cache_control)) is not None:
         return answer

@@ -9,17 +9,8 @@ from fastapi import APIRouter, Response
 
 from viewer_api.openapi import NOT_OFFERED, problems
 from viewer_api.problems import problem_response
-from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH
 
 _RESOURCES: Final = (
-    ("GET", STUDY_PATH + "/rendered"),
-    ("GET", SERIES_PATH + "/rendered"),
-    ("GET", STUDY_PATH + "/bulkdata"),
-    ("GET", SERIES_PATH + "/bulkdata"),
-    ("GET", INSTANCE_PATH + "/bulkdata"),
-    ("GET", STUDY_PATH + "/pixeldata"),
-    ("GET", SERIES_PATH + "/pixeldata"),
-    ("GET", INSTANCE_PATH + "/pixeldata"),
     ("GET", "/workitems"),  # UPS-RS, PS3.18 11
     ("POST", "/workitems"),
     ("GET", "/workitems/{workitem}"),

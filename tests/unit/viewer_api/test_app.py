@@ -74,11 +74,8 @@ def test_endless_urls_and_headers_are_refused(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/dicom-web/studies/1.2/rendered"),
-        ("GET", "/dicom-web/studies/1.2/series/1.3/rendered"),
         ("GET", "/dicom-web/workitems"),
         ("POST", "/dicom-web/workitems"),
-        ("GET", "/dicom-web/studies/1.2/series/1.3/instances/1.4/pixeldata"),
     ],
 )
 def test_a_service_that_is_not_offered_is_501(client: TestClient, method: str, path: str) -> None:

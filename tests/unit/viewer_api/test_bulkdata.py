@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import imagecodecs
+import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
@@ -15,6 +17,9 @@ from tests.unit.viewer_api.conftest import split_multipart, store_dataset
 OHIF_PDF = {
     "accept": 'multipart/related; type="application/pdf", multipart/related; type="application/octet-stream"'
 }
+OCTETS = {"accept": 'multipart/related; type="application/octet-stream"'}
+OHIF_ANY = {"accept": "multipart/related; type=application/octet-stream; transfer-syntax=*"}
+FRAMES = np.arange(2 * 256, dtype="<u2").reshape(2, 16, 16)
 PDF = b"%PDF-1.4\n" + b"x" * 2000
 
 
@@ -86,10 +91,92 @@ def test_native_pixel_data_comes_whole(client: TestClient, module_archive: Archi
     assert client.get(f"{where}?accept=application/octet-stream").content == dataset.PixelData
 
 
-def test_compressed_pixel_data_comes_by_frames_only(client: TestClient, module_archive: Archive) -> None:
-    dataset = make_dataset(PixelData=encapsulate([b"\xff\xd8\xff\xd9"]))
-    path = store_dataset(module_archive, dataset, JPEGLSLossless)
-    assert client.get(f"{path}/bulkdata/7FE00010").status_code == 501
+@pytest.fixture(scope="module")
+def compressed(module_archive: Archive) -> str:
+    """Path of an instance of two JPEG-LS frames with a large private value."""
+    frames = [bytes(imagecodecs.jpegls_encode(frame)) for frame in FRAMES]
+    dataset = make_dataset(NumberOfFrames=2, PixelData=encapsulate(frames))
+    dataset.add_new((0x0029, 0x0010), "LO", "MAKER")
+    dataset.add_new((0x0029, 0x1001), "OB", b"\7" * 3000)
+    return store_dataset(module_archive, dataset, JPEGLSLossless)
+
+
+def test_compressed_pixel_data_comes_by_frames(client: TestClient, compressed: str) -> None:
+    for accept in ("*/*", 'multipart/related; type="image/jls"'):
+        parts = split_multipart(client.get(f"{compressed}/bulkdata/7FE00010", headers={"accept": accept}))
+        assert [headers["content-location"].rpartition("/")[2] for headers, _ in parts] == ["1", "2"]
+        for (headers, content), frame in zip(parts, FRAMES, strict=True):
+            assert headers["content-type"] == f"image/jls; transfer-syntax={JPEGLSLossless}"
+            np.testing.assert_array_equal(imagecodecs.jpegls_decode(content), frame)
+
+
+def test_compressed_pixel_data_comes_decoded_for_who_takes_octets(
+    client: TestClient, compressed: str
+) -> None:
+    octets = {"accept": "application/octet-stream"}
+    assert client.get(f"{compressed}/bulkdata/7FE00010", headers=octets).content == FRAMES.tobytes()
+    ((_, content),) = split_multipart(
+        client.get(
+            f"{compressed}/pixeldata",
+            headers={"accept": 'multipart/related; type="application/octet-stream"'},
+        )
+    )
+    assert content == FRAMES.tobytes()
+
+
+@pytest.mark.parametrize("level", [0, 2, 4])
+def test_all_bulk_data_comes_by_its_locations(client: TestClient, compressed: str, level: int) -> None:
+    path = "/".join(compressed.split("/")[: 8 - level])
+    response = client.get(
+        f"{path}/bulkdata", headers={"accept": 'multipart/related; type="application/octet-stream"'}
+    )
+    assert response.status_code == 200
+    parts = split_multipart(response)
+    base = f"https://pacs.example.vn/xa{compressed}"
+    assert [headers["content-location"] for headers, _ in parts] == [
+        f"{base}/bulkdata/00291001",
+        f"{base}/bulkdata/7FE00010",
+    ]
+    assert [content for _, content in parts] == [b"\7" * 3000, FRAMES.tobytes()]
+    pixels = client.get(f"{path}/pixeldata", headers=OHIF_ANY)
+    assert [headers["content-location"] for headers, _ in split_multipart(pixels)] == [
+        f"{base}/frames/1",
+        f"{base}/frames/2",
+    ]
+
+
+def test_bulk_data_comes_in_ranges(client: TestClient, module_archive: Archive) -> None:
+    dataset = make_dataset()
+    path = store_dataset(module_archive, dataset)
+    where = f"{path}/bulkdata/7FE00010?accept=application/octet-stream"
+    part = client.get(where, headers={"range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, dataset.PixelData[10:20])
+    assert client.get(where, headers={"if-none-match": part.headers["etag"]}).status_code == 304
+
+
+def test_a_video_comes_whole_and_in_ranges(client: TestClient, module_archive: Archive) -> None:
+    film = bytes(range(256)) * 40
+    dataset = make_dataset(NumberOfFrames=50, PixelData=encapsulate([film], has_bot=False))
+    path = store_dataset(module_archive, dataset, "1.2.840.10008.1.2.4.102")
+    where = f"{path}/bulkdata/7FE00010"
+    alone = client.get(where, headers={"accept": "video/mp4"})
+    assert alone.headers["content-type"].startswith("video/mp4")
+    assert alone.content == film
+    assert (
+        client.get(where, headers={"accept": "video/mp4", "range": "bytes=256-300"}).content == film[256:301]
+    )
+    ((_, content),) = split_multipart(
+        client.get(where, headers={"accept": "multipart/related; type=video/mp4"})
+    )
+    assert content == film
+    ((_, content),) = split_multipart(client.get(f"{path}/pixeldata"))
+    assert content == film
+
+
+def test_an_instance_without_bulk_data_has_none(client: TestClient, module_archive: Archive) -> None:
+    path = store_dataset(module_archive, make_dataset(PixelData=None, Rows=None, Columns=None, Modality="SR"))
+    for suffix in ("/bulkdata", "/pixeldata", "/bulkdata/7FE00010"):
+        assert client.get(path + suffix).status_code == 404, suffix
 
 
 def test_words_of_a_big_endian_data_set_come_little_endian(

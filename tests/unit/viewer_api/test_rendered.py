@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from pacs.archive import Archive
 from tests.datasets import make_dataset
-from tests.unit.viewer_api.conftest import store_dataset
+from tests.unit.viewer_api.conftest import split_multipart, store_dataset
 
 STUDY, SERIES = "1.2.826.0.1.3680043.8.498.3", "1.2.826.0.1.3680043.8.498.3.1"
 # A ramp from 0 to 4080 in steps of 16, a stored value in each pixel of 16 x 16.
@@ -60,7 +60,8 @@ def test_the_query_parameter_wins_over_the_multipart_header_that_ohif_sends(
     header = {"accept": 'multipart/related; type="image/jpeg"'}
     for suffix in ("/rendered?accept=image%2Fjpeg", "/thumbnail?accept=image/jpeg"):
         assert client.get(ramp + suffix, headers=header).headers["content-type"] == "image/jpeg"
-    assert client.get(f"{ramp}/rendered", headers=header).status_code == 406
+    parts = split_multipart(client.get(f"{ramp}/rendered", headers=header))
+    assert [headers["content-type"] for headers, _ in parts] == ["image/jpeg"]
 
 
 def test_the_window_of_the_instance_is_used_unless_told_otherwise(client: TestClient, ramp: str) -> None:
@@ -108,7 +109,7 @@ def test_bad_parameters_are_400(client: TestClient, ramp: str, query: str) -> No
     assert client.get(f"{ramp}/frames/1/rendered?{query}").status_code == 400
 
 
-@pytest.mark.parametrize(("frames", "status"), [("0", 400), ("x", 400), ("3", 404), ("1,2", 501)])
+@pytest.mark.parametrize(("frames", "status"), [("0", 400), ("x", 400), ("3", 404), ("1,2,3", 404)])
 def test_one_frame_that_is_there_is_rendered(client: TestClient, ramp: str, frames: str, status: int) -> None:
     assert client.get(f"{ramp}/frames/{frames}/rendered").status_code == status
 
@@ -168,3 +169,37 @@ def test_a_thumbnail_is_small_unless_told_otherwise(client: TestClient, module_a
     assert picture(client, f"{path}/thumbnail").shape == (160, 80)
     assert picture(client, f"{path}/thumbnail?viewport=50,50").shape == (50, 25)
     assert picture(client, f"{path}/rendered").shape == (400, 200)
+
+
+def test_several_frames_are_rendered_in_the_order_of_the_list(client: TestClient, ramp: str) -> None:
+    parts = split_multipart(client.get(f"{ramp}/frames/2,1/rendered"))
+    alone = [client.get(f"{ramp}/frames/{number}/rendered").content for number in (2, 1)]
+    assert [content for _, content in parts] == alone
+    assert [headers["content-location"].rpartition("/frames/")[2] for headers, _ in parts] == [
+        "2/rendered",
+        "1/rendered",
+    ]
+    assert client.get(f"{ramp}/frames/2,1/rendered", headers={"accept": "image/png"}).status_code == 406
+
+
+def test_all_images_of_a_study_and_a_series_are_rendered(client: TestClient, module_archive: Archive) -> None:
+    first = make_dataset(InstanceNumber=1)
+    place = {"StudyInstanceUID": first.StudyInstanceUID, "SeriesInstanceUID": first.SeriesInstanceUID}
+    report = make_dataset(**place, Modality="SR", PixelData=None, Rows=None, Columns=None)
+    damaged = make_dataset(**place, InstanceNumber=0, PixelData=b"\0\0")
+    path, *_ = [store_dataset(module_archive, one) for one in (first, report, damaged)]
+    series = path.partition("/instances/")[0]
+    for whole in (series, series.partition("/series/")[0]):
+        accept = {"accept": 'multipart/related; type="image/png"'}
+        ((headers, content),) = split_multipart(client.get(f"{whole}/rendered?viewport=8,8", headers=accept))
+        assert headers["content-type"] == "image/png"
+        assert f"/instances/{first.SOPInstanceUID}/frames/1/rendered" in headers["content-location"]
+        assert content == client.get(f"{path}/rendered?viewport=8,8&accept=image/png").content
+        single = client.get(f"{series}/rendered", headers={"accept": "image/jpeg"})
+        assert single.headers["content-type"] == "image/jpeg"
+
+
+def test_a_study_without_images_has_no_pictures(client: TestClient, module_archive: Archive) -> None:
+    path = store_dataset(module_archive, make_dataset(PixelData=None, Rows=None, Columns=None, Modality="SR"))
+    response = client.get(f"{path.partition('/series')[0]}/rendered")
+    assert response.status_code == 406
