@@ -55,6 +55,11 @@ class Answerable:
     inconvertible: int = 0
 
     @property
+    def as_stored(self) -> bool:
+        """Whether all instances go out byte for byte."""
+        return all(outgoing.as_stored for outgoing in self.instances)
+
+    @property
     def warning(self) -> str | None:
         """The value of the Warning header field; None where nothing is left out."""
         reasons = []
@@ -66,7 +71,7 @@ class Answerable:
 
 
 def instance_representations(
-    instances: Sequence[StoredInstance], *, multipart: bool = True
+    instances: Sequence[StoredInstance], *, media_type: str = DICOM, multipart: bool = True
 ) -> list[Representation]:
     """List the forms in which instances can be sent, in the server's order of preference.
 
@@ -75,12 +80,12 @@ def instance_representations(
     """
     syntaxes = {instance.transfer_syntax_uid for instance in instances}
     common = syntaxes.pop() if len(syntaxes) == 1 else None
-    stored = Representation(DICOM, common, multipart, implied=False)
+    stored = Representation(media_type, common, multipart, implied=False)
     targets = [EXPLICIT_VR_LITTLE_ENDIAN, *TARGET_SYNTAXES]
     return [
         stored,
-        Representation(DICOM, None, multipart),
-        *(Representation(DICOM, uid, multipart, implied=False) for uid in targets if uid != common),
+        Representation(media_type, None, multipart),
+        *(Representation(media_type, uid, multipart, implied=False) for uid in targets if uid != common),
     ]
 
 

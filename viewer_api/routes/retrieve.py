@@ -25,16 +25,17 @@ from viewer_api.instance_parts import (
     plan_answer,
     read_outgoing,
 )
-from viewer_api.media_types import DICOM, MULTIPART_RELATED
+from viewer_api.media_types import DICOM, MULTIPART_RELATED, ZIP
 from viewer_api.negotiation import Representation
 from viewer_api.openapi import partial_content, problems, success
 from viewer_api.retrieve_request import OfInstance, OfSeries, OfStudy, RetrieveRequest
 from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH
 from viewer_api.streaming import gathered, primed
+from viewer_api.zip_stream import stream_zip
 
 _RESPONSES: Final = (
-    success("The instances", MULTIPART_RELATED)
-    | partial_content("Not all of them: a Warning tells why", MULTIPART_RELATED)
+    success("The instances", MULTIPART_RELATED, ZIP)
+    | partial_content("Not all of them: a Warning tells why", MULTIPART_RELATED, ZIP)
     | problems(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.NOT_FOUND,
@@ -54,7 +55,8 @@ def retrieve_study(asked: OfStudy) -> Response:
     They come in the transfer syntax that is asked for; with `transfer-syntax=*`, byte for byte as they are
     stored. Without this parameter they come in Explicit VR Little Endian (PS3.18 8.7.3), but those that are
     stored with loss as they are. Instances that are missing in the store, or not to be had in this
-    transfer syntax, are left out: the status is 206 then, and a Warning tells how many.
+    transfer syntax, are left out: the status is 206 then, and a Warning tells how many. `application/zip` has
+    them as files, with a DICOMDIR.
     """
     return _answer_instances(asked)
 
@@ -139,22 +141,36 @@ def _answer_converted(
 
 def _answer_instances(asked: RetrieveRequest) -> Response:
     instances = asked.find_instances()
-    offered = instance_representations(instances)
-    chosen = asked.choose(offered)
-    answerable = plan_answer(asked.archive, instances, offered, chosen)
-    boundary = secrets.token_hex(16)
+    parts = instance_representations(instances)
+    zips = instance_representations(instances, media_type=ZIP, multipart=False)
+    chosen = asked.choose([*parts, *zips])
+    answerable = plan_answer(asked.archive, instances, parts if chosen.multipart else zips, chosen)
     headers = {"Vary": "Accept"}
     if answerable.warning:
         headers["Warning"] = answerable.warning
+    if chosen.multipart:
+        media_type, chunks = _write_parts(asked.archive, answerable, headers)
+    else:
+        media_type, uid = ZIP, asked.uids[-1]
+        headers["Content-Disposition"] = f'attachment; filename="{uid}.zip"'
+        chunks = stream_zip(asked.archive, answerable.instances, uid)
+    status = HTTPStatus.PARTIAL_CONTENT if answerable.warning else HTTPStatus.OK
+    body = primed(gathered(chunks))
+    if answerable.as_stored:
+        return StreamingResponse(body, status, headers, media_type)
+    return StreamingResponse(asked.state.decodes.iterate(body), status, headers, media_type)
+
+
+def _write_parts(
+    archive: Archive, answerable: Answerable, headers: dict[str, str]
+) -> tuple[str, Iterator[bytes]]:
+    """Return media type and body of an answer in parts; its length goes to ``headers`` if it is known."""
+    boundary = secrets.token_hex(16)
     syntaxes = {outgoing.transfer_syntax_uid for outgoing in answerable.instances}
     common = syntaxes.pop() if len(syntaxes) == 1 else None
-    chunks = primed(gathered(_parts(asked.archive, answerable.instances, boundary)))
-    status = HTTPStatus.PARTIAL_CONTENT if answerable.warning else HTTPStatus.OK
-    media_type = multipart.content_type(boundary, DICOM, common)
-    if all(outgoing.as_stored for outgoing in answerable.instances):
+    if answerable.as_stored:
         headers["Content-Length"] = str(_size_bytes(answerable, boundary))
-        return StreamingResponse(chunks, status, headers, media_type)
-    return StreamingResponse(asked.state.decodes.iterate(chunks), status, headers, media_type)
+    return multipart.content_type(boundary, DICOM, common), _parts(archive, answerable.instances, boundary)
 
 
 def _size_bytes(answerable: Answerable, boundary: str) -> int:
