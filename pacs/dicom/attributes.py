@@ -48,6 +48,11 @@ class Attribute:
     default: bool = True  # answered without being asked for (PS3.18 Tables 10.6.3-3, -4, -5)
 
     @property
+    def name(self) -> str:
+        """The key as a query spells it."""
+        return self.keyword
+
+    @property
     def tag_hex(self) -> str:
         """The tag as DICOM JSON spells it, e.g. ``0020000D``."""
         return f"{self.tag:08X}"
@@ -70,6 +75,10 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _study("StudyTime", 0x00080030, "TM", Matching.TIME, "study_time"),
     _study("AccessionNumber", 0x00080050, "SH", Matching.TEXT, "accession_number"),
     _study("ModalitiesInStudy", 0x00080061, "CS", Matching.CODE_STRING, "modalities_in_study", derived=True),
+    _study(
+        "SOPClassesInStudy", 0x00080062, "UI", Matching.UID, "sop_classes_in_study",
+        derived=True, default=False,
+    ),
     _study("ReferringPhysicianName", 0x00080090, "PN", Matching.PERSON_NAME, "referring_physician_name"),
     _study("InstitutionName", 0x00080080, "LO", Matching.TEXT, "institution_name", default=False),
     _study("StudyDescription", 0x00081030, "LO", Matching.FOLDED_TEXT, "study_description"),
@@ -135,6 +144,10 @@ class SequenceKey:
 SEQUENCE_KEYS: tuple[SequenceKey, ...] = (
     SequenceKey("ProcedureCodeSequence", 0x00081032, "CodeValue", 0x00080100, "SH", Level.STUDY),
     SequenceKey(
+        "ProcedureCodeSequence", 0x00081032, "CodingSchemeDesignator", 0x00080102, "SH", Level.STUDY
+    ),
+    SequenceKey("ProcedureCodeSequence", 0x00081032, "CodeMeaning", 0x00080104, "LO", Level.STUDY),
+    SequenceKey(
         "RequestAttributesSequence", 0x00400275, "ScheduledProcedureStepID", 0x00400009, "SH", Level.SERIES
     ),
     SequenceKey(
@@ -161,6 +174,14 @@ def find_key(name: str) -> Attribute | SequenceKey | None:
     for key in SEQUENCE_KEYS:
         if _names(head, key.sequence_keyword, key.sequence_tag) and _names(tail, key.keyword, key.tag):
             return key
+    return None
+
+
+def find_sequence(name: str) -> tuple[int, Level] | None:
+    """Find a sequence of the index by keyword or tag; return its tag and level, or None."""
+    for key in SEQUENCE_KEYS:
+        if _names(name, key.sequence_keyword, key.sequence_tag):
+            return key.sequence_tag, key.level
     return None
 
 

@@ -3,138 +3,202 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal, or_
+from sqlalchemy import ColumnElement, and_, exists, or_
 
 from pacs.dicom.attributes import Attribute, Level, Matching, SequenceKey
 from pacs.dicom.uids import parse_uid
 from pacs.errors import InvalidRequest, InvalidUid
-from pacs.index.models import (
-    FOLDED_SUFFIX,
-    instance,
-    procedure_code,
-    request_attributes,
-    series,
-    study,
-)
-from pacs.index.names import fold_name
+from pacs.index.condition import Condition
+from pacs.index.contents import contains_value, value_pattern
+from pacs.index.like import EMPTY, has_wildcard, matches
+from pacs.index.models import FOLDED_SUFFIX, instance, series, study
+from pacs.index.name_conditions import other_name_condition, patient_name_conditions, text_conditions
+from pacs.index.name_patterns import split_pieces
+from pacs.index.paths import Path, by_beginning, by_pattern, by_term, identifier_path
+from pacs.index.ranges import date_bounds, date_moments, moment_bounds, parse_range, time_bounds
+from pacs.index.records import Query
+from pacs.index.sequence_conditions import sequence_conditions
+from pacs.index.study_terms import Field
 from pacs.text import fold
 
-MAX_VALUE_LENGTH = 1024
-MAX_WILDCARDS = 8
-MAX_LISTED_VALUES = 1000
-MAX_WORDS = 8
+MAX_VALUE_LENGTH: Final = 1024
+MAX_LISTED_VALUES: Final = 1000
 
 TABLES = {Level.STUDY: study, Level.SERIES: series, Level.INSTANCE: instance}
 
-_DATE = re.compile(r"\d{8}", re.ASCII)
-_TIME = re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", re.ASCII)
-_LAST_TIME = "235959.999999"
+_FIELDS: Final = {"PatientID": Field.PATIENT_ID, "AccessionNumber": Field.ACCESSION_NUMBER}
+_COMBINED: Final = (
+    ("StudyDate", "StudyTime"),
+    ("SeriesDate", "SeriesTime"),
+    ("PerformedProcedureStepStartDate", "PerformedProcedureStepStartTime"),
+)
 
 
-def key_condition(key: Attribute | SequenceKey, value: str) -> ColumnElement[bool] | None:
-    """Return the condition of one key; None where the value matches everything (universal matching).
+def conditions_of(query: Query) -> list[Condition]:
+    """Return the conditions of a query; a value that matches everything (universal matching) has none.
 
     Raises
     ------
     InvalidRequest
-        The value is not of the key's form; the message names the key and does not repeat the value.
+        A value is not of its key's form; the message names the key and does not repeat the value.
     """
-    name = key.name if isinstance(key, SequenceKey) else key.keyword
-    if len(value) > MAX_VALUE_LENGTH or "\0" in value:
-        raise InvalidRequest(f"the value of {name} is too long or has a NUL character")
-    value = value.strip()
-    if value in ("", "*"):
-        return None
-    try:
-        return _sequence_condition(key, value) if isinstance(key, SequenceKey) else _condition(key, value)
-    except (InvalidRequest, InvalidUid) as error:
-        raise InvalidRequest(f"{name}: {error}") from error
+    keys = {key.name: (key, value.strip()) for key, value in query.keys if value.strip() not in ("", "*")}
+    for name, (_, value) in keys.items():
+        if len(value) > MAX_VALUE_LENGTH or "\0" in value:
+            raise InvalidRequest(f"the value of {name} is too long or has a NUL character")
+    conditions = _combined_conditions(keys)
+    for name, (key, value) in keys.items():
+        try:
+            if isinstance(key, Attribute):
+                conditions += _key_conditions(key, value, query)
+        except (InvalidRequest, InvalidUid) as error:
+            raise InvalidRequest(f"{name}: {error}") from error
+    conditions += sequence_conditions(keys.values(), match_empty=query.match_empty)
+    if query.study_instance_uid is not None:
+        conditions.append(Condition(study.c.study_instance_uid == query.study_instance_uid, unique=True))
+    if query.series_instance_uid is not None:
+        conditions.append(Condition(series.c.series_instance_uid == query.series_instance_uid))
+    if query.text:
+        conditions += text_conditions(query.text[:MAX_VALUE_LENGTH])
+    return conditions
 
 
-def text_conditions(text: str) -> list[ColumnElement[bool]]:
-    """Return the conditions of the worklist's search box, one for each word; all must hold.
+def _combined_conditions(keys: dict[str, tuple[Attribute | SequenceKey, str]]) -> list[Condition]:
+    """Take date and time keys that are ranges of one form out of the keys, as ranges of moments.
 
-    A word matches the beginning of a word of the patient's name or the study description, of the patient ID,
-    the accession number or a procedure code; blind to case and diacritics.
+    References
+    ----------
+    PS3.4 C.2.2.2.5.3 (combined datetime matching)
     """
-    words = fold(text[:MAX_VALUE_LENGTH].replace("^", " ").replace("\0", " ")).split()
-    return [_word_condition(_like_literal(word)) for word in words[:MAX_WORDS]]
+    conditions = []
+    for pair in _COMBINED:
+        if not all(name in keys and "-" in keys[name][1] for name in pair):
+            continue
+        (date_key, dates), (time_key, times) = (keys[name] for name in pair)
+        if [bool(end) for end in parse_range(dates)] != [bool(end) for end in parse_range(times)]:
+            continue  # not of one form: each for itself
+        try:
+            conditions.append(_moments_condition(date_key, time_key, dates, times))
+        except InvalidRequest as error:
+            raise InvalidRequest(f"{pair[0]} and {pair[1]}: {error}") from error
+        del keys[pair[0]], keys[pair[1]]
+    return conditions
 
 
-def _word_condition(word: str) -> ColumnElement[bool]:
-    folded = (study.c.patient_name_folded, study.c.study_description_folded)
-    exact = (study.c.patient_id, study.c.accession_number)
-    return or_(
-        *(
-            (literal(" ") + func.replace(column, "=", " ")).like(f"% {word}%", escape="\\")
-            for column in folded
-        ),
-        *(func.lower(column).like(f"{word}%", escape="\\") for column in exact),
-        exists().where(
-            procedure_code.c.study_ref == study.c.id,
-            func.lower(procedure_code.c.value).like(f"{word}%", escape="\\"),
-        ),
-    )
+def _moments_condition(
+    date_key: Attribute | SequenceKey, time_key: Attribute | SequenceKey, dates: str, times: str
+) -> Condition:
+    assert isinstance(date_key, Attribute)  # noqa: S101 - they are in _COMBINED
+    assert isinstance(time_key, Attribute)  # noqa: S101
+    table = TABLES[date_key.level]
+    date, time = table.c[date_key.column], table.c[time_key.column]
+    (first_date, last_date), (first_time, last_time) = date_bounds(dates), time_bounds(times)
+    bounds = []
+    if first_date is not None:
+        bounds.append(or_(date > first_date, and_(date == first_date, time >= first_time)))
+    if last_date is not None:
+        bounds.append(or_(date < last_date, and_(date == last_date, time <= last_time)))
+    where = and_(*bounds, time.is_not(None))
+    if date_key.keyword != "StudyDate":
+        return Condition(where)
+    return Condition(where, moments=moment_bounds(first_date, first_time, last_date, last_time))
 
 
-def _condition(attribute: Attribute, value: str) -> ColumnElement[bool]:
-    if attribute.keyword == "ModalitiesInStudy":
-        any_series = series.alias()  # the query itself may be about one series
-        return exists().where(any_series.c.study_ref == study.c.id, _any_of(any_series.c.modality, value))
-    table = TABLES[attribute.level]
-    column = table.c.get(attribute.column)
-    if column is None or attribute.matching is Matching.NONE:
-        raise InvalidRequest("this attribute can be returned but not matched")
+def _key_conditions(key: Attribute, value: str, query: Query) -> Sequence[Condition]:
+    if value == EMPTY and query.match_empty:
+        return [Condition(_column(key).is_(None))]  # PS3.4 C.2.2.2.7
+    if key.keyword == "ModalitiesInStudy":
+        return _modalities_conditions(value, query.match_all_values)
+    if key.keyword == "PatientName":
+        return patient_name_conditions(value, fuzzy=query.fuzzy)
+    return [_condition(key, value, query)]
+
+
+def _condition(attribute: Attribute, value: str, query: Query) -> Condition:
+    column = _column(attribute)
     match attribute.matching:
         case Matching.PERSON_NAME:
-            return _name(table.c[attribute.column + FOLDED_SUFFIX], value)
+            return other_name_condition(
+                TABLES[attribute.level].c[attribute.column + FOLDED_SUFFIX], value, fuzzy=query.fuzzy
+            )
         case Matching.FOLDED_TEXT:
-            return _wildcard(table.c[attribute.column + FOLDED_SUFFIX], fold(value))
+            folded = fold(value)
+            where = matches(TABLES[attribute.level].c[attribute.column + FOLDED_SUFFIX], folded)
+            return Condition(where, _description_path(attribute, folded))
         case Matching.UID:
-            return column.in_([parse_uid(uid) for uid in _listed(value)])
+            uids = [parse_uid(uid) for uid in _listed(value)]
+            if attribute.keyword == "SOPClassesInStudy":
+                return Condition(or_(*(contains_value(column, value_pattern(uid)) for uid in uids)))
+            return Condition(column.in_(uids), unique=attribute.keyword != "SOPClassUID")
         case Matching.CODE_STRING:
-            return _any_of(column, value)
+            return Condition(_any_of(column, value), _modality_path(attribute, value))
         case Matching.DATE:
-            return _range(column, *_date_bounds(value))
+            bounds = date_bounds(value)
+            moments = date_moments(*bounds) if attribute.keyword == "StudyDate" else None
+            return Condition(_between(column, *bounds), moments=moments)
         case Matching.TIME:
-            return _range(column, *_time_bounds(value))
+            return Condition(_between(column, *time_bounds(value)))
         case Matching.INTEGER:
-            return column == _integer(value)
+            return Condition(column == _integer(value))
         case _:
-            return _wildcard(column, value)
+            return Condition(matches(column, value), _identifier_path(attribute, value))
 
 
-def _sequence_condition(key: SequenceKey, value: str) -> ColumnElement[bool]:
-    if key.sequence_keyword == "ProcedureCodeSequence":
-        return exists().where(
-            procedure_code.c.study_ref == study.c.id, _wildcard(procedure_code.c.value, value)
-        )
-    columns = {
-        "ScheduledProcedureStepID": request_attributes.c.scheduled_procedure_step_id,
-        "RequestedProcedureID": request_attributes.c.requested_procedure_id,
-    }
-    return exists().where(
-        request_attributes.c.series_ref == series.c.id, _wildcard(columns[key.keyword], value)
-    )
+def _column(attribute: Attribute) -> ColumnElement[Any]:
+    column = TABLES[attribute.level].c.get(attribute.column)
+    if column is None or attribute.matching is Matching.NONE:
+        raise InvalidRequest("this attribute can be returned but not matched")
+    return column
 
 
-def _name(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
-    """Match a person name as a whole or in one of its component groups (PS3.5 6.2.1)."""
-    pattern = fold_name(value)
-    if "=" in pattern:
-        return _wildcard(column, pattern)
-    like = _like(pattern)
-    return or_(
-        column == pattern if not _has_wildcard(pattern) else column.like(like, escape="\\"),
-        column.like(f"{like}=%", escape="\\"),
-        column.like(f"%={like}", escape="\\"),
-        column.like(f"%={like}=%", escape="\\"),
-    )
+def _modalities_conditions(value: str, match_all: bool) -> list[Condition]:
+    """Match the modalities of a study: one of a list, or all of it (PS3.4 C.2.2.2.8)."""
+    values = _listed(value)
+    if match_all:
+        return [_any_modality([one]) for one in values]
+    return [_any_modality(values)]
+
+
+def _any_modality(values: Sequence[str]) -> Condition:
+    if any(has_wildcard(value) for value in values):
+        any_series = series.alias()  # the query itself may be about one series
+        alternatives = (matches(any_series.c.modality, value) for value in values)
+        return Condition(exists().where(any_series.c.study_ref == study.c.id, or_(*alternatives)))
+    column = study.c.modalities_in_study
+    where = or_(*(contains_value(column, value_pattern(value)) for value in values))
+    return Condition(where, by_term(Field.MODALITY, values[0]) if len(values) == 1 else None)
+
+
+def _identifier_path(attribute: Attribute, value: str) -> Path | None:
+    field = _FIELDS.get(attribute.keyword)
+    return None if field is None else identifier_path(field, value)
+
+
+def _modality_path(attribute: Attribute, value: str) -> Path | None:
+    values = _listed(value)
+    if attribute.keyword != "Modality" or len(values) > 1 or has_wildcard(value):
+        return None
+    return by_term(Field.MODALITY, values[0])
+
+
+def _description_path(attribute: Attribute, folded: str) -> Path | None:
+    """Lead by the longest of the words that a description must have."""
+    pieces = split_pieces(folded)
+    if attribute.keyword != "StudyDescription" or not pieces:
+        return None
+    piece = max(pieces, key=lambda one: (one.begins and "?" not in one.text, one.ends, len(one.text)))
+    if "?" in piece.text or not piece.begins:
+        return by_pattern(Field.DESCRIPTION, piece.like())
+    if piece.ends:
+        return by_term(Field.DESCRIPTION, piece.text)
+    return by_beginning((Field.DESCRIPTION,), piece.text)
 
 
 def _any_of(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
-    return or_(*(_wildcard(column, one) for one in _listed(value)))
+    return or_(*(matches(column, one) for one in _listed(value)))
 
 
 def _listed(value: str) -> list[str]:
@@ -145,59 +209,16 @@ def _listed(value: str) -> list[str]:
     return values
 
 
-def _has_wildcard(value: str) -> bool:
-    return "*" in value or "?" in value
-
-
-def _wildcard(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
-    return column.like(_like(value), escape="\\") if _has_wildcard(value) else column == value
-
-
-def _like(value: str) -> str:
-    value = re.sub(r"\*+", "*", value)
-    if value.count("*") > MAX_WILDCARDS:
-        raise InvalidRequest(f"more than {MAX_WILDCARDS} wildcards")
-    return _like_literal(value).replace("*", "%").replace("?", "_")
-
-
-def _like_literal(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
 def _integer(value: str) -> int:
     if not re.fullmatch(r"[+-]?\d{1,9}", value, re.ASCII):
         raise InvalidRequest("not an integer")
     return int(value)
 
 
-def _range(column: ColumnElement[str], first: str | None, last: str | None) -> ColumnElement[bool]:
+def _between(column: ColumnElement[str], first: str | None, last: str | None) -> ColumnElement[bool]:
     bounds = []
     if first is not None:
         bounds.append(column >= first)
     if last is not None:
         bounds.append(column <= last)
     return and_(*bounds)
-
-
-def _split_range(value: str) -> tuple[str, str]:
-    first, dash, last = value.partition("-")
-    if dash and not first and not last:
-        raise InvalidRequest("a range needs a beginning or an end")
-    return (first.strip(), last.strip()) if dash else (value, value)
-
-
-def _date_bounds(value: str) -> tuple[str | None, str | None]:
-    bounds = _split_range(value)
-    if any(bound and not _DATE.fullmatch(bound) for bound in bounds):
-        raise InvalidRequest("a date is YYYYMMDD, a range YYYYMMDD-YYYYMMDD")
-    return bounds[0] or None, bounds[1] or None
-
-
-def _time_bounds(value: str) -> tuple[str | None, str | None]:
-    """Widen each bound to its precision: 10 to 11 means 10:00:00 to 11:59:59.999999 (PS3.5 6.2, VR TM)."""
-    first, last = _split_range(value)
-    if any(bound and not _TIME.fullmatch(bound) for bound in (first, last)):
-        raise InvalidRequest("a time is HHMMSS.FFFFFF or shorter, a range two of these with a dash")
-    if last:
-        last = last + (_LAST_TIME[len(last) :] if "." not in last else "9" * (13 - len(last)))
-    return first.ljust(6, "0") if first else None, last or None

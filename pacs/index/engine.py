@@ -99,6 +99,15 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA case_sensitive_like = ON")  # as PostgreSQL has it
     cursor.close()
+    connection.create_function("split_part", 3, _split_part, deterministic=True)  # PostgreSQL has it
+
+
+def _split_part(text: str | None, separator: str, place: int) -> str | None:
+    """Return a part of a text, counted from 1; empty where there are not so many."""
+    if text is None:
+        return None
+    parts = text.split(separator)
+    return parts[place - 1] if place <= len(parts) else ""
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -13,6 +13,7 @@ from pacs.index.group_commit import GroupCommit
 from pacs.index.ledger_rows import LedgerRows
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
 from pacs.index.records import Conflict, InstanceRecord, Query, SearchResult, StoredInstance, WriteOutcome
+from pacs.index.search import search
 from pacs.index.series_contents import SeriesContents, SettledSeries
 from pacs.index.spooled import SpooledObjects
 from pacs.index.tombstones import Tombstone
@@ -39,7 +40,7 @@ class Index:
 
     def search(self, query: Query) -> SearchResult:
         """Find what matches, newest study first. Raises InvalidRequest, IndexUnavailable."""
-        return queries.search(self._engine, query)
+        return search(self._engine, query)
 
     def find_instances(
         self,

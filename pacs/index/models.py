@@ -13,6 +13,8 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -31,6 +33,8 @@ metadata = MetaData(
 
 FOLDED_SUFFIX = "_folded"
 _BIG_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts by itself only an INTEGER key
+# Ranges of terms are those of their bytes, whatever language the database sorts in.
+_COMPARED_BY_BYTES = Text().with_variant(Text(collation="C"), "postgresql")
 # Writers of other processes know studies and series for a while (`pacs.index.parents`). Were a key that
 # became free given to another study, as SQLite does, one patient's images would be indexed there.
 _KEYS_NEVER_GIVEN_TWICE: dict[str, Any] = {"sqlite_autoincrement": True}
@@ -73,17 +77,43 @@ study = Table(
     _key(),
     _reference("patient_ref", "patient"),
     *_attribute_columns(Level.STUDY),
+    # what its series and instances are of; several values have a backslash between them
+    Column("modalities_in_study", Text),
+    Column("sop_classes_in_study", Text),
     Column("number_of_series", Integer, nullable=False, server_default="0"),
     Column("number_of_instances", Integer, nullable=False, server_default="0"),
+    # date and time as one number, YYYYMMDDHHMMSS, 0 without a date: searches answer in its order
+    Column("moment", BigInteger, nullable=False, server_default="0"),
     Column("received_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("study_instance_uid"),
     **_KEYS_NEVER_GIVEN_TWICE,
 )
 Index(None, study.c.patient_ref)
-Index(None, study.c.study_date.desc(), study.c.study_time.desc(), study.c.id.desc())
-Index(None, study.c.patient_id)
-Index(None, study.c.accession_number)
-Index(None, study.c.patient_name_folded)
+Index(None, study.c.moment.desc(), study.c.id.desc())
+
+# What a study is found by, one row for each word or value (``pacs/index/study_terms.py``). The key has the
+# studies of one term in the order of the answers, so that the newest of a million are read and no others.
+study_term = Table(
+    "study_term",
+    metadata,
+    Column("field", SmallInteger, nullable=False),
+    Column("term", _COMPARED_BY_BYTES, nullable=False),
+    Column("moment", BigInteger, nullable=False),  # that of the study
+    _reference("study_ref", "study"),
+    PrimaryKeyConstraint("field", "term", "moment", "study_ref"),
+    sqlite_with_rowid=False,
+)
+Index(None, study_term.c.study_ref)
+
+# Every word that is, or once was, a term of a field of words: a pattern is looked up here first.
+search_word = Table(
+    "search_word",
+    metadata,
+    Column("field", SmallInteger, nullable=False),
+    Column("word", _COMPARED_BY_BYTES, nullable=False),
+    PrimaryKeyConstraint("field", "word"),
+    sqlite_with_rowid=False,
+)
 
 # A Series Instance UID is unique by the Standard and repeated by devices: it counts inside its study.
 series = Table(
@@ -97,7 +127,6 @@ series = Table(
     **_KEYS_NEVER_GIVEN_TWICE,
 )
 Index(None, series.c.series_instance_uid)
-Index(None, series.c.modality, series.c.study_ref)
 
 instance = Table(
     "instance",
@@ -141,6 +170,8 @@ request_attributes = Table(
     Column("scheduled_procedure_step_id", Text, nullable=False, server_default=""),
     UniqueConstraint("series_ref", "requested_procedure_id", "scheduled_procedure_step_id"),
 )
+Index(None, request_attributes.c.requested_procedure_id)
+Index(None, request_attributes.c.scheduled_procedure_step_id)
 
 # What a person may have to decide: another content under a known SOP Instance UID, or an instance that names
 # another patient than the study it belongs to. ``subject`` tells one question from another.

@@ -12,11 +12,13 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, select, updat
 
 from pacs.dicom.attributes import ATTRIBUTES, Level, Matching
 from pacs.index.conflict_rows import record_other_patient
+from pacs.index.contents import add_contents
 from pacs.index.inserts import insert_if_new
 from pacs.index.models import FOLDED_SUFFIX, patient, procedure_code, request_attributes, series, study
 from pacs.index.names import fold_name
 from pacs.index.patient_identity import differing_identity
 from pacs.index.records import InstanceRecord, ProcedureCode
+from pacs.index.study_terms import TERM_COLUMNS, tell_terms
 
 _MAX_KNOWN = 4096
 _KNOWN_FOR_S = 60.0
@@ -49,6 +51,7 @@ def parents_key(record: InstanceRecord) -> ParentsKey:
         tuple(record.series.items()),
         tuple(record.procedure_codes),
         tuple(record.request_attributes),
+        record.instance["sop_class_uid"],
     )
 
 
@@ -88,30 +91,33 @@ def ensure_parents(connection: Connection, record: InstanceRecord) -> Parents:
 
     An instance of another patient than its study tells the study nothing, and the conflict is recorded.
     """
-    study_ref, differing = _ensure_study(connection, record)
-    series_ref = _ensure_series(connection, record, study_ref)
+    row, is_new = _find_or_add_study(connection, record)
+    study_ref = int(row["id"])
+    series_ref, modality = _ensure_series(connection, record, study_ref)
+    differing = differing_identity(row, record.study)
+    told = set()
     if differing:
         record_other_patient(connection, record, differing)
     else:
-        _add_codes(connection, record, study_ref)
+        told = _fill_gaps(connection, study, row, with_folded(record.study, Level.STUDY))
+        told |= _add_codes(connection, record, study_ref)
+    told |= add_contents(connection, row, modality, str(record.instance["sop_class_uid"]))
+    if is_new or not told.isdisjoint(_TOLD_BY_TERMS):
+        tell_terms(connection, study_ref)
     _add_requests(connection, record, series_ref)
     return Parents(study_ref, series_ref, bool(differing))
 
 
-def _ensure_study(connection: Connection, record: InstanceRecord) -> tuple[int, list[str]]:
-    uid = record.study["study_instance_uid"]
-    values = with_folded(record.study, Level.STUDY)
+def _find_or_add_study(connection: Connection, record: InstanceRecord) -> tuple[Mapping[str, Any], bool]:
+    """Return the row of the study, and whether it was added."""
+    uid, is_new = record.study["study_instance_uid"], False
     row = connection.execute(_STUDY, {"uid": uid}).one_or_none()
     if row is None:
         patient_ref = ensure_patient(connection, record.study)
         of_record = {"patient_ref": patient_ref, "received_at": record.received_at}
-        insert_if_new(connection, study, {**values, **of_record})
+        is_new = insert_if_new(connection, study, {**with_folded(record.study, Level.STUDY), **of_record})
         row = connection.execute(_STUDY, {"uid": uid}).one()
-    known = dict(row._mapping)
-    differing = differing_identity(known, record.study)
-    if not differing:
-        _fill_gaps(connection, study, known, values)
-    return int(row.id), differing
+    return dict(row._mapping), is_new
 
 
 def ensure_patient(connection: Connection, values: Mapping[str, str | int | None]) -> int:
@@ -128,7 +134,8 @@ def ensure_patient(connection: Connection, values: Mapping[str, str | int | None
     return found
 
 
-def _ensure_series(connection: Connection, record: InstanceRecord, study_ref: int) -> int:
+def _ensure_series(connection: Connection, record: InstanceRecord, study_ref: int) -> tuple[int, str | None]:
+    """Return the reference of the series, and its modality."""
     values = with_folded(record.series, Level.SERIES)
     wanted = {"study_ref": study_ref, "uid": values["series_instance_uid"]}
     row = connection.execute(_SERIES, wanted).one_or_none()
@@ -137,11 +144,13 @@ def _ensure_series(connection: Connection, record: InstanceRecord, study_ref: in
             connection.execute(_COUNT_SERIES_IN_STUDY, {"ref": study_ref})
         row = connection.execute(_SERIES, wanted).one()
     _fill_gaps(connection, series, dict(row._mapping), values)
-    return int(row.id)
+    return int(row.id), row.modality or values.get("modality")
 
 
-def _add_codes(connection: Connection, record: InstanceRecord, study_ref: int) -> None:
-    for code in _codes_to_add(connection, record, study_ref):
+def _add_codes(connection: Connection, record: InstanceRecord, study_ref: int) -> set[str]:
+    """Add the codes of a record to its study; tell that this was done, in the form of `_fill_gaps`."""
+    codes = _codes_to_add(connection, record, study_ref)
+    for code in codes:
         insert_if_new(
             connection,
             procedure_code,
@@ -153,6 +162,7 @@ def _add_codes(connection: Connection, record: InstanceRecord, study_ref: int) -
                 "origin": code.origin,
             },
         )
+    return {_CODES} if codes else set()
 
 
 def _add_requests(connection: Connection, record: InstanceRecord, series_ref: int) -> None:
@@ -188,8 +198,11 @@ def with_folded(values: Mapping[str, str | int | None], level: Level) -> dict[st
 
 def _fill_gaps(
     connection: Connection, table: Table, row: Mapping[str, Any], values: Mapping[str, Any]
-) -> None:
-    """Complete a row from a later instance; what the first one said stays, be it said in this very moment."""
+) -> set[str]:
+    """Complete a row from a later instance; what the first one said stays, be it said in this very moment.
+
+    Returns the columns that were completed.
+    """
     gaps = {
         column: func.coalesce(table.c[column], value)
         for column, value in values.items()
@@ -197,7 +210,11 @@ def _fill_gaps(
     }
     if gaps:
         connection.execute(update(table).where(table.c.id == row["id"]).values(gaps))
+    return set(gaps)
 
+
+_CODES = "procedure codes"
+_TOLD_BY_TERMS = TERM_COLUMNS | {_CODES, "modalities_in_study"}
 
 # Built once: building a statement costs more than running it.
 _STUDY = select(study).where(study.c.study_instance_uid == bindparam("uid"))

@@ -140,8 +140,10 @@ class Query:
     """A search (QIDO-RS, later C-FIND): answers of ``level`` that match every key.
 
     ``keys`` pairs an attribute with the value as the client wrote it; an empty value matches everything.
-    ``text`` is the worklist's search box: every word must match the name, the patient ID, the accession
-    number, or a procedure code.
+    ``text`` is the worklist's search box: every word must match the name, the description, the patient ID,
+    the accession number, or a procedure code. ``fuzzy``: words of names are beginnings. ``match_empty``: two
+    quotation marks match what has no value (PS3.4 C.2.2.2.7). ``match_all_values``: of a list of modalities
+    all must be there (C.2.2.2.8).
     """
 
     level: Level
@@ -149,6 +151,9 @@ class Query:
     study_instance_uid: str | None = None
     series_instance_uid: str | None = None
     text: str | None = None
+    fuzzy: bool = False
+    match_empty: bool = False
+    match_all_values: bool = False
     limit: int = 100
     offset: int = 0
 

@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
 from pacs.dicom.attributes import Level
+from pacs.index.contents import retell_contents
 from pacs.index.models import instance, series, study
 from pacs.index.parents import ensure_parents, ensure_patient, with_folded
 from pacs.index.patient_identity import PATIENT_COLUMNS, differing_identity
 from pacs.index.records import InstanceRecord
 from pacs.index.rows import instance_row
+from pacs.index.study_terms import tell_terms
 
 
 def current_content(connection: Connection, sop_instance_uid: str) -> Mapping[str, Any] | None:
@@ -38,6 +40,7 @@ def make_current(connection: Connection, record: InstanceRecord, current: Mappin
         _count(connection, parents.study_ref, parents.series_ref, 1)
         _count(connection, current["study_ref"], current["series_ref"], -1)
         _remove_empty(connection, current["study_ref"], current["series_ref"])
+    _retell_if_last(connection, [current])
 
 
 def tell_where_alone(connection: Connection, record: InstanceRecord) -> None:
@@ -70,6 +73,7 @@ def remove_instances(connection: Connection, current: Sequence[Mapping[str, Any]
         _count_in(connection, study, study_ref, -number)
     for study_ref, series_ref in sorted(in_series):
         _remove_empty(connection, study_ref, series_ref)
+    _retell_if_last(connection, current)
 
 
 def tell_study(connection: Connection, record: InstanceRecord) -> None:
@@ -81,19 +85,22 @@ def tell_study(connection: Connection, record: InstanceRecord) -> None:
         nobody = dict.fromkeys((*PATIENT_COLUMNS, "patient_name_folded"))
         values = {**nobody, **values, "patient_ref": ensure_patient(connection, record.study)}
     connection.execute(update(study).where(of_study).values(values))
+    tell_terms(connection, row.id)
 
 
 def tell_series(connection: Connection, record: InstanceRecord) -> None:
     """Let an instance say what its series is."""
-    of_study = select(study.c.id).where(study.c.study_instance_uid == record.study["study_instance_uid"])
+    uid = record.study["study_instance_uid"]
+    study_ref = connection.execute(select(study.c.id).where(study.c.study_instance_uid == uid)).scalar_one()
     connection.execute(
         update(series)
         .where(
-            series.c.study_ref == of_study.scalar_subquery(),
+            series.c.study_ref == study_ref,
             series.c.series_instance_uid == record.series["series_instance_uid"],
         )
         .values(with_folded(record.series, Level.SERIES))
     )
+    _retell(connection, study_ref)
 
 
 def earliest_object(
@@ -135,6 +142,25 @@ def _remove_empty(connection: Connection, study_ref: int, series_ref: int) -> No
         connection.execute(delete(study).where(study.c.id == study_ref, study.c.number_of_instances == 0))
 
 
+def _retell_if_last(connection: Connection, taken_out: Sequence[Mapping[str, Any]]) -> None:
+    """Tell what studies are made of anew if no series or instance is left that is what was taken out."""
+    contents = {(row["study_ref"], row["modality"], row["sop_class_uid"]) for row in taken_out}
+    changed = set()
+    for study_ref, modality, sop_class_uid in contents:
+        values = {"study_ref": study_ref, "modality": modality, "sop_class_uid": sop_class_uid}
+        for statement in (_OF_SAME_MODALITY, _OF_SAME_SOP_CLASS):
+            if connection.execute(statement, values).first() is None:
+                changed.add(study_ref)
+    for study_ref in sorted(changed):
+        _retell(connection, study_ref)
+
+
+def _retell(connection: Connection, study_ref: int) -> None:
+    if connection.execute(_LOCKED, {"ref": study_ref}).first() is not None:
+        retell_contents(connection, study_ref)
+        tell_terms(connection, study_ref)
+
+
 _CONTENTS = (
     select(
         *(column for column in instance.c if column.name != "id"),
@@ -150,6 +176,20 @@ _CONTENTS = (
     .join(study, study.c.id == series.c.study_ref)
 )
 _CURRENT = _CONTENTS.where(instance.c.sop_instance_uid == bindparam("uid")).with_for_update(of=instance)
+_LOCKED = select(study.c.id).where(study.c.id == bindparam("ref")).with_for_update()
+_OF_SAME_MODALITY = (
+    select(series.c.id)
+    .where(series.c.study_ref == bindparam("study_ref"), series.c.modality == bindparam("modality"))
+    .limit(1)
+)
+_OF_SAME_SOP_CLASS = (
+    select(instance.c.id)
+    .join(series, series.c.id == instance.c.series_ref)
+    .where(
+        series.c.study_ref == bindparam("study_ref"), instance.c.sop_class_uid == bindparam("sop_class_uid")
+    )
+    .limit(1)
+)
 _COUNTS = (
     select(series.c.number_of_instances.label("in_series"), study.c.number_of_instances.label("in_study"))
     .select_from(instance)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from sqlalchemy import text
 
 from pacs.archive import Archive
 from pacs.dicom.attributes import Level, find_key
 from pacs.errors import IndexUnavailable, InvalidRequest
+from pacs.index import schema
 from pacs.index.index import open_index
 from pacs.index.records import (
     InstanceRecord,
@@ -55,6 +57,59 @@ def make_record(
         request_attributes=requests,
         calling_ae_title="CT1",
     )
+
+
+def make_anew_at(archive: Archive, revision: str) -> None:
+    """Make the database anew, empty, with the schema of an older version."""
+    engine = archive.index._engine
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+        else:
+            names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars()
+            connection.execute(text("PRAGMA defer_foreign_keys = ON"))
+            for name in [name for name in names if not name.startswith("sqlite_")]:
+                connection.execute(text(f'DROP TABLE "{name}"'))
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def insert_old(archive: Archive, table: str, **values: Any) -> None:
+    columns, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+    with archive.index._engine.begin() as connection:
+        connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({marks})"), values)
+
+
+def insert_old_study(archive: Archive) -> None:
+    """Insert a study as the first versions did."""
+    at = datetime(2026, 11, 18, tzinfo=UTC)
+    insert_old(archive, "patient", id=1, patient_key="k")
+    insert_old(
+        archive, "study", id=1, patient_ref=1, study_instance_uid="1.2.1", patient_id="BN9", received_at=at,
+        patient_name="NGUYỄN^VĂN ĐỨC", patient_name_folded="nguyen van duc", accession_number="ACC9",
+        study_date="20261118", study_time="080000", study_description="Ngực", number_of_instances=2,
+    )  # fmt: skip
+    insert_old(
+        archive,
+        "procedure_code",
+        study_ref=1,
+        value="18.0119.0028",
+        scheme="99BYT",
+        meaning="",
+        origin="rule",
+    )
+    for number, modality in ((1, "SR"), (2, "CT")):
+        insert_old(
+            archive, "series", id=number, study_ref=1, series_instance_uid=f"1.2.1.{number}",
+            modality=modality, number_of_instances=1,
+        )  # fmt: skip
+        insert_old(
+            archive, "instance", series_ref=number, sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+            sop_instance_uid=f"1.2.1.{number}.1", transfer_syntax_uid="1.2.840.10008.1.2.1",
+            object_key="first", size_bytes=9, sha256="a" * 64, dataset_offset=1, received_at=at,
+        )  # fmt: skip
 
 
 def search(archive: Archive, level: Level = Level.STUDY, **keys: str) -> list[dict[str, Any]]:
@@ -285,21 +340,46 @@ def test_migrating_again_changes_nothing(archive: Archive) -> None:
 
 
 def test_conflicts_of_the_first_schema_are_kept_and_can_be_settled(archive: Archive) -> None:
-    archive.index.write(make_record(sha256="a" * 64))
-    archive.index.write(make_record(sha256="b" * 64))
-    (before,) = archive.index.list_conflicts()
-    engine = archive.index._engine
-    with engine.begin() as connection:
-        for table in ("tombstone", "ledger_entry", "ledger_head", "ledger_segment"):
-            connection.execute(text(f"DROP TABLE {table}"))
-        columns = "id, sop_instance_uid, object_key, size_bytes, sha256, calling_ae_title, received_at"
-        connection.execute(text(f"CREATE TABLE old AS SELECT {columns} FROM conflict"))
-        connection.execute(text("DROP TABLE conflict"))
-        connection.execute(text("ALTER TABLE old RENAME TO conflict"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    make_anew_at(archive, "0002")
+    insert_old_study(archive)
+    insert_old(
+        archive,
+        "conflict",
+        sop_instance_uid="1.2.1.1.1",
+        object_key="new",
+        size_bytes=10,
+        sha256="b" * 64,
+        received_at=datetime(2026, 11, 20, tzinfo=UTC),
+    )
     archive.index.migrate()
     (after,) = archive.index.list_conflicts()
-    assert replace(after, differs=before.differs) == before
+    assert after.first is not None
+    assert (after.first.object_key, after.new.object_key) == ("first", "new")
+    assert (after.study_instance_uid, after.new.sha256) == ("1.2.1", "b" * 64)
+
+
+def test_studies_of_an_older_schema_are_found_as_new_ones_are(archive: Archive) -> None:
+    make_anew_at(archive, "0003")
+    insert_old_study(archive)
+    archive.index.migrate()
+    archive.index.write(make_record(study="1.2.2", series="1.2.2.1", modality="MR"))
+    for keys in (
+        {"PatientName": "duc nguyen van"},
+        {"PatientName": "*guye*"},
+        {"PatientName": "Đức*"},
+        {"PatientID": "BN9"},
+        {"AccessionNumber": "ACC9"},
+        {"StudyDate": "20261118"},
+        {"ModalitiesInStudy": "CT"},
+        {"SOPClassesInStudy": "1.2.840.10008.5.1.4.1.1.2", "PatientID": "BN9"},
+        {"ProcedureCodeSequence__CodeValue": "18.0119.*"},
+    ):
+        assert uids(archive, **keys) == ["1.2.1"], keys
+    for text in ("ngu duc", "nguc", "bn9", "acc9", "18.0119"):
+        found = archive.index.search(Query(Level.STUDY, text=text)).matches
+        assert [match.values["StudyInstanceUID"] for match in found] == ["1.2.1"], text
+    (study, _) = search(archive)
+    assert study["ModalitiesInStudy"] == ["CT", "SR"]
 
 
 def test_the_models_are_what_the_migrations_make(archive: Archive) -> None:

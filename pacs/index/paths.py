@@ -1,0 +1,155 @@
+"""Ways into the studies by their terms: which of the keys of a search is the one to begin with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func, literal, select, union_all
+
+from pacs.index.like import LIKE_ESCAPE, has_wildcard
+from pacs.index.models import search_word, study_term
+from pacs.index.study_terms import MAX_TERM_LENGTH, Field, fit_term
+from pacs.text import fold
+
+MAX_GATHERED: Final = 10_000  # studies that are sorted; of more, the newest are walked
+_MAX_WORDS: Final = 1000  # that a pattern may stand for
+_BEHIND_ALL: Final = "\U0010ffff"
+
+
+class Kind(Enum):
+    """What a way leads by."""
+
+    TERM = "term"  # in one field: its studies are in the order of the answers
+    BEGINNING = "beginning of a term"
+    PATTERN = "pattern of a word"
+    WORDS = "any of some words"  # what a pattern has become
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A way to the studies that have a term in one of some fields."""
+
+    kind: Kind
+    fields: tuple[Field, ...]
+    texts: tuple[str, ...]
+
+    @property
+    def in_order(self) -> bool:
+        """Tell whether it gives studies in the order of the answers, each once."""
+        return self.kind in (Kind.TERM, Kind.WORDS) and len(self.fields) == len(self.texts) == 1
+
+    def condition(self, terms: FromClause = study_term) -> ColumnElement[bool]:
+        """Write it as a condition on the terms, or on an alias of them."""
+        fields = [int(field) for field in self.fields]
+        of_field = terms.c.field == fields[0] if len(fields) == 1 else terms.c.field.in_(fields)
+        if self.kind is Kind.BEGINNING:
+            first = self.texts[0][:MAX_TERM_LENGTH]
+            return and_(of_field, terms.c.term >= first, terms.c.term < first + _BEHIND_ALL)
+        if len(self.texts) == 1:
+            return and_(of_field, terms.c.term == self.texts[0])
+        return and_(of_field, terms.c.term.in_(self.texts))
+
+
+class Moments(NamedTuple):
+    """The first and the last moment of studies that are searched for (`pacs.index.study_terms.moment_of`)."""
+
+    first: int
+    last: int
+
+    def hold(self, column: ColumnElement[int]) -> ColumnElement[bool]:
+        """Write them as a condition on a column."""
+        return column.between(self.first, self.last)
+
+
+def narrow(several: Iterable[Moments | None]) -> Moments | None:
+    """Return the moments that all of several have; None where nothing is said of them."""
+    found = [one for one in several if one is not None]
+    if not found:
+        return None
+    return Moments(max(one.first for one in found), min(one.last for one in found))
+
+
+def by_term(field: Field, text: str) -> Path:
+    """Lead by a term; of whole names it is made to fit, of others its beginning is compared."""
+    return Path(
+        Kind.TERM, (field,), (fit_term(text) if field is Field.WHOLE_NAME else text[:MAX_TERM_LENGTH],)
+    )
+
+
+def by_beginning(fields: tuple[Field, ...], text: str) -> Path:
+    """Lead by the beginning of a term."""
+    return Path(Kind.BEGINNING, fields, (text,))
+
+
+def by_pattern(field: Field, like: str) -> Path:
+    """Lead by the words that are like a pattern of SQL."""
+    return Path(Kind.PATTERN, (field,), (like,))
+
+
+def identifier_path(field: Field, value: str) -> Path | None:
+    """Lead by an identifier, or by what stands before its first wildcard; None where nothing does."""
+    if not has_wildcard(value):
+        return by_term(field, fold(value))
+    beginning = fold(re.split(r"[*?]", value, maxsplit=1)[0])
+    return by_beginning((field,), beginning) if beginning else None
+
+
+def choose_path(connection: Connection, paths: Sequence[Path], moments: Moments | None) -> Path | None:
+    """Choose the way with the fewest studies; None: walk all studies from the newest on.
+
+    A term of a single field that all others are worse than is taken unasked. Else each is counted, as far as
+    it matters. Where all have many studies, one in order is good, as the newest of it come first; without
+    one, walking meets soon enough what so many studies have.
+    """
+    known = [path for path in paths if path.in_order]
+    selective = [path for path in known if path.fields[0] in _SELECTIVE]
+    if selective or (known and len(paths) == 1):
+        return (selective or known)[0]
+    open_paths = [found for path in paths if (found := _with_words(connection, path)) is not None]
+    if not open_paths:
+        return None
+    counts = _count(connection, open_paths, moments)
+    fewest, path = min(zip(counts, open_paths, strict=True), key=lambda one: one[0])
+    if fewest < MAX_GATHERED or path.in_order:
+        return path
+    return next((path for path in open_paths if path.in_order), None)
+
+
+_SELECTIVE: Final = (Field.ACCESSION_NUMBER, Field.PATIENT_ID)
+
+
+def _with_words(connection: Connection, path: Path) -> Path | None:
+    """Look up what words a pattern stands for; None where they are too many to be a way."""
+    if path.kind is not Kind.PATTERN:
+        return path
+    statement = (
+        select(search_word.c.word)
+        .where(
+            search_word.c.field == int(path.fields[0]),
+            search_word.c.word.like(path.texts[0], escape=LIKE_ESCAPE),
+        )
+        .limit(_MAX_WORDS + 1)
+    )
+    words = connection.scalars(statement).all()
+    return None if len(words) > _MAX_WORDS else replace(path, kind=Kind.WORDS, texts=tuple(words))
+
+
+def _count(connection: Connection, paths: Sequence[Path], moments: Moments | None) -> Sequence[int]:
+    """Count the studies of each way, up to as many as are gathered."""
+    counts = [
+        select(literal(number).label("number"), func.count().label("found")).select_from(
+            _limited(path, moments).subquery()
+        )
+        for number, path in enumerate(paths)
+    ]
+    found = {row.number: row.found for row in connection.execute(union_all(*counts))}
+    return [found[number] for number in range(len(paths))]
+
+
+def _limited(path: Path, moments: Moments | None) -> Select[tuple[int]]:
+    statement = select(study_term.c.study_ref).where(path.condition()).limit(MAX_GATHERED)
+    return statement if moments is None else statement.where(moments.hold(study_term.c.moment))

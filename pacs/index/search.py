@@ -1,0 +1,205 @@
+"""Searching the index: the newest first, in a stable order, as many as are asked for and no more."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Row, Select, and_, func, not_, select
+
+from pacs.dicom.attributes import ATTRIBUTES, Attribute, Level
+from pacs.index.condition import Condition
+from pacs.index.conditions import TABLES, conditions_of
+from pacs.index.contents import SEPARATOR
+from pacs.index.engine import reading
+from pacs.index.models import instance, procedure_code, request_attributes, series, study, study_term
+from pacs.index.name_conditions import preferences
+from pacs.index.paths import Path, choose_path, narrow
+from pacs.index.records import Match, ProcedureCode, Query, RequestAttributes, SearchResult
+
+_STUDY_KEY, _SERIES_KEY = "_study_ref", "_series_ref"
+_MANY_VALUED = ("ModalitiesInStudy", "SOPClassesInStudy")
+
+
+def search(engine: Engine, query: Query) -> SearchResult:
+    """Find what matches a query, newest study first, in a stable order.
+
+    Where a patient's name is asked for with diacritics, the names that are written so come first.
+
+    Raises
+    ------
+    pacs.errors.InvalidRequest
+        A value is not of its key's form.
+    pacs.errors.IndexUnavailable
+    """
+    conditions, preferred = conditions_of(query), preferences(_typed_names(query))
+    with reading(engine) as connection:
+        if preferred:
+            rows = _preferred_first(connection, query, conditions, preferred)
+        else:
+            rows = _find(connection, query.level, conditions, query.limit + 1, query.offset)
+        page = rows[: query.limit]
+        codes = _procedure_codes(connection, {row._mapping[_STUDY_KEY] for row in page})
+        requests: Mapping[int, list[RequestAttributes]] = {}
+        if query.level >= Level.SERIES:
+            requests = _request_attributes(connection, {row._mapping[_SERIES_KEY] for row in page})
+    matches = [_match(row, query.level, codes, requests) for row in page]
+    return SearchResult(matches, truncated=len(rows) > query.limit)
+
+
+def _typed_names(query: Query) -> Iterable[str]:
+    yield from (value for key, value in query.keys if key.name == "PatientName")
+    yield query.text or ""
+
+
+def _preferred_first(
+    connection: Connection, query: Query, conditions: Sequence[Condition], preferred: Sequence[Condition]
+) -> Sequence[Row[Any]]:
+    """Find what is preferred, then the rest: two searches, each in the order of its terms."""
+    wanted, first = query.limit + 1, [*conditions, *preferred]
+    rows = list(_find(connection, query.level, first, wanted, query.offset))
+    if len(rows) == wanted:
+        return rows
+    before = len(rows) + query.offset if rows or not query.offset else None
+    if before is None:
+        before = _count(connection, query.level, first, query.offset)
+    rest = Condition(not_(and_(*(condition.where for condition in preferred))))
+    rows += _find(
+        connection, query.level, [*conditions, rest], wanted - len(rows), max(query.offset - before, 0)
+    )
+    return rows
+
+
+def _find(
+    connection: Connection, level: Level, conditions: Sequence[Condition], limit: int, offset: int
+) -> Sequence[Row[Any]]:
+    statement = _statement(connection, _columns(level), level, conditions)
+    return connection.execute(statement.limit(limit).offset(offset)).all()
+
+
+def _count(connection: Connection, level: Level, conditions: Sequence[Condition], most: int) -> int:
+    statement = _statement(connection, (study.c.id,), level, conditions).limit(most)
+    return connection.scalar(select(func.count()).select_from(statement.subquery())) or 0
+
+
+def _statement(
+    connection: Connection,
+    columns: Iterable[ColumnElement[Any]],
+    level: Level,
+    conditions: Sequence[Condition],
+) -> Select[Any]:
+    """Write the search, beginning where there is least to read (`pacs.index.paths`)."""
+    moments = narrow(condition.moments for condition in conditions)
+    path = None
+    if not any(condition.unique for condition in conditions):
+        paths = [condition.path for condition in conditions if condition.path is not None]
+        path = choose_path(connection, paths, moments) if paths else None
+    found, order, of_path = _begin(path)
+    where = [condition.where for condition in conditions]
+    if moments is not None:
+        where.append(moments.hold(order[0]))
+    return (
+        select(*columns)
+        .select_from(_joined(found, level))
+        .where(*of_path, *where)
+        .order_by(*(column.desc() for column in order), *_order_below(level))
+    )
+
+
+def _begin(
+    path: Path | None,
+) -> tuple[FromClause, tuple[ColumnElement[Any], ColumnElement[Any]], list[ColumnElement[bool]]]:
+    """Return the studies to begin with, what they are in the order of, and the condition of the way."""
+    if path is None:
+        return study, (study.c.moment, study.c.id), []
+    if path.in_order:
+        found = study_term.join(study, study.c.id == study_term.c.study_ref)
+        return found, (study_term.c.moment, study_term.c.study_ref), [path.condition()]
+    gathered = (
+        select(study_term.c.study_ref, study_term.c.moment)
+        .where(path.condition())
+        .distinct()
+        .cte("gathered")
+        .prefix_with("MATERIALIZED")
+    )
+    found = gathered.join(study, study.c.id == gathered.c.study_ref)
+    return found, (gathered.c.moment, gathered.c.study_ref), []
+
+
+def _attributes(level: Level) -> list[Attribute]:
+    return [
+        attribute
+        for attribute in ATTRIBUTES
+        if attribute.level <= level and attribute.column in TABLES[attribute.level].c
+    ]
+
+
+@cache
+def _columns(level: Level) -> tuple[ColumnElement[Any], ...]:
+    keys: list[ColumnElement[Any]] = [study.c.id.label(_STUDY_KEY)]
+    if level >= Level.SERIES:
+        keys.append(series.c.id.label(_SERIES_KEY))
+    values = (TABLES[one.level].c[one.column].label(one.keyword) for one in _attributes(level))
+    return (*keys, *values)
+
+
+def _joined(studies: FromClause, level: Level) -> FromClause:
+    if level >= Level.SERIES:
+        studies = studies.join(series, series.c.study_ref == study.c.id)
+    if level >= Level.INSTANCE:
+        studies = studies.join(instance, instance.c.series_ref == series.c.id)
+    return studies
+
+
+def _order_below(level: Level) -> Iterable[ColumnElement[Any]]:
+    if level >= Level.SERIES:
+        yield series.c.series_number.nulls_last()
+        yield series.c.id
+    if level >= Level.INSTANCE:
+        yield instance.c.instance_number.nulls_last()
+        yield instance.c.id
+
+
+def _procedure_codes(connection: Connection, study_refs: set[int]) -> Mapping[int, list[ProcedureCode]]:
+    if not study_refs:
+        return {}
+    rows = connection.execute(
+        select(procedure_code).where(procedure_code.c.study_ref.in_(study_refs)).order_by(procedure_code.c.id)
+    )
+    found = defaultdict(list)
+    for row in rows:
+        found[row.study_ref].append(ProcedureCode(row.value, row.scheme, row.meaning, row.origin))
+    return found
+
+
+def _request_attributes(
+    connection: Connection, series_refs: set[int]
+) -> Mapping[int, list[RequestAttributes]]:
+    if not series_refs:
+        return {}
+    rows = connection.execute(
+        select(request_attributes)
+        .where(request_attributes.c.series_ref.in_(series_refs))
+        .order_by(request_attributes.c.id)
+    )
+    found = defaultdict(list)
+    for row in rows:
+        found[row.series_ref].append(
+            RequestAttributes(row.requested_procedure_id or None, row.scheduled_procedure_step_id or None)
+        )
+    return found
+
+
+def _match(
+    row: Row[Any],
+    level: Level,
+    codes: Mapping[int, list[ProcedureCode]],
+    requests: Mapping[int, list[RequestAttributes]],
+) -> Match:
+    values = dict(row._mapping)
+    study_ref, series_ref = values.pop(_STUDY_KEY), values.pop(_SERIES_KEY, None)
+    for keyword in _MANY_VALUED:
+        values[keyword] = sorted(values[keyword].split(SEPARATOR)) if values[keyword] else []
+    return Match(values, codes.get(study_ref, ()), requests.get(series_ref, ()))
