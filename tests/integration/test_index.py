@@ -85,28 +85,21 @@ def insert_old(archive: Archive, table: str, **values: Any) -> None:
 def insert_old_study(archive: Archive) -> None:
     """Insert a study as the first versions did."""
     at = datetime(2026, 11, 18, tzinfo=UTC)
-    insert_old(archive, "patient", id=1, patient_key="k")
+    insert_old(archive, "patient", id=-1, patient_key="k")  # below what the database itself counts
     insert_old(
-        archive, "study", id=1, patient_ref=1, study_instance_uid="1.2.1", patient_id="BN9", received_at=at,
+        archive, "study", id=-1, patient_ref=-1, study_instance_uid="1.2.1", patient_id="BN9", received_at=at,
         patient_name="NGUYỄN^VĂN ĐỨC", patient_name_folded="nguyen van duc", accession_number="ACC9",
         study_date="20261118", study_time="080000", study_description="Ngực", number_of_instances=2,
     )  # fmt: skip
-    insert_old(
-        archive,
-        "procedure_code",
-        study_ref=1,
-        value="18.0119.0028",
-        scheme="99BYT",
-        meaning="",
-        origin="rule",
-    )
+    code = {"value": "18.0119.0028", "scheme": "99BYT", "meaning": "", "origin": "rule"}
+    insert_old(archive, "procedure_code", study_ref=-1, **code)
     for number, modality in ((1, "SR"), (2, "CT")):
         insert_old(
-            archive, "series", id=number, study_ref=1, series_instance_uid=f"1.2.1.{number}",
+            archive, "series", id=-number, study_ref=-1, series_instance_uid=f"1.2.1.{number}",
             modality=modality, number_of_instances=1,
         )  # fmt: skip
         insert_old(
-            archive, "instance", series_ref=number, sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+            archive, "instance", series_ref=-number, sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
             sop_instance_uid=f"1.2.1.{number}.1", transfer_syntax_uid="1.2.840.10008.1.2.1",
             object_key="first", size_bytes=9, sha256="a" * 64, dataset_offset=1, received_at=at,
         )  # fmt: skip
@@ -375,9 +368,9 @@ def test_studies_of_an_older_schema_are_found_as_new_ones_are(archive: Archive) 
         {"ProcedureCodeSequence__CodeValue": "18.0119.*"},
     ):
         assert uids(archive, **keys) == ["1.2.1"], keys
-    for text in ("ngu duc", "nguc", "bn9", "acc9", "18.0119"):
-        found = archive.index.search(Query(Level.STUDY, text=text)).matches
-        assert [match.values["StudyInstanceUID"] for match in found] == ["1.2.1"], text
+    for typed in ("ngu duc", "nguc", "bn9", "acc9", "18.0119"):
+        found = archive.index.search(Query(Level.STUDY, text=typed)).matches
+        assert [match.values["StudyInstanceUID"] for match in found] == ["1.2.1"], typed
     (study, _) = search(archive)
     assert study["ModalitiesInStudy"] == ["CT", "SR"]
 
