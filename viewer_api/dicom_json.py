@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 from pacs.dicom.attributes import ATTRIBUTES, Attribute, Level
-from pacs.dicom.json_model import SPECIFIC_CHARACTER_SET, Element, JsonDataset, element, sequence
+from pacs.dicom.json_model import (
+    SPECIFIC_CHARACTER_SET,
+    Element,
+    JsonDataset,
+    element,
+    name_to_json,
+    sequence,
+)
 from pacs.dicomweb_urls import DicomWebUrls
 from pacs.index.records import Match, ProcedureCode, RequestAttributes
 
@@ -16,6 +25,9 @@ _REQUEST_ATTRIBUTES_SEQUENCE = 0x00400275
 
 # Sequences of the index, with the level that they belong to.
 SEQUENCE_TAGS = {_PROCEDURE_CODE_SEQUENCE: Level.STUDY, _REQUEST_ATTRIBUTES_SEQUENCE: Level.SERIES}
+
+_Writer: TypeAlias = Callable[[Match, DicomWebUrls], Element]
+_LAYOUTS: Final = 256  # sets of attributes that are remembered; a client asks for few
 
 
 def match_to_json(match: Match, level: Level, returned: frozenset[int], urls: DicomWebUrls) -> JsonDataset:
@@ -32,27 +44,51 @@ def match_to_json(match: Match, level: Level, returned: frozenset[int], urls: Di
     ----------
     PS3.18 10.6.3.3, Tables 10.6.3-3 to 10.6.3-5
     """
-    elements = {
-        SPECIFIC_CHARACTER_SET: element("CS", "ISO_IR 192"),
-        INSTANCE_AVAILABILITY: element("CS", "ONLINE"),
-        RETRIEVE_URL: element("UR", _retrieve_url(match, level, urls)),
+    return {tag: write(match, urls) for tag, write in _layout(level, returned)}
+
+
+@lru_cache(_LAYOUTS)
+def _layout(level: Level, returned: frozenset[int]) -> tuple[tuple[str, _Writer], ...]:
+    """Say how the elements are written, in the order of their tags: worked out once for many answers."""
+    writers: dict[str, _Writer] = {
+        SPECIFIC_CHARACTER_SET: _constant(element("CS", "ISO_IR 192")),
+        INSTANCE_AVAILABILITY: _constant(element("CS", "ONLINE")),
+        RETRIEVE_URL: lambda match, urls: element("UR", _retrieve_url(match, level, urls)),
     }
     for attribute in ATTRIBUTES:
         if attribute.level <= level and attribute.tag in returned:
-            elements[attribute.tag_hex] = _attribute_to_json(attribute, match.values.get(attribute.keyword))
+            writers[attribute.tag_hex] = _value_writer(attribute)
     if _PROCEDURE_CODE_SEQUENCE in returned:
-        elements[f"{_PROCEDURE_CODE_SEQUENCE:08X}"] = sequence(map(_code_to_json, match.procedure_codes))
+        writers[f"{_PROCEDURE_CODE_SEQUENCE:08X}"] = _write_codes
     if _REQUEST_ATTRIBUTES_SEQUENCE in returned and level >= Level.SERIES:
-        elements[f"{_REQUEST_ATTRIBUTES_SEQUENCE:08X}"] = sequence(
-            map(_request_to_json, match.request_attributes)
-        )
-    return dict(sorted(elements.items()))
+        writers[f"{_REQUEST_ATTRIBUTES_SEQUENCE:08X}"] = _write_requests
+    return tuple(sorted(writers.items()))
 
 
-def _attribute_to_json(attribute: Attribute, value: str | int | Sequence[str] | None) -> Element:
-    if isinstance(value, str | int) or value is None:
-        return element(attribute.vr, value)
-    return element(attribute.vr, *value)
+def _constant(written: Element) -> _Writer:
+    return lambda _match, _urls: written
+
+
+def _value_writer(attribute: Attribute) -> _Writer:
+    keyword, vr, empty = attribute.keyword, attribute.vr, element(attribute.vr)
+
+    def write(match: Match, _urls: DicomWebUrls) -> Element:
+        value = match.values.get(keyword)
+        if value is None or value in ("", []):
+            return empty
+        if isinstance(value, list):
+            return {"vr": vr, "Value": value}
+        return {"vr": vr, "Value": [name_to_json(str(value)) if vr == "PN" else value]}
+
+    return write
+
+
+def _write_codes(match: Match, _urls: DicomWebUrls) -> Element:
+    return sequence(map(_code_to_json, match.procedure_codes))
+
+
+def _write_requests(match: Match, _urls: DicomWebUrls) -> Element:
+    return sequence(map(_request_to_json, match.request_attributes))
 
 
 def _retrieve_url(match: Match, level: Level, urls: DicomWebUrls) -> str:

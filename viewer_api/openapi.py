@@ -55,7 +55,9 @@ _SEARCH: Final = (
     ("limit", "integer", "Results at most; 1000 unless told, and never more"),
     ("offset", "integer", "Results to skip"),
     ("includefield", "string", "Attributes to return besides: keywords or tags, or `all`"),
-    ("fuzzymatching", "boolean", "Taken and ignored: names always match blind to case and diacritics"),
+    ("fuzzymatching", "boolean", "Words of a name match words that begin so, whatever else the name has"),
+    ("emptyvaluematching", "boolean", 'The value `""` matches what has no value'),
+    ("multiplevaluematching", "boolean", "A list of `ModalitiesInStudy` matches studies that have them all"),
     ("{attributeID}", "string", "A matching key: keyword or tag, nested ones as `Sequence.Keyword`"),
 )
 SEARCH_PARAMETERS: Final = _query_parameters(*_SEARCH)

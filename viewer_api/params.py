@@ -1,47 +1,24 @@
-"""Query parameters of searches and of rendered images, checked before anything is done with them."""
+"""Query parameters of frames and rendered images, checked before anything is done with them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
-from pacs.dicom.attributes import ATTRIBUTES, Attribute, Level, SequenceKey, find_key
 from pacs.errors import InvalidRequest
-from pacs.index.records import Query
 from pacs.pixels.window import LINEAR, LINEAR_EXACT, SIGMOID, Window
-from viewer_api.dicom_json import SEQUENCE_TAGS
 
-MAX_RESULTS: Final = 1000
-MAX_OFFSET: Final = 1_000_000
-MAX_PARAMETERS: Final = 128
 MAX_FRAMES: Final = 100
 MAX_VIEWPORT: Final = 8192
 DEFAULT_QUALITY: Final = 90
 
-_ALL = "all"
-# Not matching keys (PS3.18 8.3.3, 8.3.4). Names are always matched blind to case and diacritics, so that
-# fuzzymatching changes nothing; the other two forms of matching are not offered.
-_OPTIONS = frozenset(
-    {
-        *("accept", "charset", "includefield", "limit", "offset"),
-        *("fuzzymatching", "emptyvaluematching", "multiplevaluematching"),
-    }
-)
 _UNSIGNED = re.compile(r"\d{1,18}", re.ASCII)
 _WINDOW_FUNCTIONS = {"linear": LINEAR, "linear-exact": LINEAR_EXACT, "sigmoid": SIGMOID}
 _DECIMAL = re.compile(r"[+-]?(\d{1,12}(\.\d{0,12})?|\.\d{1,12})([eE][+-]?\d{1,2})?", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """A search as a client asked for it: the query, and the tags that answers hold."""
-
-    query: Query
-    returned: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,58 +37,6 @@ class Rendering:
     window: Window | None = None
     viewport: Viewport | None = None
     quality: int = DEFAULT_QUALITY
-
-
-def parse_search(
-    parameters: Sequence[tuple[str, str]],
-    level: Level,
-    study_instance_uid: str | None = None,
-    series_instance_uid: str | None = None,
-) -> Search:
-    """Understand the query parameters of a search transaction.
-
-    Parameters
-    ----------
-    parameters
-        Names and values, decoded, in the order of the request.
-    level
-        What is searched for.
-    study_instance_uid, series_instance_uid
-        From the path, where the search is within a study or a series.
-
-    Raises
-    ------
-    InvalidRequest
-        A value is not of its parameter's form, or a matching key is unknown, given twice, not held by the
-        index, or of a level below the one that is searched.
-
-    References
-    ----------
-    PS3.18 8.3.4, 10.6.1.2
-    """
-    if len(parameters) > MAX_PARAMETERS:
-        raise InvalidRequest(f"more than {MAX_PARAMETERS} query parameters")
-    keys = [(_matching_key(name, level), value) for name, value in parameters if name not in _OPTIONS]
-    if len({key for key, _ in keys}) < len(keys):
-        raise InvalidRequest("a matching key is given more than once")
-    query = Query(
-        level,
-        keys,
-        study_instance_uid,
-        series_instance_uid,
-        limit=min(_unsigned(parameters, "limit", MAX_RESULTS), MAX_RESULTS),
-        offset=_unsigned(parameters, "offset", 0),
-    )
-    if query.offset > MAX_OFFSET:
-        raise InvalidRequest(f"offset is larger than {MAX_OFFSET}; narrow the search instead")
-    return Search(query, frozenset(_returned_tags(query, _included(parameters))))
-
-
-def parse_study_list(parameters: Sequence[tuple[str, str]]) -> Search:
-    """Understand the parameters of the study list: those of a search, and ``q``, the search box's text."""
-    text = next((value for name, value in parameters if name == "q"), None)
-    search = parse_search([(name, value) for name, value in parameters if name != "q"], Level.STUDY)
-    return replace(search, query=replace(search.query, text=text))
 
 
 def parse_frame_list(text: str) -> list[int]:
@@ -199,7 +124,7 @@ def parse_rendering(parameters: Sequence[tuple[str, str]]) -> Rendering:
     """
     found = dict(parameters)
     window, viewport = found.get("window"), found.get("viewport")
-    quality = _unsigned(parameters, "quality", DEFAULT_QUALITY)
+    quality = parse_unsigned(parameters, "quality", DEFAULT_QUALITY)
     if not 1 <= quality <= 100:
         raise InvalidRequest("quality is 1 to 100")
     return Rendering(
@@ -217,59 +142,17 @@ async def read_rendering(request: Request) -> Rendering:
 RenderingParameters = Annotated[Rendering, Depends(read_rendering)]
 
 
-def _matching_key(name: str, level: Level) -> Attribute | SequenceKey:
-    key = find_key(name)
-    if key is None:
-        raise InvalidRequest(f"{name} is not an attribute that this archive can search by")
-    if key.level > level:
-        raise InvalidRequest(
-            f"{name} is of the {key.level.name.lower()} level, this search of the {level.name.lower()} level"
-        )
-    return key
+def parse_unsigned(parameters: Sequence[tuple[str, str]], name: str, default: int) -> int:
+    """Read a parameter that is one whole number, not negative; the default where it is absent or empty.
 
-
-def _unsigned(parameters: Sequence[tuple[str, str]], name: str, default: int) -> int:
+    Raises
+    ------
+    InvalidRequest
+        It is something else.
+    """
     values = [value for key, value in parameters if key == name]
     if not values or values == [""]:
         return default
     if len(values) > 1 or not _UNSIGNED.fullmatch(values[0]):
         raise InvalidRequest(f"{name} is one whole number, not negative")
     return int(values[0])
-
-
-def _included(parameters: Sequence[tuple[str, str]]) -> list[str]:
-    """List the fields to include: the parameter may come repeatedly, and each time with a list."""
-    lists = [value.split(",", MAX_PARAMETERS) for name, value in parameters if name == "includefield"]
-    return [field.strip() for fields in lists for field in fields]
-
-
-def _returned_tags(query: Query, included: Sequence[str]) -> Iterable[int]:
-    """Yield the tags of an answer: the level's own, those asked for, and the keys that matched.
-
-    Attributes of the levels above are answered where the path leaves them open, their UIDs always.
-    """
-    everything = _ALL in included
-    lowest_open = Level.STUDY
-    if query.study_instance_uid is not None:
-        lowest_open = Level.SERIES if query.series_instance_uid is None else Level.INSTANCE
-    for attribute in ATTRIBUTES:
-        if attribute.level > query.level:
-            continue
-        is_open = attribute.level >= min(lowest_open, query.level)
-        if everything or attribute.vr == "UI" or (attribute.default and is_open):
-            yield attribute.tag
-    yield from (tag for tag, level in SEQUENCE_TAGS.items() if level == query.level or everything)
-    for field in included:
-        yield from _included_tags(field, query.level)
-    for key, _ in query.keys:
-        yield key.tag if isinstance(key, Attribute) else key.sequence_tag
-
-
-def _included_tags(field: str, level: Level) -> Iterable[int]:
-    """Find what a field to include stands for; what the index does not hold is left out (PS3.18 8.3.4.3)."""
-    try:
-        key = find_key(field)
-    except InvalidRequest:
-        return
-    if key is not None and key.level <= level:
-        yield key.tag if isinstance(key, Attribute) else key.sequence_tag

@@ -6,7 +6,6 @@ the words, and takes a space for a caret. Without a wildcard all words of a comp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,9 +39,9 @@ class NamePattern:
     patterns of component groups by place, in the order of their words.
     """
 
-    whole: Sequence[str] = ()
-    pieces: Sequence[Piece] = ()
-    groups: Sequence[tuple[int, str]] = ()
+    whole: tuple[str, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+    groups: tuple[tuple[int, str], ...] = ()
 
 
 def parse_name_pattern(value: str, *, fuzzy: bool = False) -> NamePattern:
@@ -50,16 +49,16 @@ def parse_name_pattern(value: str, *, fuzzy: bool = False) -> NamePattern:
     folded = fold_name(value)
     if fuzzy:
         words = folded.replace("=", " ").replace("*", " ").split()
-        return NamePattern(pieces=[Piece(word, True, False) for word in words])
+        return NamePattern(pieces=tuple(Piece(word, True, False) for word in words))
     groups = [(place, group) for place, group in enumerate(folded.split("="), start=1) if group]
     if "=" not in folded:
         groups = [(ANY_GROUP, folded)]
     if not has_wildcard(folded):
-        return NamePattern(whole=[whole_term(place, group) for place, group in groups])
+        return NamePattern(whole=tuple(whole_term(place, group) for place, group in groups))
     pieces = split_pieces(folded.replace("=", " "))
     if "=" not in folded and "?" not in folded:
         groups = []  # a star leaves room for any other word, wherever it stands
-    return NamePattern(pieces=pieces, groups=groups)
+    return NamePattern(pieces=pieces, groups=tuple(groups))
 
 
 def whole_term(place: int, group: str) -> str:
@@ -67,7 +66,7 @@ def whole_term(place: int, group: str) -> str:
     return sort_words(group) if place == ANY_GROUP else f"{place}={sort_words(group)}"
 
 
-def split_pieces(folded: str) -> list[Piece]:
+def split_pieces(folded: str) -> tuple[Piece, ...]:
     """Take a folded text with wildcards apart; a star may stand for spaces, so what it parts may be words."""
     pieces = []
     for word in folded.split():
@@ -75,4 +74,4 @@ def split_pieces(folded: str) -> list[Piece]:
         for number, part in enumerate(parts):
             if part:
                 pieces.append(Piece(part, number == 0, number == len(parts) - 1))
-    return list(dict.fromkeys(pieces))
+    return tuple(dict.fromkeys(pieces))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from http import HTTPStatus
 from typing import Final
 
@@ -9,21 +10,29 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from pacs.dicom.attributes import Level
+from viewer_api import multipart
 from viewer_api.compression import compressed_response
 from viewer_api.dicom_json import match_to_json
-from viewer_api.media_types import DICOM_JSON
-from viewer_api.negotiation import DICOM_JSON_REPRESENTATIONS, Acceptable, AcceptableTypes
+from viewer_api.dicom_xml import native_model_parts
+from viewer_api.media_types import DICOM_JSON, DICOM_XML, MULTIPART_RELATED
+from viewer_api.negotiation import DATASETS_REPRESENTATIONS, Acceptable, AcceptableTypes
 from viewer_api.openapi import SEARCH_PARAMETERS, problems, success
-from viewer_api.params import Search, parse_search
+from viewer_api.search_params import Search, parse_search
 from viewer_api.state import SERIES_PATH, STUDY_PATH, SeriesUid, State, StudyUid, ViewerState
 
 TRUNCATED: Final = '299 filmless "There are more results; they can be requested with limit and offset"'
 
-RESPONSES: Final = success(
-    "Data sets in the DICOM JSON Model, newest study first; an empty array where nothing matches",
-    DICOM_JSON,
-    Warning="299 where there are more results behind these (PS3.18 8.3.4.4)",
-) | problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.SERVICE_UNAVAILABLE)
+RESPONSES: Final = (
+    success(
+        "Data sets, newest study first: in the DICOM JSON Model, an empty array where nothing matches; "
+        f"or each a part of type `{DICOM_XML}`",
+        DICOM_JSON,
+        MULTIPART_RELATED,
+        Warning="299 where there are more results behind these (PS3.18 8.3.4.4)",
+    )
+    | {HTTPStatus.NO_CONTENT.value: {"description": "Nothing matches, and XML was asked for"}}
+    | problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.SERVICE_UNAVAILABLE)
+)
 
 router = APIRouter(tags=["Search (QIDO-RS)"], default_response_class=Response, responses=RESPONSES)
 
@@ -32,8 +41,9 @@ router = APIRouter(tags=["Search (QIDO-RS)"], default_response_class=Response, r
 def search_for_studies(request: Request, state: State, acceptable: AcceptableTypes) -> Response:
     """Search for studies.
 
-    Names match blind to case, diacritics and the order of their components. `ModalitiesInStudy` and UIDs take
-    lists (`CT,MR`), dates and times ranges (`20260101-20260131`), text the wildcards `*` and `?`.
+    Names match blind to case, diacritics and the order of their words; names with the diacritics that were
+    typed come first. `ModalitiesInStudy` and UIDs take lists (`CT,MR`), dates and times ranges
+    (`20260101-20260131`; a range of both is one from moment to moment), text the wildcards `*` and `?`.
     """
     return answer_search(request, state, acceptable, _parse(request, Level.STUDY))
 
@@ -83,14 +93,22 @@ def answer_search(request: Request, state: ViewerState, acceptable: Acceptable, 
     """Search, and answer with what was found.
 
     Nothing found is an empty array, which clients that parse every answer as JSON can read; PS3.18 8.3.4.4
-    would have 204 without a body.
+    would have 204 without a body. That is the answer in XML, as a multipart message has one part at least.
     """
-    representation = acceptable.choose(DICOM_JSON_REPRESENTATIONS)
+    representation = acceptable.choose(DATASETS_REPRESENTATIONS)
     result = state.archive.index.search(search.query)
     urls = state.urls
     matches = [match_to_json(match, search.query.level, search.returned, urls) for match in result.matches]
     headers = {"Warning": TRUNCATED} if result.truncated else {}
-    return compressed_response(request, orjson.dumps(matches), representation.media_type, headers)
+    if not representation.multipart:
+        return compressed_response(request, orjson.dumps(matches), representation.media_type, headers)
+    if not matches:
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
+    boundary = secrets.token_hex(16)
+    parts = b"".join(native_model_parts(matches, boundary))
+    return compressed_response(
+        request, parts, multipart.content_type(boundary, representation.media_type), headers
+    )
 
 
 def _parse(

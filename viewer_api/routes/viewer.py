@@ -18,10 +18,10 @@ from viewer_api.compression import HEADERS as GZIP_HEADERS
 from viewer_api.compression import accepts_gzip, compress
 from viewer_api.negotiation import AcceptableTypes
 from viewer_api.openapi import STUDY_LIST_PARAMETERS
-from viewer_api.params import parse_study_list
 from viewer_api.problems import HttpProblem
 from viewer_api.routes.search import RESPONSES as SEARCH_RESPONSES
 from viewer_api.routes.search import answer_search
+from viewer_api.search_params import parse_study_list
 from viewer_api.state import State
 
 WEB_DIRECTORY: Final = Path(__file__).resolve().parent.parent / "web"

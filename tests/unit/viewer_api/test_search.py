@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from pydicom.dataset import Dataset
@@ -8,7 +9,7 @@ from starlette.testclient import TestClient
 
 from pacs.archive import Archive
 from tests.datasets import make_dataset
-from tests.unit.viewer_api.conftest import make_client, store_dataset
+from tests.unit.viewer_api.conftest import make_client, split_multipart, store_dataset
 
 STUDY = "1.2.826.0.1.3680043.8.498.1"
 BASE = "https://pacs.example.vn/xa/dicom-web"
@@ -149,6 +150,11 @@ def test_no_results_can_be_asked_for(client: TestClient) -> None:
         ("StudyInstanceUID=../etc", "StudyInstanceUID"),
         ("limit=-1", "limit"),
         ("PatientName=*a*b*c*d*e*f*g*h*i*", "PatientName"),
+        ("fuzzymatching=perhaps", "fuzzymatching"),
+        ("StudyDate=20261301-&StudyTime=x-", "StudyTime"),
+        ("NumberOfStudyRelatedSeries=1", "NumberOfStudyRelatedSeries"),
+        ("Modality=CT", "Modality"),
+        ("RequestAttributesSequence.RequestedProcedureID=1", "RequestAttributesSequence"),
     ],
 )
 def test_a_bad_search_is_400_and_names_the_key(client: TestClient, query: str, named: str) -> None:
@@ -156,6 +162,25 @@ def test_a_bad_search_is_400_and_names_the_key(client: TestClient, query: str, n
     assert response.status_code == 400
     assert response.headers["content-type"] == "application/problem+json"
     assert named in response.json()["detail"]
+
+
+def test_what_a_study_holds_is_found_and_told(client: TestClient) -> None:
+    ct = "1.2.840.10008.5.1.4.1.1.2"
+    (study,) = get(client, f"/studies?SOPClassesInStudy={ct}&ModalitiesInStudy=SR&includefield=00080062")
+    assert study["00080062"] == {"vr": "UI", "Value": [ct]}
+    assert "00080062" not in get(client, "/studies")[0]
+
+
+def test_an_empty_value_can_be_asked_for(client: TestClient) -> None:
+    (study,) = get(client, '/studies?AccessionNumber=""&emptyvaluematching=true')
+    assert study["00100020"]["Value"] == ["BN3"]
+    assert get(client, '/studies?AccessionNumber=""') == []
+
+
+def test_a_sequence_can_be_asked_for_as_a_whole(client: TestClient) -> None:
+    (found, *_) = get(client, f"/studies/{STUDY}/instances?includefield=RequestAttributesSequence")
+    assert found["00400275"]["Value"][0]["00401001"]["Value"] == ["RP1"]
+    assert len(get(client, "/series?RequestAttributesSequence=&00400275.00401001=RP1")) == 2
 
 
 def test_markup_in_a_key_is_not_repeated(client: TestClient) -> None:
@@ -178,11 +203,26 @@ def test_json_comes_under_the_name_that_is_asked_for(client: TestClient, accept:
     assert response.headers["content-type"] == expected
 
 
-def test_xml_is_not_acceptable(client: TestClient) -> None:
-    header = {"accept": 'multipart/related; type="application/dicom+xml"'}
-    response = client.get("/dicom-web/studies", headers=header)
-    assert response.status_code == 406
-    assert "application/dicom+json" in response.json()["available"]
+XML = {"accept": 'multipart/related; type="application/dicom+xml"'}
+
+
+def test_xml_comes_in_parts_one_for_each_result(client: TestClient) -> None:
+    response = client.get("/dicom-web/studies?limit=2", headers=XML)
+    assert response.headers["content-type"].startswith('multipart/related; type="application/dicom+xml"')
+    assert response.headers["warning"].startswith("299 ")
+    parts = split_multipart(response)
+    assert [head["content-type"] for head, _ in parts] == ["application/dicom+xml"] * 2
+    for (_, body), expected in zip(parts, get(client, "/studies?limit=2"), strict=True):
+        model = ElementTree.fromstring(body)
+        tags = [attribute.get("tag") for attribute in model]
+        assert tags == list(expected)
+        named = "./{*}DicomAttribute[@keyword='PatientName']/{*}PersonName/{*}Alphabetic/{*}FamilyName"
+        assert model.findtext(named) == expected["00100010"]["Value"][0]["Alphabetic"].split("^")[0]
+
+
+def test_nothing_found_is_no_content_in_xml_which_has_no_empty_message(client: TestClient) -> None:
+    response = client.get("/dicom-web/studies?PatientID=NOBODY", headers=XML)
+    assert (response.status_code, response.content) == (204, b"")
 
 
 def test_a_large_answer_is_compressed_for_who_takes_it(client: TestClient) -> None:
