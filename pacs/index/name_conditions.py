@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select
 
 from pacs.index.condition import Condition
-from pacs.index.like import LIKE_ESCAPE, has_wildcard, like_pattern, matches
+from pacs.index.like import LIKE_ESCAPE, like_pattern, matches
 from pacs.index.models import study, study_term
 from pacs.index.name_patterns import ANY_GROUP, Piece, parse_name_pattern, split_pieces
 from pacs.index.names import fold_name, marked_words
@@ -61,9 +61,9 @@ def text_conditions(text: str) -> list[Condition]:
 def preferences(names: Iterable[str]) -> list[Condition]:
     """Return the conditions of names that are written with the diacritics that were typed, which come first.
 
-    A typed word without diacritics asks for none, and one with wildcards is not looked at.
+    A typed word without diacritics asks for none. A star is taken for the end of a word.
     """
-    words = {word for name in names for word in marked_words(name) if not has_wildcard(word)}
+    words = {word for name in names for word in marked_words(name.replace("*", " ")) if "?" not in word}
     paths = [by_term(Field.MARKED_NAME, word) for word in sorted(words)]
     return [Condition(has_term(path), path) for path in paths]
 

@@ -35,11 +35,11 @@ class Piece(NamedTuple):
 class NamePattern:
     """A name that is searched for: everything here must hold.
 
-    ``whole`` are terms of whole component groups; ``pieces`` are what words must have; ``groups`` are
-    patterns of component groups by place, in the order of their words.
+    ``whole`` are component groups by place, all of their words, in any order; ``pieces`` are what words must
+    have; ``groups`` are patterns of component groups by place, in the order of their words.
     """
 
-    whole: tuple[str, ...] = ()
+    whole: tuple[tuple[int, str], ...] = ()
     pieces: tuple[Piece, ...] = ()
     groups: tuple[tuple[int, str], ...] = ()
 
@@ -54,7 +54,7 @@ def parse_name_pattern(value: str, *, fuzzy: bool = False) -> NamePattern:
     if "=" not in folded:
         groups = [(ANY_GROUP, folded)]
     if not has_wildcard(folded):
-        return NamePattern(whole=tuple(whole_term(place, group) for place, group in groups))
+        return NamePattern(whole=tuple(groups))
     pieces = split_pieces(folded.replace("=", " "))
     if "=" not in folded and "?" not in folded:
         groups = []  # a star leaves room for any other word, wherever it stands
