@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select
@@ -10,8 +10,14 @@ from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select
 from pacs.index.condition import Condition
 from pacs.index.like import LIKE_ESCAPE, like_pattern, matches
 from pacs.index.models import study, study_term
-from pacs.index.name_patterns import ANY_GROUP, Piece, parse_name_pattern, split_pieces
-from pacs.index.names import fold_name, marked_words
+from pacs.index.name_patterns import (
+    ANY_GROUP,
+    Piece,
+    parse_name_pattern,
+    split_pieces,
+    whole_term,
+)
+from pacs.index.names import marked_words
 from pacs.index.paths import Path, by_beginning, by_pattern, by_term
 from pacs.index.study_terms import Field
 from pacs.text import fold
@@ -26,7 +32,7 @@ def patient_name_conditions(value: str, *, fuzzy: bool) -> list[Condition]:
     """Return the conditions of the key Patient's Name."""
     pattern = parse_name_pattern(value, fuzzy=fuzzy)
     like_pattern(value)  # refuses too many wildcards
-    paths = [by_term(Field.WHOLE_NAME, term) for term in pattern.whole]
+    paths = [by_term(Field.WHOLE_NAME, whole_term(*group)) for group in pattern.whole]
     conditions = [Condition(has_term(path), path) for path in paths]
     padded = _padded(study.c.patient_name_folded)
     conditions += [Condition(_has_piece(padded, one), _piece_path(one)) for one in pattern.pieces]
@@ -38,13 +44,9 @@ def other_name_condition(column: ColumnElement[Any], value: str, *, fuzzy: bool)
     """Return the condition of a name that has no terms of its own, such as that of a physician."""
     pattern = parse_name_pattern(value, fuzzy=fuzzy)
     like_pattern(value)
-    pieces = pattern.pieces
-    if pattern.whole:  # all words, and no more characters than they have; or a group as it is written
-        folded = fold_name(value)
-        pieces = split_pieces(folded.replace("=", " "))
-        whole = and_(func.length(column) == len(folded), *_all_pieces(column, pieces))
-        return Condition(or_(whole, *_groups(column, [(ANY_GROUP, folded)])))
-    return Condition(and_(*_all_pieces(column, pieces), *_groups(column, pattern.groups)))
+    whole = [or_(*_whole_group(column, place, group)) for place, group in pattern.whole]
+    pieces = _all_pieces(column, pattern.pieces)
+    return Condition(and_(column.is_not(None), *whole, *pieces, *_groups(column, pattern.groups)))
 
 
 def text_conditions(text: str) -> list[Condition]:
@@ -97,6 +99,13 @@ def _has_piece(padded: ColumnElement[str], piece: Piece) -> ColumnElement[bool]:
 def _all_pieces(column: ColumnElement[Any], pieces: Sequence[Piece]) -> list[ColumnElement[bool]]:
     padded = _padded(column)
     return [_has_piece(padded, piece) for piece in pieces]
+
+
+def _whole_group(column: ColumnElement[Any], place: int, group: str) -> Iterator[ColumnElement[bool]]:
+    """Match the words of a component group in any order: all, and no more characters than they have."""
+    for number in _places(place):
+        own = func.split_part(column, "=", number)
+        yield and_(func.length(own) == len(group), *_all_pieces(own, split_pieces(group)))
 
 
 def _groups(column: ColumnElement[Any], groups: Sequence[tuple[int, str]]) -> list[ColumnElement[bool]]:

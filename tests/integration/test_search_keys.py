@@ -30,11 +30,8 @@ def test_ranges_of_date_and_time_are_one_range_of_moments(archive: Archive) -> N
         )
         archive.index.write(record)
     archive.index.write(make_record(study="1.2.9", series="1.2.9.1", study_date="20261119"))
-    assert found(archive, {"StudyDate": "20261118-20261120", "StudyTime": "1000-1030"}) == [
-        "1.2.3",
-        "1.2.2",
-        "1.2.1",
-    ]
+    ranges = {"StudyDate": "20261118-20261120", "StudyTime": "1000-1030"}
+    assert found(archive, ranges) == ["1.2.3", "1.2.2", "1.2.1"]
     assert found(archive, {"StudyDate": "20261119-", "StudyTime": "0300-"}) == ["1.2.4", "1.2.3", "1.2.2"]
     assert found(archive, {"StudyDate": "-20261118", "StudyTime": "-093000"}) == ["1.2.0"]
     assert found(archive, {"StudyDate": "20261118", "StudyTime": "10-12"}) == ["1.2.1"]
@@ -87,7 +84,7 @@ def test_names_of_others_than_the_patient_match_in_the_same_way(archive: Archive
 def test_every_way_into_the_studies_finds_the_same(
     archive: Archive, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    """Few studies are gathered and sorted, many are walked: told apart by a bound, here on both sides of it."""
+    """Few studies are gathered and sorted, many are walked: here on both sides of the bound between."""
     monkeypatch.setattr(paths, "MAX_GATHERED", most)
     for n, name in enumerate(("Ngô^An", "Ngô^Anh", "Hồ^An", "Ho^Hoang An", "Lê^Ánh")):
         uid = f"1.2.{n}"

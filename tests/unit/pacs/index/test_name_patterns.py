@@ -12,9 +12,9 @@ NGUYEN, DUC = Piece("nguyen", True, False), Piece("duc", False, True)
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("Đức^Nguyễn Văn", NamePattern(whole=("duc nguyen van",))),
-        ("Hong^Gildong=洪^吉洞", NamePattern(whole=("1=gildong hong", "2=吉洞 洪"))),
-        ("=洪^吉洞", NamePattern(whole=("2=吉洞 洪",))),
+        ("Đức^Nguyễn Văn", NamePattern(whole=((0, "duc nguyen van"),))),
+        ("Hong^Gildong=洪^吉洞", NamePattern(whole=((1, "hong gildong"), (2, "洪 吉洞")))),
+        ("=洪^吉洞", NamePattern(whole=((2, "洪 吉洞"),))),
         ("nguyen*", NamePattern(pieces=(NGUYEN,))),
         ("*duc", NamePattern(pieces=(DUC,))),
         ("*uy*", NamePattern(pieces=(Piece("uy", False, False),))),
