@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, Select, bindparam, select
+from sqlalchemy import Column, Engine, Row, Select, bindparam, select
 
 from pacs.index.engine import reading
 from pacs.index.models import conflict, instance, series, study, tombstone
