@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from pacs.errors import InvalidRequest
 from pacs.pixels.window import LINEAR, LINEAR_EXACT, SIGMOID, Window
 
+MAX_PARAMETERS: Final = 128
 MAX_FRAMES: Final = 100
 MAX_VIEWPORT: Final = 8192
 DEFAULT_QUALITY: Final = 90

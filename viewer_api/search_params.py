@@ -10,11 +10,10 @@ from pacs.dicom.attributes import ATTRIBUTES, Attribute, Level, SequenceKey, fin
 from pacs.errors import InvalidRequest
 from pacs.index.records import Query
 from viewer_api.dicom_json import SEQUENCE_TAGS
-from viewer_api.params import parse_unsigned
+from viewer_api.params import MAX_PARAMETERS, parse_unsigned
 
 MAX_RESULTS: Final = 1000
 MAX_OFFSET: Final = 1_000_000
-MAX_PARAMETERS: Final = 128
 
 _ALL = "all"
 # Not matching keys (PS3.18 8.3.3, 8.3.4).
