@@ -119,6 +119,12 @@ class Settings(BaseSettings):
         description="Seconds without a new instance after which the metadata of a series is kept ready, "
         "compressed, in the store.",
     )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="Proxies in front of the web server, as a list of addresses or networks: "
+        '["127.0.0.1"]. Where PUBLIC_URL is not set, links follow their X-Forwarded-Proto, -Host and -Prefix, '
+        "which they must not take from clients. Those of anybody else have no effect.",
+    )
     cors_origins: tuple[str, ...] = Field(
         default=(),
         description="Sites whose pages may use the web server from a browser, as a list: "
@@ -248,6 +254,13 @@ class Settings(BaseSettings):
         except LookupError as error:
             raise ValueError("not a character set that Python knows") from error
         return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            ipaddress.ip_network(proxy)  # its ValueError says what is wrong
+        return proxies
 
     @field_validator("cors_origins")
     @classmethod

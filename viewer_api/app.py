@@ -10,7 +10,8 @@ from pacs import __version__
 from pacs.archive import Archive
 from pacs.dicomweb_urls import DICOM_WEB_PATH
 from viewer_api.cors import CrossOrigin
-from viewer_api.middleware import RequestLimits, SecurityHeaders, UnexpectedErrors
+from viewer_api.forwarded import ForwardedAddress
+from viewer_api.middleware import HeadRequests, RequestLimits, SecurityHeaders, UnexpectedErrors
 from viewer_api.ohif.installation import OhifFolder
 from viewer_api.problems import EXCEPTION_HANDLERS
 from viewer_api.routes import (
@@ -34,7 +35,7 @@ from viewer_api.state import ViewerState
 
 _DESCRIPTION: Final = (
     "The DICOMweb Studies Service (PS3.18 chapter 10) of a Filmless archive, and what its own pages use. "
-    "Errors are problem details (RFC 9457)."
+    "Errors are problem details (RFC 9457). What answers GET answers HEAD too."
 )
 
 
@@ -66,7 +67,9 @@ def create_app(archive: Archive) -> FastAPI:
     app.include_router(ohif.router)
     app.include_router(health.router)
     # The last one added is the outermost.
+    app.add_middleware(HeadRequests)
     app.add_middleware(RequestLimits, settings=archive.settings)
+    app.add_middleware(ForwardedAddress, settings=archive.settings)
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(CrossOrigin, origins=archive.settings.cors_origins)
     app.add_middleware(SecurityHeaders)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from contextlib import suppress
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pacs.settings import Settings
+from viewer_api.forwarded import PUBLIC_URL
 from viewer_api.problems import HttpProblem, code_location, problem_response
 
 MAX_HEADERS_SIZE_BYTES = 16 * 1024
@@ -90,6 +92,34 @@ class UnexpectedErrors:
                 await problem_response(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send)
 
 
+class HeadRequests:
+    """Answers HEAD as GET, without the content, which is not read beyond its first piece (RFC 9110 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                raise _HeadWasSent
+            await send(message)
+
+        # A range is for GET only (RFC 9110 14.2).
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        with suppress(_HeadWasSent):
+            await self.app({**scope, "method": "GET", "headers": headers}, receive, send_head)
+        await send({"type": "http.response.body", "body": b""})
+
+
+class _HeadWasSent(Exception):
+    """Ends what would go on to make the content of an answer that has none."""
+
+
 class RequestLimits:
     """Refuses what no honest client sends, before anything looks at it.
 
@@ -122,7 +152,9 @@ class RequestLimits:
         if sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS_SIZE_BYTES:
             raise HttpProblem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the header fields are too large")
         hosts = [value for name, value in headers if name == b"host"]
-        if len(hosts) != 1 or not self._is_ours(hosts[0].decode("latin-1")):
+        # Behind a trusted proxy the name is the proxy's to check.
+        is_ours = PUBLIC_URL in scope or (len(hosts) == 1 and self._is_ours(hosts[0].decode("latin-1")))
+        if not is_ours:
             raise HttpProblem(
                 HTTPStatus.BAD_REQUEST, "the Host is not a name of this server; PUBLIC_URL of its settings is"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Annotated, Final, TypeVar
 
@@ -16,6 +16,7 @@ from pacs.archive import Archive
 from pacs.dicom.uids import MAX_UID_LENGTH, parse_uid
 from pacs.dicomweb_urls import DICOM_WEB_PATH, DicomWebUrls
 from viewer_api.caching import ByteCache
+from viewer_api.forwarded import PUBLIC_URL
 from viewer_api.ohif.installation import OhifFolder
 from viewer_api.problems import HttpProblem
 
@@ -64,15 +65,20 @@ class ViewerState:
     # An upload holds its thread for as long as its sender takes; these are not the threads that answer.
     uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_UPLOADS))
 
+    # As the proxy of this request says that clients reach this server; None: as the settings say.
+    forwarded_url: str | None = None
+
     @property
     def urls(self) -> DicomWebUrls:
         """Addresses as clients reach them."""
-        return DicomWebUrls(self.archive.settings.resolved_public_url + DICOM_WEB_PATH)
+        public_url = self.forwarded_url or self.archive.settings.resolved_public_url
+        return DicomWebUrls(public_url + DICOM_WEB_PATH)
 
 
 async def _state(request: Request) -> ViewerState:
     state: ViewerState = request.app.state.viewer
-    return state
+    forwarded_url = request.scope.get(PUBLIC_URL)
+    return replace(state, forwarded_url=forwarded_url) if forwarded_url else state
 
 
 State = Annotated[ViewerState, Depends(_state)]
