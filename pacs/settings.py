@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     ae_title: str = Field(default="FILMLESS", description="AE title of this archive.")
     dicom_host: str = Field(default="127.0.0.1", description="Address on which modalities are heard.")
     dicom_port: int = Field(default=11112, ge=0, le=65535, description="TCP port of the DICOM door.")
-    dicom_processes: int = Field(default=1, ge=1, le=64, description="Listener processes sharing the port.")
+    dicom_processes: int = Field(default=2, ge=1, le=64, description="Listener processes sharing the port.")
     http_host: str = Field(default="127.0.0.1", description="Address of the web server.")
     http_port: int = Field(default=8080, ge=0, le=65535, description="TCP port of the web server.")
     http_processes: int = Field(default=1, ge=1, le=64, description="Web processes sharing the port.")

@@ -24,6 +24,7 @@ _QUICK_DEATH_S = 5.0
 _LONGEST_PAUSE_S = 5.0
 _TICK_S = 0.1
 _OTHER_PORTS = 100
+_BACKLOG = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Door:
     command: Sequence[str]  # of ``filmless``, e.g. ("listen",)
     processes: int
     line: str
+    listening: socket.socket | None = None  # what all processes of the door accept from
 
 
 @dataclass(slots=True)
@@ -97,19 +99,15 @@ class Supervisor:
 
     def _spawn(self, child: _Child) -> None:
         ours, theirs = socket.socketpair()
-        command = [
-            sys.executable,
-            "-m",
-            "pacs.cli",
-            *child.door.command,
-            "--supervisor-fd",
-            str(theirs.fileno()),
-        ]
+        inherited = {"--supervisor-fd": theirs.fileno()}
+        if child.door.listening is not None:
+            inherited["--listening-fd"] = child.door.listening.fileno()
+        options = [text for option, descriptor in inherited.items() for text in (option, str(descriptor))]
         with self.log.open("ab") if self.log else contextlib.nullcontext() as output:
             child.process = subprocess.Popen(
-                command,
+                [sys.executable, "-m", "pacs.cli", *child.door.command, *options],
                 env={**self.environment},
-                pass_fds=(theirs.fileno(),),
+                pass_fds=tuple(inherited.values()),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -158,6 +156,9 @@ class Supervisor:
 
     def _end(self) -> None:
         """Ask every process to finish, and end those that have not after the grace."""
+        for door in self.doors:
+            if door.listening is not None:
+                door.listening.close()  # or peers would go on queueing for processes that accept no more
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             with contextlib.suppress(ProcessLookupError):
@@ -197,8 +198,10 @@ def supervise(
     pacs.errors.SettingsError
         A port is in use, or an address is not one of this machine.
     """
-    dicom_port = claim_port("DICOM", settings.dicom_host, settings.dicom_port, other_ports)
-    http_port = claim_port("HTTP", settings.http_host, settings.http_port, other_ports)
+    listening = claim_address("DICOM", settings.dicom_host, settings.dicom_port, other_ports)
+    dicom_port = int(listening.getsockname()[1])
+    with claim_address("HTTP", settings.http_host, settings.http_port, other_ports) as probe:
+        http_port = int(probe.getsockname()[1])  # its processes share the port themselves
     environment = {
         **os.environ,
         "FILMLESS_DICOM_PORT": str(dicom_port),
@@ -208,7 +211,11 @@ def supervise(
     url = settings.model_copy(update={"http_port": http_port}).resolved_public_url
     doors = (
         Door(
-            "DICOM", ("listen",), settings.dicom_processes, f"DICOM   {settings.ae_title} on {address}  ready"
+            "DICOM",
+            ("listen",),
+            settings.dicom_processes,
+            f"DICOM   {settings.ae_title} on {address}  ready",
+            listening,
         ),
         Door("web", ("web",), settings.http_processes, f"Web     {url}/  ready"),
         Door("worker", ("work",), 1, "Worker  ready"),
@@ -216,13 +223,18 @@ def supervise(
     return Supervisor(doors, environment, tell, dicom_port, url, log)
 
 
-def claim_port(door: str, host: str, port: int, other_ports: bool = False) -> int:
-    """Check that a port is free before several processes share it, which would hide a stranger on it.
+def claim_address(door: str, host: str, port: int, other_ports: bool = False) -> socket.socket:
+    """Listen on an address that nobody else has.
+
+    Parameters
+    ----------
+    other_ports
+        Where ``port`` is in use, take the next free one.
 
     Returns
     -------
-    int
-        ``port``; a free one where it is 0; with ``other_ports``, the next free one where it is in use.
+    socket.socket
+        It listens: on ``port``, or on a free one where that is 0.
 
     Raises
     ------
@@ -234,8 +246,7 @@ def claim_port(door: str, host: str, port: int, other_ports: bool = False) -> in
         raise SettingsError(f"{door}_HOST={host} is not a known address") from error
     for candidate in range(port, port + (_OTHER_PORTS if other_ports and port else 1)):
         try:
-            with socket.create_server((host, candidate), family=_family(host)) as probe:
-                return int(probe.getsockname()[1])
+            return socket.create_server((host, candidate), family=_family(host), backlog=_BACKLOG)
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
                 raise SettingsError(f"{door}_HOST={host} is not an address of this machine") from error

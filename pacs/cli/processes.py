@@ -16,6 +16,7 @@ from pacs.supervisor import supervise
 # ruff: noqa: PLC0415
 
 SupervisorFd = Annotated[int | None, typer.Option(hidden=True)]
+ListeningFd = Annotated[int | None, typer.Option(hidden=True)]
 
 
 def up() -> None:
@@ -49,7 +50,7 @@ def demo() -> None:
         run_demo(supervisor, settings)
 
 
-def listen(supervisor_fd: SupervisorFd = None) -> None:
+def listen(supervisor_fd: SupervisorFd = None, listening_fd: ListeningFd = None) -> None:
     """Run one DICOM listener: takes in what modalities send (C-STORE) and answers C-ECHO.
 
     Several may run at a time, also under 'up' (DICOM_PROCESSES); they share the port.
@@ -57,7 +58,7 @@ def listen(supervisor_fd: SupervisorFd = None) -> None:
     from pacs.dimse.listener import open_listener
 
     with archive_process(supervisor_fd) as (archive, ready):
-        listener = open_listener(archive)
+        listener = open_listener(archive, listening_fd)
         with stopped_by_signals(listener.stop):
             ready()
             listener.serve_forever()

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 THREAD_NAME = "association"
 _BACKLOG = 512
+_COURTESY_S, _MOST_COURTEOUS = 0.001, 2  # not more: a flood must be accepted faster than it comes
 _BREATH_S = 0.05
 _SHORTAGE_S = 0.5
 _SETTLE_S = 1.0  # between two messages of one association there is less, when it is busy
@@ -30,41 +31,35 @@ _FAREWELL_S = 0.5  # for the aborts at the end of the grace; the supervisor kill
 
 
 class Listener:
-    """Hears modalities on one port until it is stopped. The port is open once the constructor returns.
+    """Hears modalities on one port until it is stopped.
 
     Parameters
     ----------
     entity
         What a peer meets behind the port.
-    host, port
-        Address to bind; port 0 takes a free one.
+    listening
+        A socket that listens.
     max_associations
         Above it an A-ASSOCIATE-RQ is rejected for the time being.
     max_associations_per_peer
         The same for one address.
     max_unassociated
         Connections that have not asked for an association yet; above it the oldest make room.
-    share_port
-        Several processes listen on the same port (SO_REUSEPORT), and the kernel chooses.
+    shared
+        Other processes accept from the same socket: the one that has least to do is to be quickest.
     grace_s
         How long associations in flight may go on after `stop`.
-
-    Raises
-    ------
-    SettingsError
-        The address cannot be bound.
     """
 
     def __init__(
         self,
         entity: ApplicationEntity,
-        host: str,
-        port: int,
+        listening: socket.socket,
         *,
         max_associations: int = 200,
         max_associations_per_peer: int = 200,
         max_unassociated: int = 256,
-        share_port: bool = False,
+        shared: bool = False,
         grace_s: float = 8.0,
     ) -> None:
         self._entity = entity
@@ -72,7 +67,9 @@ class Listener:
         self._admission: Admission[Association] = Admission(
             max_associations, max_associations_per_peer, max_unassociated
         )
-        self._socket = _bind(host, port, share_port=share_port)
+        self._shared = shared
+        listening.setblocking(False)
+        self._socket = listening
         self._wake_reader, self._wake_writer = socket.socketpair()
 
     @property
@@ -99,6 +96,8 @@ class Listener:
             self._wake_writer.send(b"\0")
 
     def _accept(self) -> None:
+        if self._shared:
+            sleep(_COURTESY_S * min(len(self._admission.present()), _MOST_COURTEOUS))
         try:
             connection, address = self._socket.accept()
         except BlockingIOError:
@@ -140,20 +139,36 @@ class Listener:
             logger.warning("%d associations did not finish in time", len(associations))
 
 
-def _bind(host: str, port: int, *, share_port: bool) -> socket.socket:
+def open_port(host: str, port: int, *, share_port: bool = False) -> socket.socket:
+    """Listen on a port; 0 takes a free one.
+
+    Parameters
+    ----------
+    share_port
+        Several processes listen on the same port (SO_REUSEPORT), and the kernel chooses.
+
+    Raises
+    ------
+    SettingsError
+        The address cannot be bound.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=share_port)
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=share_port)
     except OSError as error:
         raise SettingsError(
             f"DICOM_PORT={port} on DICOM_HOST={host} cannot be opened: {error.strerror}"
         ) from None
-    listening.setblocking(False)
-    return listening
 
 
-def open_listener(archive: Archive) -> Listener:
+def open_listener(archive: Archive, listening_fd: int | None = None) -> Listener:
     """Open the DICOM door of an archive.
+
+    Parameters
+    ----------
+    listening_fd
+        A socket that listens, from which all processes of this machine accept; without it the port is
+        opened here, and the kernel chooses among processes that do so (SO_REUSEPORT).
 
     Raises
     ------
@@ -161,7 +176,25 @@ def open_listener(archive: Archive) -> Listener:
         The address cannot be bound.
     """
     settings = archive.settings
-    entity = ApplicationEntity(
+    processes = settings.dicom_processes
+    entity = _application_entity(archive)
+    if listening_fd is not None:
+        listening = socket.socket(fileno=listening_fd)
+    else:
+        listening = open_port(settings.dicom_host, settings.dicom_port, share_port=processes > 1)
+    return Listener(
+        entity,
+        listening,
+        max_associations=-(-settings.max_associations // processes),
+        max_associations_per_peer=-(-settings.max_associations_per_peer // processes),
+        max_unassociated=-(-settings.max_unassociated // processes),
+        shared=processes > 1 and listening_fd is not None,
+    )
+
+
+def _application_entity(archive: Archive) -> ApplicationEntity:
+    settings = archive.settings
+    return ApplicationEntity(
         ae_title=settings.ae_title,
         operations=(
             C_ECHO,
@@ -179,13 +212,4 @@ def open_listener(archive: Archive) -> Listener:
         ),
         # What is too large is refused by ingest and its rest received in vain, but not for ever.
         max_dataset_bytes=2 * settings.max_object_size_bytes,
-    )
-    return Listener(
-        entity,
-        settings.dicom_host,
-        settings.dicom_port,
-        max_associations=settings.max_associations,
-        max_associations_per_peer=settings.max_associations_per_peer,
-        max_unassociated=settings.max_unassociated,
-        share_port=settings.dicom_processes > 1,
     )

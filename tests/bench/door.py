@@ -19,7 +19,7 @@ from pacs import __version__
 from pacs.dimse.association import ApplicationEntity
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.c_store import c_store_operation
-from pacs.dimse.listener import Listener
+from pacs.dimse.listener import Listener, open_port
 from pacs.dimse.requestor import Peer
 from pacs.ingest import Disposition, IncomingInstance, Origin, StoreOutcome
 from tests.bench.ingest import measure_ingest, workloads
@@ -38,7 +38,7 @@ def count_bytes(incoming: IncomingInstance, _: Origin) -> StoreOutcome:
 
 def _serve(link: Connection) -> None:
     operations = (C_ECHO, c_store_operation(count_bytes, accept_unknown_sop_classes=True))
-    listener = Listener(ApplicationEntity("DOOR", operations), "127.0.0.1", 0)
+    listener = Listener(ApplicationEntity("DOOR", operations), open_port("127.0.0.1", 0))
     signal.signal(signal.SIGTERM, lambda *_: listener.stop())
     link.send(listener.port)
     listener.serve_forever()

@@ -9,12 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from pacs.dimse.association import ApplicationEntity
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.c_store import c_store_operation
 from pacs.dimse.limits import Limits
-from pacs.dimse.listener import THREAD_NAME, Listener
+from pacs.dimse.listener import THREAD_NAME, Listener, open_port
 from pacs.ingest import Disposition, IncomingInstance, Origin, StoreOutcome
 from tests.unit.pacs.dimse import wire
 
@@ -46,12 +47,13 @@ class Shelf:
 
 @contextlib.contextmanager
 def serving(
-    shelf: Shelf, limits: Limits = PATIENT, max_dataset_bytes: int = 10**7, **options: float
+    shelf: Shelf, limits: Limits = PATIENT, max_dataset_bytes: int = 10**7, **options: Any
 ) -> Iterator[Listener]:
     """A listener in a thread of its own, stopped at the end with nothing left behind."""
     store = c_store_operation(shelf.store, accept_unknown_sop_classes=True)
     entity = ApplicationEntity("FILMLESS", (C_ECHO, store), limits, max_dataset_bytes)
-    listener = Listener(entity, HOST, 0, **{"grace_s": 0.5, **options})  # type: ignore[arg-type]
+    listening = options.pop("listening", None) or open_port(HOST, 0)
+    listener = Listener(entity, listening, **{"grace_s": 0.5, **options})
     thread = threading.Thread(target=listener.serve_forever)
     thread.start()
     try:

@@ -28,7 +28,7 @@ from pacs.dimse import scu
 from pacs.dimse.association import ApplicationEntity
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.limits import Limits
-from pacs.dimse.listener import Listener, open_listener
+from pacs.dimse.listener import Listener, open_listener, open_port
 from pacs.errors import SettingsError, SopClassMismatch, UnreadableInstance
 from pacs.ingest import Disposition, IncomingInstance, Origin
 from pacs.settings import Settings
@@ -539,7 +539,7 @@ def test_stop_aborts_what_is_idle_and_what_does_not_finish_in_time(shelf: Shelf)
 
 
 def test_stop_before_the_start_ends_at_once(shelf: Shelf) -> None:
-    listener = Listener(ApplicationEntity("FILMLESS", (C_ECHO,)), HOST, 0)
+    listener = Listener(ApplicationEntity("FILMLESS", (C_ECHO,)), open_port(HOST, 0))
     listener.stop()
     listener.serve_forever()
 
@@ -549,13 +549,13 @@ def test_stop_before_the_start_ends_at_once(shelf: Shelf) -> None:
 
 def test_a_port_in_use_is_an_error_that_names_the_setting(listener: Listener) -> None:
     with pytest.raises(SettingsError, match=f"DICOM_PORT={listener.port}"):
-        Listener(ApplicationEntity("FILMLESS", (C_ECHO,)), HOST, listener.port)
+        open_port(HOST, listener.port)
 
 
 def test_listeners_can_share_a_port(shelf: Shelf) -> None:
-    with serving(shelf, share_port=True) as one:
+    with serving(shelf, listening=open_port(HOST, 0, share_port=True)) as one:
         entity = ApplicationEntity("FILMLESS", (C_ECHO,))
-        other = Listener(entity, HOST, one.port, share_port=True)
+        other = Listener(entity, open_port(HOST, one.port, share_port=True))
         assert other.port == one.port
         other.stop()
         other.serve_forever()
