@@ -152,7 +152,7 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
         kept = _commit(archive, staged, object_name(attributes, sha256).key(), sha256)
     location = locate(kept.key, kept.size_bytes, sha256, dataset_offset, attributes)
     record = make_record(archive, attributes, syntax, location, origin, arrives=True)
-    outcome = archive.index.write(record)
+    outcome = archive.index.write(record, make_durable=staged.flush)
     if outcome in (WriteOutcome.ADDED, WriteOutcome.PATIENT_DIFFERS):
         if kept.modified_at < began - _CLOCKS_DIFFER_BY:
             _require_still_there(archive, record)
@@ -181,12 +181,12 @@ def _read_nothing(key: str) -> InstanceRecord:
 
 
 def _commit(archive: Archive, staged: StagedObject, key: str, sha256: str) -> ObjectStat:
-    """Commit an object; one that a failing disk damaged under the same key makes room for it."""
+    """Commit an object, yet to be flushed; one that a failing disk damaged makes room for it."""
     try:
-        return staged.commit(key)
+        return staged.commit(key, flush=False)
     except ObjectExists:  # other bytes, and yet the key has their digest
         _set_aside_damaged(archive, key, sha256)
-        return staged.commit(key)
+        return staged.commit(key, flush=False)
 
 
 def _set_aside_damaged(archive: Archive, key: str, sha256: str) -> None:

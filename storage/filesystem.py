@@ -17,7 +17,7 @@ from storage.keys import check_key, check_prefix, is_key
 from storage.os_errors import os_errors_translated, store_error
 from storage.packed_keys import FOLDER as PACKS_FOLDER
 from storage.packed_keys import parse_packed_key
-from storage.packs import Packs
+from storage.packs import Appended, Packs
 from storage.posix import (
     LockedTemporary,
     has_same_content,
@@ -275,13 +275,21 @@ class _FileStage(SpillingStage[LockedTemporary]):
         super().__init__(store.open_temporary, spill_size_bytes)
         self._store = store
         self._packs = packs
+        self._appended: Appended | None = None
 
     def _keep(self, key: str) -> ObjectStat:
         with os_errors_translated(key):
             if self._packs is not None and not self._has_spilled:
                 with self.view() as content:
-                    return self._packs.append(key, content)
+                    self._appended = self._packs.append(key, content)
+                return self._appended.stat
             return self._store.publish(self._spilled(), key)
+
+    def flush(self) -> None:
+        """Flush the pack up to this object; together with those that came before it."""
+        if self._appended is not None:
+            with os_errors_translated(self._appended.stat.key):
+                self._appended.flush()
 
 
 def _object_stat(key: str, found: os.stat_result) -> ObjectStat:

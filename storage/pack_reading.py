@@ -11,9 +11,9 @@ from storage.errors import ObjectNotFound
 from storage.os_errors import os_errors_translated
 from storage.packed_keys import PackedKey
 from storage.store import Buffer
-from storage.tar import BLOCK, END, HEADER_READ_BYTES, Member, parse_member
+from storage.tar import BLOCK, HEADER_READ_BYTES, Member, parse_member
 
-_RESYNC_READ_BYTES = 1024**2
+_READ_BYTES = 1024**2
 
 
 class PackedObject(io.RawIOBase):
@@ -79,13 +79,13 @@ def scan(descriptor: int) -> Iterator[Member]:
 
 def _next_header(descriptor: int, offset: int, end: int) -> int:
     while offset < end:
-        data = os.pread(descriptor, _RESYNC_READ_BYTES, offset)
+        data = os.pread(descriptor, _READ_BYTES, offset)
         at = data.find(b"ustar\0")
         while at >= 0:
             if at % BLOCK == 257:
                 return offset + at - 257
             at = data.find(b"ustar\0", at + 1)
-        offset += _RESYNC_READ_BYTES
+        offset += _READ_BYTES
     return end
 
 
@@ -96,10 +96,20 @@ def is_all_deleted(descriptor: int) -> bool:
     while offset < end:
         member = parse_member(os.pread(descriptor, HEADER_READ_BYTES, offset), offset)
         if member is None:
-            return end - offset <= len(END) and not any(os.pread(descriptor, len(END), offset))
+            return _is_zero(descriptor, offset, end)
         if not member.deleted or member.end > end:
             return False
         offset = member.end
+    return True
+
+
+def _is_zero(descriptor: int, offset: int, end: int) -> bool:
+    """Tell whether nothing but zeros is there, as behind the last object."""
+    while offset < end:
+        data = os.pread(descriptor, _READ_BYTES, offset)
+        if not data or data.count(0) < len(data):
+            return False
+        offset += len(data)
     return True
 
 

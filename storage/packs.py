@@ -15,12 +15,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from storage.errors import ObjectNotFound
-from storage.open_pack import OpenPack
+from storage.open_pack import MAX_AHEAD_BYTES, OpenPack
 from storage.pack_reading import PackedObject, is_all_deleted, member_at, scan
 from storage.packed_keys import FOLDER, PackedKey
 from storage.posix import open_for_reading
@@ -43,6 +44,19 @@ _MOSTLY_EMPTY = 0.5
 _DELETED_SUFFIX = ".del"
 
 
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """An object at the end of a pack; not durable before `flush` has returned."""
+
+    stat: ObjectStat
+    _pack: OpenPack
+    _end: int
+
+    def flush(self) -> None:
+        """Make it durable, and all that was appended before it. Raises ``OSError``."""
+        self._pack.flush_to(self._end)
+
+
 class Packs:
     """The packs of one store, of which this process writes one at a time. Safe for use by several threads.
 
@@ -55,18 +69,18 @@ class Packs:
         self._lock = threading.Lock()
         self._current: OpenPack | None = None
 
-    def append(self, name: str, content: Buffer) -> ObjectStat:
-        """Add an object and make it durable; the key of the answer tells where it is."""
+    def append(self, name: str, content: Buffer) -> Appended:
+        """Add an object, not durably yet; its key tells where it is."""
         modified_at_s = int(time.time())
         size_bytes = len(content)
         header = encode_member_header(name, size_bytes, modified_at_s)
         with self._lock:
             pack = self._pack_with_room()
-            begin = pack.append((header, content, bytes(padding(size_bytes))))
+            begin = pack.append(header, content, bytes(padding(size_bytes)))
             end = pack.size_bytes
-        pack.flush_to(end)
         key = PackedKey(pack.name, begin + len(header), size_bytes, name)
-        return ObjectStat(str(key), size_bytes, datetime.fromtimestamp(modified_at_s, UTC))
+        stat = ObjectStat(str(key), size_bytes, datetime.fromtimestamp(modified_at_s, UTC))
+        return Appended(stat, pack, end)
 
     def _pack_with_room(self) -> OpenPack:
         pack = self._current
@@ -161,7 +175,8 @@ class Packs:
         path = self._root / FOLDER / pack
         with suppress(FileNotFoundError):
             found = path.stat()
-            if found.st_blocks * BLOCK > found.st_size * _MOSTLY_EMPTY + HEADER_READ_BYTES:
+            allowance = HEADER_READ_BYTES + MAX_AHEAD_BYTES  # a dead writer left zeros
+            if found.st_blocks * BLOCK > found.st_size * _MOSTLY_EMPTY + allowance:
                 return False
             with _locked(path) as descriptor:
                 if descriptor is not None and is_all_deleted(descriptor):

@@ -85,7 +85,7 @@ class SpillingStage(ABC, Generic[_Temporary]):
 
     @abstractmethod
     def _keep(self, key: str) -> ObjectStat:
-        """Make the content durable under a key that has been checked."""
+        """Keep the content under a key that has been checked; durably, or once `flush` has returned."""
 
     @property
     def size_bytes(self) -> int:
@@ -122,12 +122,14 @@ class SpillingStage(ABC, Generic[_Temporary]):
             mapped = mmap.mmap(self._temporary.descriptor, self._size_bytes, access=mmap.ACCESS_READ)
         return memoryview(mapped)  # the last view to be released unmaps it
 
-    def commit(self, key: str) -> ObjectStat:
+    def commit(self, key: str, *, flush: bool = True) -> ObjectStat:
         """Make the content durable under ``key``; whatever else fails than the key discards it."""
         check_key(key)
         self._check_not_over()
         try:
             stat = self._keep(key)
+            if flush:
+                self.flush()
         except ObjectExists:
             raise
         except BaseException:
@@ -135,6 +137,9 @@ class SpillingStage(ABC, Generic[_Temporary]):
             raise
         self.discard()
         return stat
+
+    def flush(self) -> None:
+        """Make durable what `_keep` left to be: nothing, where it makes each content durable by itself."""
 
     def discard(self) -> None:
         """Drop what has been written."""

@@ -29,7 +29,7 @@ class StagedObject(Protocol):
 
     Memory stays bounded: small contents are held in a buffer, larger ones spill to a temporary file. Leaving
     the ``with`` block without a commit discards it. Once committed or discarded it takes no further call but
-    ``discard`` and ``size_bytes``. Not safe for use by several threads at once.
+    ``flush``, ``discard`` and ``size_bytes``. Not safe for use by several threads at once.
     """
 
     @property
@@ -59,8 +59,10 @@ class StagedObject(Protocol):
             The temporary cannot be read.
         """
 
-    def commit(self, key: str) -> ObjectStat:
+    def commit(self, key: str, *, flush: bool = True) -> ObjectStat:
         """Make the content durable under ``key``; when this returns, a power cut loses nothing.
+
+        Without ``flush`` that is promised only when `flush` has returned: several objects may share one.
 
         (``FORMAT.md`` tells how far an S3 server keeps that promise.) Committing the same content to the
         same key again is success and changes nothing.
@@ -75,6 +77,15 @@ class StagedObject(Protocol):
         StoreFull, StoreUnavailable
             The content is discarded and nobody was promised anything. Nothing is visible under ``key``,
             save that a failed flush or a lost answer may leave the whole object there.
+        """
+
+    def flush(self) -> None:
+        """Make durable what was committed without, and what other objects wait for the same flush.
+
+        Raises
+        ------
+        StoreFull, StoreUnavailable
+            As from ``commit``: nobody was promised anything.
         """
 
     def discard(self) -> None:

@@ -30,9 +30,9 @@ class Index:
         self.spooled = SpooledObjects(engine)
         self.ledger = LedgerRows(engine)
 
-    def write(self, record: InstanceRecord) -> WriteOutcome:
-        """Index one instance; committed and durable when this returns. Raises IndexUnavailable."""
-        return self._group_commit.write(record)
+    def write(self, record: InstanceRecord, make_durable: Callable[[], None] = lambda: None) -> WriteOutcome:
+        """Index one instance once its object is durable, see `GroupCommit.write`. Raises IndexUnavailable."""
+        return self._group_commit.write(record, make_durable)
 
     def write_in_order(self, records: Sequence[InstanceRecord]) -> list[WriteOutcome]:
         """Index instances in one transaction, in this order. Raises IndexUnavailable."""

@@ -211,7 +211,7 @@ def test_an_object_whose_index_failed_is_found_by_the_sweep(
 ) -> None:
     dataset = make_dataset()
 
-    def away(_record: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise IndexUnavailable("the database is away")
 
     with monkeypatch.context() as broken:

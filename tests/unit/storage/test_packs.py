@@ -8,7 +8,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from storage.filesystem import FilesystemStore
 from storage.packed_keys import own_key, parse_packed_key
 from storage.staging import SPILL_SIZE_BYTES
 from storage.store import ObjectStat
+from storage.tar import END
 
 KEY = "5f/1.2.840.99.1/1.2.840.99.1.2/1.2.840.99.1.2.3." + "9" * 64 + ".dcm"
 
@@ -131,6 +132,82 @@ def test_objects_that_come_together_share_a_flush(
         thread.join()
     assert len(flushes) == 2
     assert len(list(store.list())) == 10
+
+
+def test_what_is_to_be_flushed_later_shares_the_flush_of_another(
+    store: FilesystemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushes: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", flushes.append)
+    staged = [store.stage(packed=True) for _ in range(3)]
+    for number, one in enumerate(staged):
+        one.write(b"content")
+        one.commit(f"{KEY}.{number}", flush=False)
+    assert flushes == []
+    for one in reversed(staged):
+        one.flush()
+    assert len(flushes) == 1
+
+
+def test_a_flush_that_failed_is_told_to_all_who_waited_for_it(
+    store: FilesystemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "a bad disk")
+
+    one, other = store.stage(packed=True), store.stage(packed=True)
+    for number, staged in enumerate((one, other)):
+        staged.write(b"content")
+        staged.commit(f"{KEY}.{number}", flush=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", fail)
+        with pytest.raises(StoreUnavailable):
+            one.flush()
+    put(store)  # into another pack, and the first one is closed
+    with pytest.raises(StoreUnavailable):
+        other.flush()
+
+
+def test_the_zeros_behind_the_last_object_are_no_objects_and_go_with_the_writer(
+    store: FilesystemStore, root: Path
+) -> None:
+    stats = [put(store, f"{KEY}.{number}") for number in range(40)]
+    (pack,) = packs(root)
+    end = int(stats[-1].key.split("/")[3].partition("-")[0])
+    assert pack.stat().st_size > end + 4 * 512
+    assert list(FilesystemStore(root).list()) == stats
+    store.close()
+    assert pack.stat().st_size == end + 512 + len(END)
+    assert list(FilesystemStore(root).list()) == stats
+
+
+def test_a_pack_of_deleted_objects_goes_though_its_writer_died_and_left_zeros(
+    store: FilesystemStore, root: Path
+) -> None:
+    store.delete(put(store, content=b"x" * 50_000).key)
+    os.close(store._packs._current._descriptor)  # type: ignore[union-attr]
+    store._packs._current = None
+    assert FilesystemStore(root).remove_abandoned(0) == 1
+    assert packs(root) == []
+
+
+def test_an_object_whose_writer_is_killed_midway_is_not_there(
+    store: FilesystemStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    first = put(store)
+    write = os.pwritev
+
+    def write_half(descriptor: int, parts: Sequence[bytes], offset: int) -> int:
+        write(descriptor, [bytes(parts[0])[:1000]], offset)
+        raise Killed
+
+    monkeypatch.setattr(os, "pwritev", write_half)
+    with pytest.raises(Killed):
+        put(store, content=b"x" * 5000)
+    assert list(FilesystemStore(root).list()) == [first]
 
 
 def test_the_flush_comes_before_the_answer_and_the_folders_before_the_first(
@@ -308,7 +385,9 @@ def test_an_object_whose_end_a_power_cut_took_is_not_there(
     first, second = put(store, "first", b"x" * 1000), put(store, KEY, b"y" * 1024)
     store._packs._current = None  # as if the process were gone
     (pack,) = packs(root)
-    os.truncate(pack, pack.stat().st_size - lost)
+    packed = parse_packed_key(second.key)
+    assert packed is not None
+    os.truncate(pack, packed.offset + packed.size_bytes - lost)
     assert list(store.list()) == [first]
     assert read(store, first.key) == b"x" * 1000
     assert second.key not in [stat.key for stat in store.list()]
