@@ -19,6 +19,7 @@ from pacs.index.parents import KnownParents, Parents, ParentsKey, ensure_parents
 from pacs.index.records import InstanceRecord, WriteOutcome
 from pacs.index.rows import INSTANCE_COLUMNS, instance_row
 from pacs.index.spooled import insert_spooled, spooled_row
+from pacs.index.write_turn import WriteTurn
 
 
 class _NotAllNew(Exception):
@@ -37,6 +38,7 @@ class IndexWriter:
         self._connection: Connection | None = None
         self._known_parents = KnownParents()
         self._statements = _Statements(engine)
+        self._turn = WriteTurn(engine.url)
 
     def write(self, records: Sequence[InstanceRecord]) -> list[WriteOutcome]:
         """Write records in one transaction; it is durable when this returns.
@@ -62,6 +64,7 @@ class IndexWriter:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+        self._turn.close()
 
     def _write_once(self, records: Sequence[InstanceRecord]) -> list[WriteOutcome]:
         try:
@@ -76,9 +79,9 @@ class IndexWriter:
         """Write instances that are all new; raises _NotAllNew, and has written nothing, if one is not."""
         found: dict[ParentsKey, Parents] = {}
         rows, outcomes = [], []
+        keys = [parents_key(record) for record in records]
         with self._transaction() as connection:
-            for record in records:
-                key = parents_key(record)
+            for record, key in zip(records, keys, strict=True):
                 parents = self._known_parents.find(key) or found.get(key)
                 if parents is None:
                     _require_new(connection, record)
@@ -147,7 +150,7 @@ class IndexWriter:
             if self._connection is None:
                 self._connection = connect_to_write(self._engine)
             try:
-                with self._connection.begin():
+                with self._turn.taken(), self._connection.begin():
                     yield self._connection
             except (_NotAllNew, IntegrityError):
                 raise
