@@ -72,7 +72,7 @@ def test_several_processes_share_each_door(tmp_path: Path) -> None:
 def test_children_stop_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     with running_up(tmp_path, {"FILMLESS_DATA_DIR": "data"}) as archive:
         children = [pid for command in ("listen", "web", "work") for pid in archive.children(command)]
-        assert len(children) == 3
+        assert len(children) == 4
         archive.process.kill()
         archive.process.wait()
         subprocess.run(
