@@ -9,13 +9,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
+import orjson
 import pytest
 import uvicorn
 
 from pacs.archive import open_archive
+from pacs.dicom.dataset_json import dataset_to_json
 from pacs.settings import Settings
+from tests.datasets import make_dataset
 from viewer_api import http_protocol
 from viewer_api.app import create_app
 from viewer_api.http_protocol import BoundedHttpProtocol
@@ -110,9 +114,34 @@ def test_a_large_body_behind_a_small_head_is_no_large_head(port: int) -> None:
 
 
 def test_a_connection_is_used_again_after_a_while(port: int) -> None:
-    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
         for _ in range(3):
-            connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            connection.settimeout(20)
-            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+            connection.request("GET", "/health")
+            assert connection.getresponse().read() == b'{"status":"ok"}'
             time.sleep(0.1)
+
+
+def test_b4_bulk_data_of_any_size_is_stored_in_little_memory(port: int) -> None:
+    dataset = make_dataset(PixelData=None)
+    metadata = dataset_to_json(dataset, "utf-8", "")
+    metadata["7FE00010"] = {"vr": "OW", "BulkDataURI": "pixels"}
+    head = b"--x\r\nContent-Type: application/dicom+json\r\n\r\n" + orjson.dumps([metadata])
+    head += b"\r\n--x\r\nContent-Type: application/octet-stream\r\nContent-Location: pixels\r\n\r\n"
+    piece, pieces, end = bytes(1 << 20), 192, b"\r\n--x--\r\n"
+    size_bytes = len(head) + len(piece) * pieces + len(end)
+    before = _resident()
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(
+            b"POST /dicom-web/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+            b'Content-Type: multipart/related; type="application/dicom+json"; boundary=x\r\n'
+            b"Content-Length: %d\r\n\r\n" % size_bytes
+        )
+        connection.sendall(head)
+        highest = 0
+        for _ in range(pieces):
+            connection.sendall(piece)
+            highest = max(highest, _resident())
+        connection.sendall(end)
+        connection.settimeout(60)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    assert highest - before < 64 << 20

@@ -10,11 +10,14 @@ from types import TracebackType
 from typing import Final, Self
 
 from pacs.errors import ObjectTooLarge, UnreadableInstance
+from storage.errors import StoreUnavailable
+from storage.os_errors import os_errors_translated
 from viewer_api.media_types import OCTET_STREAM, MediaType, parse_media_type
 from viewer_api.multipart import Part
 from viewer_api.storing.received_dataset import BulkReference, Pieces
 
 _PIECE_SIZE_BYTES: Final = 1 << 20
+_SUBJECT: Final = "the file of a request's parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class SpooledParts:
     """
 
     def __init__(self, folder: Path, max_size_bytes: int) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed on leaving the block
+        with os_errors_translated(_SUBJECT):
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed on leaving the block
         self._size_bytes = 0
         self._max_size_bytes = max_size_bytes
         self._by_location: dict[str, list[SpooledPart]] = {}
@@ -60,6 +64,7 @@ class SpooledParts:
         ------
         ObjectTooLarge
             All parts together are larger than what is taken in.
+        storage.errors.StoreFull, storage.errors.StoreUnavailable
         """
         media_type = parse_media_type(part.headers.get("content-type", OCTET_STREAM))
         if media_type is None:
@@ -69,7 +74,8 @@ class SpooledParts:
             self._size_bytes += len(chunk)
             if self._size_bytes > self._max_size_bytes:
                 raise ObjectTooLarge(f"the request is larger than {self._max_size_bytes} bytes")
-            self._file.write(chunk)
+            with os_errors_translated(_SUBJECT):
+                self._file.write(chunk)
         spooled = SpooledPart(media_type, offset, self._size_bytes - offset)
         location = part.headers.get("content-location", "")
         if location:
@@ -99,14 +105,16 @@ class SpooledParts:
         """Read a part, piece by piece."""
         offset, end = part.offset, part.offset + part.size_bytes
         while offset < end:
-            self._file.seek(offset)
-            piece = self._file.read(min(_PIECE_SIZE_BYTES, end - offset))
+            with os_errors_translated(_SUBJECT):
+                self._file.seek(offset)
+                piece = self._file.read(min(_PIECE_SIZE_BYTES, end - offset))
             if not piece:
-                raise UnreadableInstance("a part cannot be read back")
+                raise StoreUnavailable(f"{_SUBJECT}: it cannot be read back")
             offset += len(piece)
             yield piece
 
     def beginning(self, part: SpooledPart, size_bytes: int) -> bytes:
         """Read the first bytes of a part."""
-        self._file.seek(part.offset)
-        return self._file.read(min(size_bytes, part.size_bytes))
+        with os_errors_translated(_SUBJECT):
+            self._file.seek(part.offset)
+            return self._file.read(min(size_bytes, part.size_bytes))

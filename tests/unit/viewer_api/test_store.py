@@ -178,6 +178,34 @@ def test_a_boundary_is_needed(client: TestClient) -> None:
     assert post(client, compose(b"x"), content_type=header).status_code == 400
 
 
+def test_b12_more_parts_than_allowed_are_refused(client: TestClient) -> None:
+    assert post(client, compose(*[b""] * 10_001)).status_code == 400
+    answer = post(client, compose(*[b""] * 2_000))
+    assert answer.status_code == 409
+    assert len(reasons(answer.json())) == 2_000
+
+
+def test_b12_a_part_that_is_multipart_itself_is_not_taken_apart(client: TestClient) -> None:
+    head = b'Content-Type: multipart/related; type="application/dicom"; boundary=inner\r\n'
+    inner = b"--inner\r\nContent-Type: application/dicom\r\n\r\n" + encode_file(make_dataset())
+    response = post(client, compose(inner + b"\r\n--inner--\r\n", head=head))
+    assert (response.status_code, reasons(response.json())) == (409, [0xC000])
+
+
+@pytest.mark.parametrize("boundary", ["other", "sto", '"stow "', "stow-", "x" * 300, "a\tb", ""])
+def test_b12_a_wrong_boundary_is_400(client: TestClient, boundary: str) -> None:
+    header = f'multipart/related; type="application/dicom"; boundary={boundary}'
+    response = post(client, compose(encode_file(make_dataset())), content_type=header)
+    assert response.status_code == 400
+
+
+def test_b12_header_fields_of_a_part_are_bounded(client: TestClient) -> None:
+    many = b"".join(b"X-%d: y\r\n" % number for number in range(5_000))
+    assert post(client, compose(b"x", head=many)).status_code == 400
+    twice = b"Content-Type: application/dicom\r\nContent-Type: text/html\r\n"
+    assert post(client, compose(b"x", head=twice)).status_code == 400
+
+
 def test_what_was_stored_before_a_body_broke_is_told(client: TestClient) -> None:
     body = compose(encode_file(make_dataset()), encode_file(make_dataset()))
     response = post(client, body[:-200])

@@ -244,3 +244,12 @@ def test_bulk_data_above_the_largest_object_is_413_and_leaves_nothing(tmp_path: 
             "index.sqlite-wal",
             "index.sqlite-shm",
         }
+
+
+def test_a_full_disk_is_507_and_the_sender_tries_again(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: open("/dev/full", "r+b"))  # noqa: PTH123, SIM115
+    answer = post_json(client, [with_bulk(make_dataset())], (OCTETS, "pixels", bytes(1 << 20)))
+    assert answer.status_code == 507
+    assert "retry-after" in answer.headers
