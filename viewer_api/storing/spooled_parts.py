@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -55,7 +56,8 @@ class SpooledParts:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Drop what was taken."""
-        self._file.close()
+        with suppress(OSError):  # a full disk may not take what is left to write; it is not wanted any more
+            self._file.close()
 
     def add(self, part: Part) -> SpooledPart:
         """Take a part; those of one Content-Location are the frames of one value, in their order.
