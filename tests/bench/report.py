@@ -90,7 +90,17 @@ def format_latency(latencies: Sequence[Latencies]) -> str:
 
 def format_upload(results: UploadResults) -> str:
     """Format uploads beside bare PUTs, and ingest into a spool beside ingest into a folder."""
-    rows: list[Row] = [("Objects", "What", "Objects/s", "lowest-highest", "CPU ms each", "Rate ratio", "to")]
+    head = (
+        "Objects",
+        "What",
+        "Objects/s",
+        "lowest-highest",
+        "CPU ms each",
+        "S3's CPU ms",
+        "Rate ratio",
+        "to",
+    )
+    rows: list[Row] = [head]
     for (kind, name), timings in results.items():
         baseline = BARE_PUTS if name in (BARE_PUTS, PUTS_READ_BACK, UPLOADER) else FOLDER
         rates = [timing.objects_per_s for timing in timings]
@@ -102,6 +112,7 @@ def format_upload(results: UploadResults) -> str:
                 f"{median(rates):.0f}",
                 f"{min(rates):.0f}-{max(rates):.0f}",
                 f"{median(timing.cpu_ms for timing in timings):.2f}",
+                f"{median(timing.server_cpu_ms for timing in timings):.2f}",
                 f"{ratio:.2f}",
                 baseline,
             )
