@@ -122,8 +122,8 @@ class Settings(BaseSettings):
     trusted_proxies: tuple[str, ...] = Field(
         default=(),
         description="Proxies in front of the web server, as a list of addresses or networks: "
-        '["127.0.0.1"]. Where PUBLIC_URL is not set, links follow their X-Forwarded-Proto, -Host and -Prefix, '
-        "which they must not take from clients. Those of anybody else have no effect.",
+        '["127.0.0.1"]. Where PUBLIC_URL is not set, links follow their X-Forwarded-Proto, -Host and -Prefix,'
+        " which they must not take from clients. Those of anybody else have no effect.",
     )
     cors_origins: tuple[str, ...] = Field(
         default=(),
