@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from pacs.codes.tagging import StudyTagger, load_tagger
@@ -24,16 +24,16 @@ class Archive:
     store: ObjectStore
     tagger: StudyTagger
     settings: Settings
+    spools: bool = field(init=False)  # whether what is stored goes to the spool first
+
+    def __post_init__(self) -> None:
+        # Once: whether something is an implementation of a protocol takes Python long to say.
+        object.__setattr__(self, "spools", self.spool is not None and not self.spool.direct)
 
     @property
     def spool(self) -> SpooledStore | None:
         """The store as one with a spool, if it has one."""
         return self.store if isinstance(self.store, SpooledStore) else None
-
-    @property
-    def spools(self) -> bool:
-        """Whether what is stored goes to the spool first."""
-        return self.spool is not None and not self.spool.direct
 
     def close(self) -> None:
         """Release connections."""

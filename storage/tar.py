@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -97,15 +98,25 @@ class _Header:
 
 
 def _encode(name: bytes, size_bytes: int, modified_at_s: int, kind: bytes, link_name: bytes) -> bytes:
-    block = bytearray(
-        _HEADER.pack(
-            name, b"0000640\0", b"0000000\0", b"0000000\0",
-            b"%011o\0" % size_bytes, b"%011o\0" % modified_at_s, b"        ",
-            kind, link_name, _MAGIC, _VERSION, b"", b"", b"0000000\0", b"0000000\0", b"",
-        )
+    size, modified_at = b"%011o\0" % size_bytes, b"%011o\0" % modified_at_s
+    # Only what varies is added up: this is done for every object that comes in.
+    checksum = _sum_without(kind, link_name) + sum(name) + sum(size) + sum(modified_at)
+    return _pack(name, size, modified_at, b"%06o\0 " % checksum, kind, link_name)
+
+
+@lru_cache
+def _sum_without(kind: bytes, link_name: bytes) -> int:
+    """Add up a header without name, size and time; the checksum itself counts as blanks."""
+    return sum(_pack(b"", b"", b"", b" " * 8, kind, link_name))
+
+
+def _pack(
+    name: bytes, size: bytes, modified_at: bytes, checksum: bytes, kind: bytes, link_name: bytes
+) -> bytes:
+    return _HEADER.pack(
+        name, b"0000640\0", b"0000000\0", b"0000000\0", size, modified_at, checksum,
+        kind, link_name, _MAGIC, _VERSION, b"", b"", b"0000000\0", b"0000000\0", b"",
     )  # fmt: skip
-    block[_CHECKSUM] = b"%06o\0 " % sum(block)
-    return bytes(block)
 
 
 def _parse(block: bytes) -> _Header | None:
