@@ -181,8 +181,8 @@ def _require_modest(head: bytes, instance: StoredInstance) -> None:
     if max(head.count(b"\xfe\xff\x00\xe0"), head.count(b"\xff\xfe\xe0\x00")) > _MAX_ITEMS:
         raise UnreadableInstance(f"the data set has more than {_MAX_ITEMS} sequence items")
     syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
-    dataset = memoryview(head)[instance.location.dataset_offset :]
-    scan_header(dataset, syntax, whole=False, max_elements=_MAX_ELEMENTS)
+    offset = len(_inflated_file_meta(instance)) if syntax.deflated else instance.location.dataset_offset
+    scan_header(memoryview(head)[offset:], syntax, whole=False, max_elements=_MAX_ELEMENTS)
 
 
 def _mend_character_set(dataset: Dataset) -> None:
@@ -201,12 +201,13 @@ def _read_head(archive: Archive, instance: StoredInstance) -> bytes:
     """Read a Part 10 stream that ends where the value of the pixel data begins; inflated if need be."""
     location = instance.location
     if TRANSFER_SYNTAXES[instance.transfer_syntax_uid].deflated:
-        file_meta = encode_file_meta(
-            instance.sop_class_uid, instance.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN
-        )
-        return file_meta + _inflated_dataset(archive, instance)
+        return _inflated_file_meta(instance) + _inflated_dataset(archive, instance)
     size_bytes = location.size_bytes if location.pixel_data_offset is None else location.pixel_data_offset
     return archive.store.read_range(location.key, 0, size_bytes)
+
+
+def _inflated_file_meta(instance: StoredInstance) -> bytes:
+    return encode_file_meta(instance.sop_class_uid, instance.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
 
 
 def _inflated_dataset(archive: Archive, instance: StoredInstance) -> bytes:
