@@ -22,6 +22,7 @@ from viewer_api.problems import HttpProblem
 
 MAX_WAITING_DECODES: Final = 256
 MAX_UPLOADS: Final = 32
+MAX_FOLLOWERS: Final = 32
 
 _T = TypeVar("_T")
 
@@ -64,6 +65,8 @@ class ViewerState:
     decodes: DecodeQueue = field(default_factory=DecodeQueue)
     # An upload holds its thread for as long as its sender takes; these are not the threads that answer.
     uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_UPLOADS))
+    # Who waits for changes looks for them now and then.
+    followers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_FOLLOWERS))
 
     # As the proxy of this request says that clients reach this server; None: as the settings say.
     forwarded_url: str | None = None

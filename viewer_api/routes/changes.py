@@ -64,7 +64,12 @@ async def get_changes(
         int, Query(ge=1, le=MAX_CHANGES, description="Entries to look at; not each is a change")
     ] = _DEFAULT_LIMIT,
     wait: Annotated[
-        int, Query(ge=0, le=MAX_WAIT_S, description="Seconds to wait where there is nothing new yet")
+        int,
+        Query(
+            ge=0,
+            le=MAX_WAIT_S,
+            description="Seconds to wait where there is nothing new yet; not where too many wait already",
+        ),
     ] = 0,
 ) -> Response:
     """Tell what changed behind `since`: instances stored, changed and deleted, studies changed.
@@ -73,7 +78,10 @@ async def get_changes(
     sees each change exactly once. They stay the same when the index is made again from the store. Where
     `last` is not `since` there may be more.
     """
-    page = await _await_changes(request, state, since, limit, wait)
+    page = await run_in_threadpool(read_changes, state.archive, since, limit)
+    if page.last == since and wait and state.followers.available_tokens:
+        async with state.followers:
+            page = await _await_changes(request, state, since, limit, wait)
     content = {"changes": [_to_json(change) for change in page.changes], "last": page.last}
     return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), media_type=JSON)
 
@@ -83,10 +91,10 @@ async def _await_changes(
 ) -> ChangePage:
     deadline = time.monotonic() + wait_s
     while True:
+        await anyio.sleep(min(_LOOK_EVERY_S, max(deadline - time.monotonic(), 0)))
         page = await run_in_threadpool(read_changes, state.archive, since, limit)
         if page.last != since or time.monotonic() >= deadline or await request.is_disconnected():
             return page
-        await anyio.sleep(min(_LOOK_EVERY_S, max(deadline - time.monotonic(), 0)))
 
 
 def _to_json(change: Change) -> dict[str, Any]:

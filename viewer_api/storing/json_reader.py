@@ -13,7 +13,7 @@ from pacs.dicom.explicit_vr import BINARY_VRS, Value, encode_values, pad, requir
 from pacs.errors import InvalidRequest, UnreadableInstance
 from viewer_api.storing.received_dataset import MAX_DEPTH, BulkReference, ReceivedDataset, parse_tag
 
-MAX_TOKENS: Final = 2_000_000  # of a document: each costs a hundred bytes or so while it is read
+MAX_TOKENS: Final = 1_000_000  # of a document: each costs a hundred bytes or so while it is read
 _NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
 

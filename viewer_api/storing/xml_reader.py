@@ -13,7 +13,7 @@ from pacs.dicom.explicit_vr import BINARY_VRS, Value, encode_values, pad, requir
 from pacs.errors import InvalidRequest, UnreadableInstance
 from viewer_api.storing.received_dataset import MAX_DEPTH, BulkReference, ReceivedDataset, parse_tag
 
-MAX_ELEMENTS: Final = 500_000
+MAX_ELEMENTS: Final = 150_000  # of a document, which is one instance: each costs half a kilobyte
 _MAX_XML_DEPTH = 2 * MAX_DEPTH + 8
 _NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _NAME_COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")

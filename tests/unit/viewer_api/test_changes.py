@@ -67,3 +67,15 @@ def test_a_malformed_parameter_is_400(client: TestClient, query: str) -> None:
 
 def test_a_number_that_was_never_given_is_the_end(client: TestClient) -> None:
     assert client.get("/changes?since=9007199254740991").json()["changes"] == []
+
+
+def test_one_too_many_who_wait_are_answered_at_once(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_arguments: object) -> None:
+        raise AssertionError("it waits")
+
+    client = make_client(archive)
+    client.app.state.viewer.followers.total_tokens = 0  # type: ignore[attr-defined]
+    monkeypatch.setattr("viewer_api.routes.changes._await_changes", never)
+    assert client.get("/changes?wait=60").json() == {"changes": [], "last": 0}
