@@ -33,7 +33,7 @@ def patient_name_conditions(value: str, *, fuzzy: bool) -> list[Condition]:
     pattern = parse_name_pattern(value, fuzzy=fuzzy)
     like_pattern(value)  # refuses too many wildcards
     paths = [by_term(Field.WHOLE_NAME, whole_term(*group)) for group in pattern.whole]
-    conditions = [Condition(has_term(path), path) for path in paths]
+    conditions = [Condition(has_term(path), path, exact=True) for path in paths]
     padded = _padded(study.c.patient_name_folded)
     conditions += [Condition(_has_piece(padded, one), _piece_path(one)) for one in pattern.pieces]
     conditions += [Condition(one) for one in _groups(study.c.patient_name_folded, pattern.groups)]
@@ -57,7 +57,7 @@ def text_conditions(text: str) -> list[Condition]:
     """
     words = fold(text.replace("^", " ").replace("=", " ").replace("\0", " ")).split()
     paths = [by_beginning(_SEARCHED_BY_WORD, word) for word in words[:MAX_WORDS]]
-    return [Condition(has_term(path), path) for path in paths]
+    return [Condition(has_term(path), path, exact=True) for path in paths]
 
 
 def preferences(names: Iterable[str]) -> list[Condition]:
@@ -67,7 +67,7 @@ def preferences(names: Iterable[str]) -> list[Condition]:
     """
     words = {word for name in names for word in marked_words(name.replace("*", " ")) if "?" not in word}
     paths = [by_term(Field.MARKED_NAME, word) for word in sorted(words)]
-    return [Condition(has_term(path), path) for path in paths]
+    return [Condition(has_term(path), path, exact=True) for path in paths]
 
 
 def has_term(path: Path) -> ColumnElement[bool]:

@@ -110,16 +110,16 @@ def choose_path(connection: Connection, paths: Sequence[Path], moments: Moments 
     if selective or (known and len(paths) == 1):
         return (selective or known)[0]
     open_paths = [found for path in paths if (found := _with_words(connection, path)) is not None]
-    if not open_paths:
-        return None
-    counts = _count(connection, open_paths, moments)
-    fewest, path = min(zip(counts, open_paths, strict=True), key=lambda one: one[0])
-    if fewest < MAX_GATHERED or path.in_order:
-        return path
+    for most in (_FEW, MAX_GATHERED) if open_paths else ():
+        counts = _count(connection, open_paths, moments, most)
+        fewest, path = min(zip(counts, open_paths, strict=True), key=lambda one: one[0])
+        if fewest < most:
+            return path
     return next((path for path in open_paths if path.in_order), None)
 
 
-_SELECTIVE: Final = (Field.ACCESSION_NUMBER, Field.PATIENT_ID)
+_SELECTIVE: Final = (Field.ACCESSION_NUMBER, Field.PATIENT_ID, Field.WHOLE_NAME)
+_FEW: Final = 500  # that need no second look: counting to a bound takes time too
 
 
 def _with_words(connection: Connection, path: Path) -> Path | None:
@@ -138,11 +138,13 @@ def _with_words(connection: Connection, path: Path) -> Path | None:
     return None if len(words) > _MAX_WORDS else replace(path, kind=Kind.WORDS, texts=tuple(words))
 
 
-def _count(connection: Connection, paths: Sequence[Path], moments: Moments | None) -> Sequence[int]:
-    """Count the studies of each way, up to as many as are gathered."""
+def _count(
+    connection: Connection, paths: Sequence[Path], moments: Moments | None, most: int
+) -> Sequence[int]:
+    """Count the studies of each way, up to a bound."""
     counts = [
         select(literal(number).label("number"), func.count().label("found")).select_from(
-            _limited(path, moments).subquery()
+            _limited(path, moments, most).subquery()
         )
         for number, path in enumerate(paths)
     ]
@@ -150,6 +152,6 @@ def _count(connection: Connection, paths: Sequence[Path], moments: Moments | Non
     return [found[number] for number in range(len(paths))]
 
 
-def _limited(path: Path, moments: Moments | None) -> Select[tuple[int]]:
-    statement = select(study_term.c.study_ref).where(path.condition()).limit(MAX_GATHERED)
+def _limited(path: Path, moments: Moments | None, most: int) -> Select[tuple[int]]:
+    statement = select(study_term.c.study_ref).where(path.condition()).limit(most)
     return statement if moments is None else statement.where(moments.hold(study_term.c.moment))

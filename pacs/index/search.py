@@ -97,7 +97,7 @@ def _statement(
         paths = [condition.path for condition in conditions if condition.path is not None]
         path = choose_path(connection, paths, moments) if paths else None
     found, order, of_path = _begin(path)
-    where = [condition.where for condition in conditions]
+    where = [one.where for one in conditions if not (one.exact and path is not None and one.path == path)]
     if moments is not None:
         where.append(moments.hold(order[0]))
     return (

@@ -86,6 +86,7 @@ def test_every_way_into_the_studies_finds_the_same(
 ) -> None:
     """Few studies are gathered and sorted, many are walked: here on both sides of the bound between."""
     monkeypatch.setattr(paths, "MAX_GATHERED", most)
+    monkeypatch.setattr(paths, "_FEW", min(most, 2))
     for n, name in enumerate(("Ngô^An", "Ngô^Anh", "Hồ^An", "Ho^Hoang An", "Lê^Ánh")):
         uid = f"1.2.{n}"
         archive.index.write(
