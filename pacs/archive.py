@@ -8,9 +8,11 @@ from functools import partial
 from pacs.codes.tagging import StudyTagger, load_tagger
 from pacs.errors import IndexUnavailable, SettingsError
 from pacs.index.index import Index, open_index
+from pacs.index.known_stores import StorePlace
 from pacs.settings import Settings
 from storage.filesystem import FilesystemStore
 from storage.open import open_store
+from storage.posix import make_durable_folders
 from storage.spool_room import SpoolLimits, SpoolRoom
 from storage.spooled import SpooledStore
 from storage.store import ObjectStore
@@ -41,8 +43,11 @@ class Archive:
         self.store.close()
 
 
-def open_archive(settings: Settings) -> Archive:
+def open_archive(settings: Settings, *, make_stores: bool = False) -> Archive:
     """Open the archive that ``settings`` describe.
+
+    A folder that the index knows as a store is never made anew: where its disk is not mounted it would be
+    another one. With ``make_stores=True`` it is (``filmless claim-store``).
 
     Raises
     ------
@@ -54,31 +59,37 @@ def open_archive(settings: Settings) -> Archive:
         The object store cannot be opened.
     """
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_durable_folders(settings.data_dir)
     except OSError as error:
         raise SettingsError(f"DATA_DIR={settings.data_dir} cannot be used: {error.strerror}") from error
     index = open_index(settings.resolved_database_url)
     return Archive(
         index=index,
-        store=_open_store(settings, index),
+        store=_open_store(settings, index, make_stores),
         tagger=load_tagger(settings.code_rules),
         settings=settings,
     )
 
 
-def _open_store(settings: Settings, index: Index) -> ObjectStore:
+def _open_store(settings: Settings, index: Index, make_stores: bool) -> ObjectStore:
     """Open the store; in front of an S3 server that may lose what it has acknowledged, with a spool.
 
     A spool that is there although the store is said to be durable is emptied and read as well.
     """
     spool_dir, durable = settings.resolved_spool_dir, settings.store_durable
-    if not settings.resolved_store_url.startswith("s3:") or (durable and not spool_dir.exists()):
-        return open_store(settings.resolved_store_url)
-    remote = open_store(settings.resolved_store_url, reach=durable)
-    spool = FilesystemStore(spool_dir)
+    is_remote = settings.resolved_store_url.startswith("s3:")
+    reaches = durable or not is_remote  # what has no spool before it has to be there
+
+    def is_made(place: StorePlace) -> bool:
+        return make_stores or index.stores.identity(place) is None
+
+    objects = open_store(settings.resolved_store_url, make=reaches and is_made(StorePlace.OBJECTS))
+    if not is_remote or (durable and not spool_dir.exists()):
+        return objects
+    spool = FilesystemStore(spool_dir, make=is_made(StorePlace.SPOOL))
     limits = SpoolLimits(settings.spool_quota_bytes, settings.spool_min_free_bytes)
     return SpooledStore(
-        spool, remote, SpoolRoom(spool_dir, limits, partial(_spooled_bytes, index)), direct=durable
+        spool, objects, SpoolRoom(spool_dir, limits, partial(_spooled_bytes, index)), direct=durable
     )
 
 

@@ -29,5 +29,9 @@ class StoreUnavailable(StoreError):
     """The store does not answer, or failed to make the object durable. The same request may succeed later."""
 
 
+class WrongStore(StoreUnavailable):
+    """It is not the store that was expected: its disk is not mounted, or the settings name another one."""
+
+
 class DamagedObject(StoreError):
     """The bytes are not those that were committed."""

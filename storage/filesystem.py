@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from storage.errors import ObjectExists, ObjectNotFound, StoreUnavailable
+from storage.identity import IDENTITY_KEY
 from storage.keys import check_key, check_prefix, is_key
 from storage.os_errors import os_errors_translated, store_error
 from storage.packed_keys import FOLDER as PACKS_FOLDER
@@ -22,6 +23,7 @@ from storage.posix import (
     LockedTemporary,
     has_same_content,
     link_or_rename,
+    make_durable_folders,
     make_folders,
     open_for_reading,
     read_at,
@@ -47,7 +49,10 @@ class FilesystemStore(ObjectStore):
     Parameters
     ----------
     root
-        Made if it is not there. All of it, temporaries included, lies on one file system.
+        All of it, temporaries included, lies on one file system.
+    make
+        Make it if it is not there. Otherwise only its folder of temporaries is made, and that only where the
+        store's identity tells that there is one: a copy may lack it, a disk that is not mounted has neither.
     spill_size_bytes
         Contents larger than this wait in a temporary file instead of in memory.
 
@@ -57,15 +62,17 @@ class FilesystemStore(ObjectStore):
         The folder cannot be made.
     """
 
-    def __init__(self, root: Path | str, spill_size_bytes: int = SPILL_SIZE_BYTES) -> None:
+    def __init__(
+        self, root: Path | str, spill_size_bytes: int = SPILL_SIZE_BYTES, *, make: bool = True
+    ) -> None:
         self._root = Path(root).absolute()
         self._temporaries = self._root / TEMPORARY_FOLDER
         self._spill_size_bytes = spill_size_bytes
         self._packs = Packs(self._root)
         self._durable_folders: set[Path] = set()
         with os_errors_translated(str(self._root)):
-            for made in make_folders(self._temporaries):
-                sync_folder(made.parent)
+            if make or (self._root / IDENTITY_KEY).is_file():
+                make_durable_folders(self._temporaries)
 
     def stage(self, *, packed: bool = False) -> StagedObject:
         """Begin a new object; a ``packed`` one that fits into memory goes to a pack."""
@@ -174,13 +181,20 @@ class FilesystemStore(ObjectStore):
         try:
             yield
         except OSError as error:
-            if error.errno in _ABSENT and self._is_there():
+            if error.errno in _ABSENT:
+                self.require_there()
                 raise ObjectNotFound(key) from error
             raise store_error(error, key) from error
 
-    def _is_there(self) -> bool:
-        """Tell whether the store is there at all: of a disk that is not mounted, nothing is known."""
-        return self._temporaries.is_dir()
+    def require_there(self) -> None:
+        """Prove that the store is there at all: of a disk that is not mounted, nothing is known.
+
+        Raises
+        ------
+        StoreUnavailable
+        """
+        if not self._temporaries.is_dir():
+            raise StoreUnavailable(f"{self._root}: no store is there; is its disk mounted?")
 
     def _link(self, temporary: LockedTemporary, path: Path, key: str) -> bool:
         """Link the temporary to ``path``, in a new folder if need be; False where something has this name."""
@@ -221,8 +235,7 @@ class FilesystemStore(ObjectStore):
         self._durable_folders.add(folder)
 
     def _walk(self, prefix: str) -> Iterator[ObjectStat]:
-        if not self._is_there():
-            raise StoreUnavailable(f"{self._root}: no store is there")
+        self.require_there()
         folders = [prefix.rpartition("/")[0]]
         while folders:
             folder = folders.pop()
@@ -280,6 +293,7 @@ class _FileStage(SpillingStage[LockedTemporary]):
     def _keep(self, key: str) -> ObjectStat:
         with os_errors_translated(key):
             if self._packs is not None and not self._has_spilled:
+                self._store.require_there()  # a new pack would be made on whatever disk there is
                 with self.view() as content:
                     self._appended = self._packs.append(key, content)
                 return self._appended.stat

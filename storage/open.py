@@ -22,7 +22,7 @@ _NO_CREDENTIALS = (
 )
 
 
-def open_store(url: str, *, reach: bool = True) -> ObjectStore:
+def open_store(url: str, *, make: bool = True) -> ObjectStore:
     """Open the store that ``url`` names.
 
     ``file:///folder``
@@ -33,7 +33,8 @@ def open_store(url: str, *, reach: bool = True) -> ObjectStore:
     ``memory://``
         A new, empty store in memory.
 
-    With ``reach=False`` no server is asked for anything: it may be away now, and come back.
+    With ``make=False`` no folder is made and no server is asked for anything: it may be away now, and come
+    back.
 
     Raises
     ------
@@ -47,8 +48,8 @@ def open_store(url: str, *, reach: bool = True) -> ObjectStore:
     except ValueError as error:
         raise InvalidStoreUrl("the store URL cannot be read") from error
     openers: dict[str, Callable[[SplitResult], ObjectStore]] = {
-        "file": _open_filesystem,
-        "s3": partial(_open_s3, reach=reach),
+        "file": partial(_open_filesystem, make=make),
+        "s3": partial(_open_s3, reach=make),
         "memory": _open_memory,
     }
     opener = openers.get(parts.scheme)
@@ -63,14 +64,14 @@ def open_store(url: str, *, reach: bool = True) -> ObjectStore:
     return opener(parts)
 
 
-def _open_filesystem(parts: SplitResult) -> ObjectStore:
+def _open_filesystem(parts: SplitResult, make: bool) -> ObjectStore:
     _parameters(parts, ())
     path = unquote(parts.path, errors="surrogateescape")
     if parts.netloc not in ("", "localhost") or not path.startswith("/"):
         raise InvalidStoreUrl("a file URL has three slashes and an absolute path: file:///srv/objects")
     if "\0" in path or not path.strip("/."):
         raise InvalidStoreUrl("a file URL names a folder: file:///srv/objects")
-    return FilesystemStore(path)
+    return FilesystemStore(path, make=make)
 
 
 def _open_memory(parts: SplitResult) -> ObjectStore:

@@ -111,6 +111,12 @@ def make_folders(path: Path) -> list[Path]:
     return missing
 
 
+def make_durable_folders(path: Path) -> None:
+    """Make a folder and the missing ones above it, and flush the names of those that were missing."""
+    for made in make_folders(path):
+        sync_folder(made.parent)
+
+
 def sync_folder(path: Path) -> None:
     """Flush the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -24,6 +24,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "verify": upkeep.verify,
     "rebuild-index": ledger.rebuild_index,
     "migrate": administration.migrate,
+    "claim-store": administration.claim_store,
     "echo": administration.echo,
     "spool": administration.spool,
     "settings": administration.show_settings,

@@ -24,6 +24,32 @@ def migrate() -> None:
     )
 
 
+def claim_store(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Say that the store of the settings belongs to this archive, after you have replaced it by a copy.
+
+    Filmless refuses to start on a store that it does not know: it may be the empty folder of a disk that is
+    not mounted. Nothing in the store is changed but its identity, which it gets if it has none.
+    """
+    from pacs.archive import open_archive
+    from pacs.own_stores import own_stores
+
+    archive = open_archive(load_settings(), make_stores=True)
+    try:
+        archive.index.require_newest_schema()
+        for own in own_stores(archive):
+            expected, there = own.look_for_objects()
+            typer.echo(f"{own.name}: {there} of {expected} objects that were looked for are in it")
+        if not yes:
+            typer.confirm("Do they belong to this archive?", abort=True)
+        for own in own_stores(archive):
+            own.claim()
+    finally:
+        archive.close()
+    typer.echo("claimed; 'filmless sweep' tells what may be missing")
+
+
 def echo(
     peer: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Address of the device.")],
     aet: Annotated[str, typer.Argument(metavar="AET", help="AE title of the device.")],

@@ -30,12 +30,14 @@ _RETRY_AFTER_S = 5.0
 def archive_process(supervisor_fd: int | None) -> Iterator[tuple[Archive, Callable[[], None]]]:
     """Open the archive for one process; give it and the function that tells when the door is open."""
     from pacs.archive import open_archive
+    from pacs.own_stores import require_own_stores
 
     link = SupervisorLink(supervisor_fd) if supervisor_fd is not None else None
     _log_to_stdout()
     archive = open_archive(load_settings())
     try:
         archive.index.require_newest_schema()
+        require_own_stores(archive)
         yield archive, link.ready if link else lambda: typer.echo("ready")
     finally:
         archive.close()
@@ -45,30 +47,44 @@ def archive_process(supervisor_fd: int | None) -> Iterator[tuple[Archive, Callab
 def opened_archive() -> Iterator[Archive]:
     """Open the archive for a command of the operator, which speaks on the console and logs only warnings."""
     from pacs.archive import open_archive
+    from pacs.own_stores import require_own_stores
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     _silence_libraries()
     archive = open_archive(load_settings())
     try:
         archive.index.require_newest_schema()
+        require_own_stores(archive)
         yield archive
     finally:
         archive.close()
 
 
 def apply_migrations(settings: Settings) -> tuple[str | None, str]:
-    """Bring the database to this version's schema; return the versions before and after."""
+    """Bring the database to this version's schema, and make index and stores known to each other.
+
+    Returns
+    -------
+    tuple
+        The versions of the schema before and after.
+    """
     from pacs.archive import open_archive
+    from pacs.own_stores import require_own_stores
 
     archive = open_archive(settings)
     try:
-        return archive.index.migrate()
+        versions = archive.index.migrate()
+        require_own_stores(archive)
+        return versions
     finally:
         archive.close()
 
 
 def migrate_when_possible(settings: Settings) -> None:
-    """Wait for a database or store that is not there yet, as after a power cut of the whole house."""
+    """Wait for a database or store that is not there yet, as after a power cut of the whole house.
+
+    A disk that is not mounted yet is waited for as well: an empty folder in its place is not our store.
+    """
     while True:
         try:
             apply_migrations(settings)

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 from pacs.index import conflict_rows, objects, queries, schema, series_contents, settlement, tombstones
 from pacs.index.engine import create_index_engine, reading
 from pacs.index.group_commit import GroupCommit
+from pacs.index.known_stores import KnownStores
 from pacs.index.ledger_rows import LedgerRows
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
 from pacs.index.records import Conflict, InstanceRecord, Query, SearchResult, StoredInstance, WriteOutcome
@@ -29,6 +30,7 @@ class Index:
         self._group_commit = GroupCommit(IndexWriter(engine))
         self.spooled = SpooledObjects(engine)
         self.ledger = LedgerRows(engine)
+        self.stores = KnownStores(engine)
 
     def write(self, record: InstanceRecord, make_durable: Callable[[], None] = lambda: None) -> WriteOutcome:
         """Index one instance once its object is durable, see `GroupCommit.write`. Raises IndexUnavailable."""

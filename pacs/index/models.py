@@ -246,6 +246,15 @@ ledger_segment = Table(
 )
 Index(None, ledger_segment.c.first_sequence)
 
+# The identities of the stores that belong to this index (``pacs/own_stores.py``).
+known_store = Table(
+    "known_store",
+    metadata,
+    _key(),
+    Column("place", Text, nullable=False, unique=True),
+    Column("identity", Text, nullable=False),
+)
+
 # What lies in the spool, on its way to the remote store or kept there for a while (``pacs/jobs/upload.py``).
 # The spool's folder is the truth; these rows spare walking it.
 spooled_object = Table(

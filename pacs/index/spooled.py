@@ -64,6 +64,11 @@ class SpooledObjects:
         with reading(self._engine) as connection:
             return set(connection.scalars(select(column).where(column.in_(list(keys)))))
 
+    def some(self, count: int) -> list[str]:
+        """Return at most ``count`` keys of objects that are in the spool."""
+        with reading(self._engine) as connection:
+            return list(connection.scalars(select(spooled_object.c.object_key).limit(count)))
+
     def claim(self, count: int, now: datetime, lease: timedelta) -> list[SpooledObject]:
         """Take at most ``count`` objects that are due, longest due first, for as long as the lease runs.
 

@@ -17,6 +17,7 @@ from pacs.dicom.object_keys import parse_key
 from pacs.errors import IndexUnavailable
 from pacs.index.spooled import LOST_BY_REMOTE, SpooledObject, SpoolReport
 from storage.errors import ObjectNotFound, StoreError, StoreUnavailable
+from storage.identity import IDENTITY_KEY
 from storage.spooled import SpooledStore
 from storage.store import ObjectStat
 
@@ -79,7 +80,11 @@ def note_spooled(
     noted = 0
     for batch in _batches(spool.spool.list()):
         newest = datetime.now(UTC) - settled_after
-        sizes = {stat.key: stat.size_bytes for stat in batch if stat.modified_at <= newest}
+        sizes = {
+            stat.key: stat.size_bytes
+            for stat in batch
+            if stat.modified_at <= newest and stat.key != IDENTITY_KEY  # which is the spool's own
+        }
         new = sizes.keys() - archive.index.spooled.known(sizes)
         archive.index.spooled.add({key: sizes[key] for key in new}, datetime.now(UTC))
         noted += len(new)

@@ -21,6 +21,7 @@ from pacs.archive import Archive
 from pacs.dicom.object_keys import ObjectName, parse_key
 from pacs.errors import ArchiveError, IndexUnavailable
 from pacs.index.spooled import LOST_BY_REMOTE, SpooledObject
+from pacs.own_stores import require_own_stores
 from storage.errors import (
     DamagedObject,
     ObjectExists,
@@ -120,9 +121,10 @@ class Uploader:
         self._note_uploaded()
 
     def _look_after_remote(self) -> None:
-        """Prove that the remote store is there, or pause: do not fail with one object after another."""
+        """Prove that the remote store is there, and ours, or pause: do not fail with object after object."""
         try:
             self.spool.remote.check()
+            require_own_stores(self.archive)
         except StoreError as error:
             self._failures += 1
             pause_s = _PAUSE.seconds(self._failures)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,11 +60,16 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def running_up(folder: Path, environment: Mapping[str, str], command: str = "up") -> Iterator[ArchiveProcess]:
-    """Run ``filmless up`` on free ports in ``folder`` until the block ends; ready when it begins."""
+def running_up(
+    folder: Path, environment: Mapping[str, str], command: str = "up", tracer: Sequence[str] = ()
+) -> Iterator[ArchiveProcess]:
+    """Run ``filmless up`` on free ports in ``folder`` until the block ends; ready when it begins.
+
+    ``tracer`` is the beginning of a command line that runs the rest of it in its own process.
+    """
     ports = {"FILMLESS_DICOM_PORT": "0", "FILMLESS_HTTP_PORT": "0"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "pacs.cli", command],
+        [*tracer, sys.executable, "-m", "pacs.cli", command],
         cwd=folder,
         env=clean_environment({**ports, **environment}),
         stdout=subprocess.PIPE,

@@ -28,7 +28,7 @@ def filmless(*arguments: str, cwd: Path, **environment: str) -> subprocess.Compl
     "command",
     [
         *("up", "demo", "listen", "web", "work", "import", "sweep", "verify", "rebuild-index"),
-        *("conflicts", "ledger", "migrate", "echo", "spool", "settings", "version"),
+        *("conflicts", "ledger", "migrate", "claim-store", "echo", "spool", "settings", "version"),
     ],
 )
 def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
@@ -144,3 +144,45 @@ def test_a_listener_without_migrated_tables_says_what_to_run(tmp_path: Path) -> 
     done = filmless("listen", cwd=tmp_path, FILMLESS_DICOM_PORT="0")
     assert done.returncode != 0
     assert "filmless migrate" in done.stderr
+
+
+def test_up_waits_for_the_disk_of_its_store_and_makes_no_other_in_its_place(tmp_path: Path) -> None:
+    store, unmounted = tmp_path / "disk", tmp_path / "unmounted"
+    environment = {"FILMLESS_DATA_DIR": str(tmp_path / "data"), "FILMLESS_STORE_URL": store.as_uri()}
+    assert filmless("migrate", cwd=tmp_path, **environment).returncode == 0
+    store.rename(unmounted)
+    store.mkdir()  # the mount point
+    done = filmless("listen", cwd=tmp_path, **environment)
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"filmless: {store}: no store is there; is its disk mounted?\n",
+    )
+    ports = {"FILMLESS_DICOM_PORT": "0", "FILMLESS_HTTP_PORT": "0"}
+    up = subprocess.Popen(
+        [sys.executable, "-m", "pacs.cli", "up"],
+        cwd=tmp_path,
+        env=clean_environment(environment | ports),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with up:
+        assert up.stdout is not None
+        assert up.stdout.readline().startswith("waiting, trying again in 5 s: ")
+        assert list(store.iterdir()) == []
+        store.rmdir()
+        unmounted.rename(store)
+        assert any(line.startswith("Worker  ready") for line in up.stdout)
+        up.terminate()
+
+
+def test_a_copy_without_its_identity_is_claimed(tmp_path: Path) -> None:
+    environment = {"FILMLESS_DATA_DIR": str(tmp_path / "data")}
+    assert filmless("migrate", cwd=tmp_path, **environment).returncode == 0
+    (tmp_path / "data" / "objects" / "store.json").unlink()
+    refused = filmless("sweep", cwd=tmp_path, **environment)
+    assert refused.returncode == 2
+    assert "run 'filmless claim-store'" in refused.stderr
+    claimed = filmless("claim-store", "--yes", cwd=tmp_path, **environment)
+    assert claimed.returncode == 0
+    assert "the store (STORE_URL): 0 of 0 objects that were looked for are in it" in claimed.stdout
+    assert filmless("sweep", cwd=tmp_path, **environment).returncode == 0
