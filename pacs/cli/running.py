@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+import socket
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - as in pacs.cli.processes
 
 _RETRY_AFTER_S = 5.0
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextlib.contextmanager
@@ -97,14 +100,32 @@ def migrate_when_possible(settings: Settings) -> None:
 
 @contextlib.contextmanager
 def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call ``stop`` on SIGTERM and SIGINT while the block runs."""
-    signals = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, lambda *_: stop()) for number in signals]
+    """Call ``stop`` on SIGTERM and SIGINT while the block runs, from a thread of its own.
+
+    Python's handlers run in the main thread only, when it next runs Python. The kernel may give the signal to
+    another thread: then a main thread that waits would hear of it when it has waited to the end.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    listening = threading.Thread(target=_call_on_signals, args=(reader, stop), name="signals", daemon=True)
+    before = [signal.signal(number, lambda *_: None) for number in _STOPPING]
+    wakeup_before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    listening.start()
     try:
         yield
     finally:
-        for number, handler in zip(signals, before, strict=True):
+        signal.set_wakeup_fd(wakeup_before)
+        for number, handler in zip(_STOPPING, before, strict=True):
             signal.signal(number, handler)
+        writer.close()
+        listening.join()
+        reader.close()
+
+
+def _call_on_signals(reader: socket.socket, stop: Callable[[], None]) -> None:
+    while number := reader.recv(1):
+        if number[0] in _STOPPING:
+            stop()
 
 
 def _log_to_stdout() -> None:
