@@ -15,7 +15,7 @@ from typing import Final
 from pacs.archive import Archive
 from pacs.index.known_stores import StorePlace
 from pacs.index.objects import ObjectCursor
-from storage.errors import ObjectNotFound, StoreUnavailable, WrongStore
+from storage.errors import ObjectNotFound, StoreFull, StoreUnavailable, WrongStore
 from storage.identity import give_identity, new_identity, read_identity
 from storage.packed_keys import own_key
 from storage.store import ObjectStore
@@ -133,10 +133,27 @@ def require_own_stores(archive: Archive) -> None:
     pacs.errors.IndexUnavailable
     """
     for own in own_stores(archive):
-        try:
+        if not own.may_be_away:
             own.require()
-        except WrongStore:
-            raise
-        except StoreUnavailable:
-            if not own.may_be_away:
+    require_own_remote(archive)
+
+
+def require_own_remote(archive: Archive) -> None:
+    """Prove the same of the store behind a spool, if there is one and it can be read now.
+
+    An S3 server that has lost contents in a power cut may have lost the identity with them. That must not
+    keep the spool's copies from being uploaded again.
+
+    Raises
+    ------
+    storage.errors.WrongStore
+    pacs.errors.IndexUnavailable
+    """
+    for own in own_stores(archive):
+        if own.may_be_away:
+            try:
+                own.require()
+            except WrongStore:
                 raise
+            except (StoreFull, StoreUnavailable) as error:
+                _log.warning("%s cannot be asked for its identity: %s", own.name, error)

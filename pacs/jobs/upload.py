@@ -21,7 +21,7 @@ from pacs.archive import Archive
 from pacs.dicom.object_keys import ObjectName, parse_key
 from pacs.errors import ArchiveError, IndexUnavailable
 from pacs.index.spooled import LOST_BY_REMOTE, SpooledObject
-from pacs.own_stores import own_stores
+from pacs.own_stores import require_own_remote
 from storage.errors import (
     DamagedObject,
     ObjectExists,
@@ -124,9 +124,7 @@ class Uploader:
         """Prove that the remote store is there, and ours, or pause: do not fail with object after object."""
         try:
             self.spool.remote.check()
-            for own in own_stores(self.archive):
-                if own.may_be_away:  # and was so, perhaps, when this process began
-                    own.require()
+            require_own_remote(self.archive)  # it was away, perhaps, when this process began
         except StoreError as error:
             self._failures += 1
             pause_s = _PAUSE.seconds(self._failures)
