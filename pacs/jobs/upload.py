@@ -74,6 +74,7 @@ class Uploader:
     _sending: BoundedSemaphore = field(init=False)
     _failures: int = 0  # in a row, of the remote store as a whole
     _remote_is_well: bool = False
+    _remote_is_known: bool = False
     _extended_at: float = 0.0
     _noted_at: float = 0.0
 
@@ -124,7 +125,9 @@ class Uploader:
         """Prove that the remote store is there, and ours, or pause: do not fail with object after object."""
         try:
             self.spool.remote.check()
-            require_own_remote(self.archive)  # it was away, perhaps, when this process began
+            if not self._remote_is_known:  # it was away, perhaps, when this process began
+                require_own_remote(self.archive)
+                self._remote_is_known = True
         except StoreError as error:
             self._failures += 1
             pause_s = _PAUSE.seconds(self._failures)
