@@ -38,7 +38,7 @@ LEASE = timedelta(seconds=15)
 _EXTEND_AFTER_S = LEASE.total_seconds() / 3
 _IDLE_S = 1.0
 _NOTE_EVERY_S = 0.5
-_CLAIMS_PER_UPLOAD = 32  # for each that runs: the pool never waits for the index, which seldom has to commit
+_CLAIMS_PER_UPLOAD = 8  # claimed for each upload that runs: the pool never waits for the index
 _LONGEST_PAUSE_S = 60.0  # of all uploads, while the remote store is away
 _LONGEST_WAIT_S = 3600.0  # of one object that the remote store will not take
 
