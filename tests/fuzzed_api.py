@@ -44,6 +44,8 @@ def fuzz(client: TestClient, operation: Any, number: int, known: Mapping[str, st
             case.path_parameters.update(
                 {name: known[name] for name in case.path_parameters or {} if name in known}
             )
+        if case.query:
+            case.query.pop("wait", None)  # of the feed of changes: nothing would come
         options = case.as_transport_kwargs(base_url=BASE_URL)
         answer = client.request(
             content=options.get("data"), **{key: options[key] for key in _REQUEST if key in options}

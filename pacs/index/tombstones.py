@@ -162,7 +162,8 @@ def _forget_patients(connection: Connection, study_instance_uids: Collection[str
     """Drop the questions about the patients of studies that are gone."""
     there = select(study.c.study_instance_uid).where(study.c.study_instance_uid.in_(study_instance_uids))
     gone = set(study_instance_uids) - set(connection.scalars(there))
-    connection.execute(delete(conflict).where(conflict.c.study_instance_uid.in_(gone)))
+    of_patient = (conflict.c.kind == ConflictKind.PATIENT.value, conflict.c.study_instance_uid.in_(gone))
+    connection.execute(delete(conflict).where(*of_patient))
 
 
 @cache

@@ -16,6 +16,7 @@ from pydicom.uid import generate_uid
 
 from pacs.archive import Archive
 from pacs.conflict_policy import ConflictPolicy
+from pacs.conflicts import settle
 from pacs.delete import delete_instances
 from pacs.dicom.attributes import Level
 from pacs.errors import DeletedInstance, DeletionNotAllowed, NotFound
@@ -311,3 +312,19 @@ def test_deleting_beside_writers_leaves_right_counts_and_no_row_without_its_obje
     assert counts(archive, study) == (1, 12, [12])
     kept = {instance.location.key for instance in find_instances(archive, study)}
     assert objects(archive) == kept
+
+
+def test_an_instance_that_was_settled_into_another_study_keeps_its_conflict(archive: Archive) -> None:
+    dataset = make_dataset()
+    first = dataset.StudyInstanceUID
+    rest = make_dataset(StudyInstanceUID=first)
+    send(archive, dataset)
+    send(archive, rest)
+    dataset.StudyInstanceUID = generate_uid()
+    send(archive, dataset)
+    (conflict,) = archive.index.list_conflicts()
+    settle(archive, conflict, "new")
+    delete_instances(archive, first)
+    assert [one.subject for one in archive.index.list_conflicts(open_only=False)] == [conflict.subject]
+    assert sweep(archive, Event(), AT_ONCE).adopted == 0
+    assert len(find_instances(archive, dataset.StudyInstanceUID)) == 1
