@@ -21,7 +21,7 @@ from pacs.index.paths import Path, by_beginning, by_pattern, by_term, identifier
 from pacs.index.ranges import date_bounds, date_moments, moment_bounds, parse_range, time_bounds
 from pacs.index.records import Query
 from pacs.index.sequence_conditions import sequence_conditions
-from pacs.index.study_terms import Field
+from pacs.index.study_terms import MAX_TERM_LENGTH, Field
 from pacs.text import fold
 
 MAX_VALUE_LENGTH: Final = 1024
@@ -169,7 +169,9 @@ def _any_modality(values: Sequence[str]) -> Condition:
         return Condition(exists().where(any_series.c.study_ref == study.c.id, or_(*alternatives)))
     column = study.c.modalities_in_study
     where = or_(*(contains_value(column, value_pattern(value)) for value in values))
-    return Condition(where, by_term(Field.MODALITY, values[0]) if len(values) == 1 else None)
+    if len(values) > 1:
+        return Condition(where)
+    return Condition(where, by_term(Field.MODALITY, values[0]), exact=len(values[0]) <= MAX_TERM_LENGTH)
 
 
 def _identifier_path(attribute: Attribute, value: str) -> Path | None:

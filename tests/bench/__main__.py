@@ -16,11 +16,13 @@ from tests.bench.report import (
     format_ingest,
     format_latency,
     format_run,
+    format_searches,
     format_storescu,
     format_upload,
     format_web,
     record_run,
 )
+from tests.bench.search import measure_searches
 from tests.bench.servers import CONTENDERS, NO_POSTGRESQL, WEB_CONTENDERS, Contender
 from tests.bench.storescu import measure_storescu
 from tests.bench.upload import measure_upload
@@ -118,6 +120,23 @@ def _web(loads: str, repetitions: int, seconds: float) -> str:
     keys = [key.strip() for key in loads.split(",") if key.strip()]
     contenders = _installed(WEB_CONTENDERS)
     return format_web(measure_web(contenders, keys, repetitions, seconds, _tell), contenders)
+
+
+@app.command()
+def qido(
+    quick: Annotated[bool, typer.Option(help="200,000 studies on PostgreSQL, 20,000 on SQLite.")] = False,
+    databases: Annotated[str, typer.Option(help="SQLite, PostgreSQL, or both.")] = ",".join(_DATABASES),
+    repetitions: Annotated[int, typer.Option(min=20, help="Of each search.")] = 100,
+    record: Record = False,
+) -> None:
+    """Measure searches: 2,000,000 studies on PostgreSQL, 200,000 on SQLite, 5 instances each."""
+    circumstances = Circumstances.now()
+    sizes = {"SQLite": 200_000, "PostgreSQL": 2_000_000}
+    results = [
+        measure_searches(one, sizes[one] // (10 if quick else 1), repetitions, _tell)
+        for one in databases.split(",")
+    ]
+    _publish(circumstances, [format_searches(results)], record)
 
 
 def _ingest(contenders: Sequence[Contender], to_do: Sequence[Workload], repetitions: int) -> str:

@@ -17,6 +17,7 @@ from statistics import median
 from tests.bench.ingest import Measurement, Results, Workload
 from tests.bench.latency import SIZES, Latencies
 from tests.bench.measure import describe_machine
+from tests.bench.search import SearchTimes
 from tests.bench.servers import Contender
 from tests.bench.storescu import SLICES, Rates
 from tests.bench.upload import BARE_PUTS, FOLDER, PUTS_READ_BACK, UPLOADER, UploadResults
@@ -149,6 +150,17 @@ def format_web(results: WebResults, contenders: Sequence[Contender]) -> str:
     title = f"### DICOMweb over {CONNECTIONS} connections, unless it says alone; STOW in as many requests"
     meanings = "\n".join(f"- {one.name}: {one.meaning}" for one in contenders)
     return f"{title}\n\n{meanings}\n\n{_format_table(rows)}"
+
+
+def format_searches(results: Sequence[SearchTimes]) -> str:
+    """Format how long searches take."""
+    sizes = [f"{one.database}, {one.studies:,} studies" for one in results]
+    rows: list[Row] = [("Search", *(f"{size}: p50, p95 ms" for size in sizes))]
+    for name in results[0].taken_ms:
+        rows.append((name, *(f"{one.p50_ms(name):.1f}, {one.p95_ms(name):.1f}" for one in results)))
+    rows.append(("index bytes an instance", *(f"{one.bytes_of_an_instance:.0f}" for one in results)))
+    title = "### Searches of the index, 101 studies a page, 5 instances a study; without HTTP"
+    return f"{title}\n\n{_format_table(rows)}"
 
 
 def record_run(run: str) -> None:
