@@ -39,6 +39,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArchiveProcess
     folder = tmp_path_factory.mktemp("crowd")
     settings = {
         "FILMLESS_DATA_DIR": str(folder / "data"),
+        "FILMLESS_DICOM_PROCESSES": "1",  # the one that is watched meets them all
         "FILMLESS_MAX_ASSOCIATIONS": "600",
         "FILMLESS_MAX_ASSOCIATIONS_PER_PEER": "600",
     }

@@ -34,7 +34,8 @@ _MAX_GROWTH_BYTES = 64_000_000
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArchiveProcess]:
     folder = tmp_path_factory.mktemp("malformed")
-    with running_up(folder, {"FILMLESS_DATA_DIR": str(folder / "data")}) as archive:
+    settings = {"FILMLESS_DATA_DIR": str(folder / "data"), "FILMLESS_DICOM_PROCESSES": "1"}
+    with running_up(folder, settings) as archive:
         yield archive
 
 
