@@ -210,6 +210,11 @@ def _inflated_file_meta(instance: StoredInstance) -> bytes:
     return encode_file_meta(instance.sop_class_uid, instance.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
 
 
+def _own_meta(instance: StoredInstance) -> bytes:
+    """Encode what goes before an inflated data set; it is shorter than what is stored."""
+    return encode_file_meta(instance.sop_class_uid, instance.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
+
+
 def _inflated_dataset(archive: Archive, instance: StoredInstance) -> bytes:
     location = instance.location
     return inflate(archive.store.read_range(location.key, location.dataset_offset, location.size_bytes))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import chain
 from typing import Final
 
 from fastapi import Request, Response
@@ -76,12 +77,19 @@ def answer_bytes(request: Request, data: bytes, media_type: str, headers: Mappin
 
 
 def answer_pieces(
-    request: Request, pieces: Sequence[Piece], media_type: str, headers: Mapping[str, str]
+    request: Request,
+    pieces: Sequence[Piece],
+    media_type: str,
+    headers: Mapping[str, str],
+    around: tuple[bytes, bytes] = (b"", b""),
 ) -> Response:
     """Answer with the pieces joined, or with the range of them that the request asks for.
 
     Parameters
     ----------
+    around
+        What goes before and behind and is in no range: the range of a bulk data resource is one of its value,
+        also where that is the only part of a multipart answer (PS3.18 10.4.1.1.5).
     headers
         With the ETag, which If-Range is compared with: a part of another body is of no use (RFC 9110 13.1.5).
 
@@ -93,11 +101,12 @@ def answer_pieces(
     size_bytes = sum(piece.size_bytes for piece in pieces)
     part = _asked_part(request, size_bytes, headers)
     offset, length = part or (0, size_bytes)
-    told = {**headers, **_ACCEPTS, "Content-Length": str(length)}
+    told = {**headers, **_ACCEPTS, "Content-Length": str(length + sum(map(len, around)))}
     if part is not None:
         told["Content-Range"] = _content_range(part, size_bytes)
+    body = chain(around[:1], _read(pieces, offset, length), around[1:])
     status = HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT
-    return StreamingResponse(primed(gathered(_read(pieces, offset, length))), status, told, media_type)
+    return StreamingResponse(primed(gathered(body)), status, told, media_type)
 
 
 def _asked_part(request: Request, size_bytes: int, headers: Mapping[str, str]) -> tuple[int, int] | None:

@@ -23,6 +23,8 @@ from viewer_api.problems import NotAcceptable
 
 MAX_RANGES = 64
 _ANY = "*/*"
+# Of editions of PS3.18 up to 2017.
+_OLD_NAMES = {"image/x-jls": "image/jls", "image/x-dicom-rle": "image/dicom-rle"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ AcceptableTypes = Annotated[Acceptable, Depends(read_acceptable)]
 
 
 def _fit(wanted: str, offered: str) -> int | None:
-    wanted = wanted.lower()
+    wanted = _OLD_NAMES.get(wanted.lower(), wanted.lower())
     if wanted == _ANY:
         return 0
     if wanted.endswith("/*"):

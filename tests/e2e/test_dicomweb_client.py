@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 
+import imagecodecs
+import numpy as np
 import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom import dcmread
@@ -62,6 +64,51 @@ def test_rendered_images_are_jpeg_or_png(client: DICOMwebClient) -> None:
     assert jpeg.startswith(b"\xff\xd8")
     png = client.retrieve_instance_frames_rendered(*place, [1], media_types=("image/png",))
     assert png.startswith(b"\x89PNG")
+
+
+def test_instances_and_frames_come_in_every_transfer_syntax_that_the_client_can_ask_for(
+    client: DICOMwebClient,
+) -> None:
+    pixels = np.arange(0, 4096, 16, dtype="<u2").reshape(16, 16)
+    dataset = make_dataset(PixelData=pixels.tobytes())
+    client.store_instances([dcmread(io.BytesIO(encode_file(dataset)))])
+    place = dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID
+    for syntax in (
+        "1.2.840.10008.1.2.1",
+        "1.2.840.10008.1.2.4.70",
+        "1.2.840.10008.1.2.4.80",
+        "1.2.840.10008.1.2.4.90",
+        "1.2.840.10008.1.2.4.91",
+        "*",
+    ):
+        wanted = (("application/dicom", syntax),)
+        for one in (
+            client.retrieve_instance(*place, media_types=wanted),
+            *client.retrieve_series(*place[:2], media_types=wanted),
+            *client.retrieve_study(place[0], media_types=wanted),
+        ):
+            assert one.file_meta.TransferSyntaxUID == (syntax if syntax != "*" else "1.2.840.10008.1.2.1")
+            np.testing.assert_array_equal(one.pixel_array, pixels)
+    for media_type, syntax in (
+        ("image/jpeg", "1.2.840.10008.1.2.4.70"),
+        ("image/x-jls", "1.2.840.10008.1.2.4.80"),
+        ("image/jls", "1.2.840.10008.1.2.4.80"),
+        ("image/jp2", "1.2.840.10008.1.2.4.90"),
+    ):
+        (frame,) = client.retrieve_instance_frames(*place, [1], media_types=((media_type, syntax),))
+        decode = {"image/jp2": imagecodecs.jpeg2k_decode, "image/jpeg": imagecodecs.jpeg8_decode}
+        np.testing.assert_array_equal(decode.get(media_type, imagecodecs.jpegls_decode)(frame), pixels)
+
+
+def test_a_series_is_rendered_and_a_value_comes_in_parts(client: DICOMwebClient) -> None:
+    dataset = make_dataset()
+    client.store_instances([dcmread(io.BytesIO(encode_file(dataset)))])
+    place = dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID
+    assert client.retrieve_series_rendered(*place[:2], media_types=("image/png",)).startswith(b"\x89PNG")
+    (metadata,) = client.retrieve_series_metadata(*place[:2])
+    uri = metadata["7FE00010"]["BulkDataURI"]
+    (part,) = client.retrieve_bulkdata(uri, byte_range=(0, 99))
+    assert part == dataset.PixelData[:100]
 
 
 def test_a_study_that_is_not_there_is_not_found(client: DICOMwebClient) -> None:

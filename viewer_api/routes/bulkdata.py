@@ -22,7 +22,7 @@ from pacs.retrieve import read_attributes, split_by_presence
 from storage.errors import ObjectNotFound
 from viewer_api import multipart
 from viewer_api.bulk_values import find_value, list_values, parse_bulkdata_path
-from viewer_api.byte_ranges import answer_bytes, answer_pieces, piece_of
+from viewer_api.byte_ranges import Piece, answer_pieces, piece_of
 from viewer_api.caching import IMMUTABLE, cache_headers, make_etag, not_modified
 from viewer_api.frame_bytes import frame_representations
 from viewer_api.media_types import MULTIPART_RELATED, OCTET_STREAM
@@ -120,13 +120,21 @@ def _answer_value(asked: RetrieveRequest, instance: StoredInstance, path: str) -
     etag = make_etag(instance.location.sha256, path, chosen)
     if (answer := not_modified(asked.request, etag, IMMUTABLE)) is not None:
         return answer
+    return _answer_one(asked, [piece_of(found.value)], chosen, etag)
+
+
+def _answer_one(
+    asked: RetrieveRequest, pieces: Sequence[Piece], chosen: Representation, etag: str
+) -> Response:
+    """Answer with a value of known size, or with a range of it."""
     headers = cache_headers(etag, IMMUTABLE)
     if not chosen.multipart:
-        return answer_bytes(asked.request, found.value, chosen.media_type, headers)
+        return answer_pieces(asked.request, pieces, str(chosen), headers)
     boundary = etag.strip('"')
-    head = multipart.part_head(boundary, chosen.media_type)
-    body = b"".join((head, found.value, b"\r\n", multipart.closing(boundary)))
-    return answer_bytes(asked.request, body, multipart.content_type(boundary, chosen.media_type), headers)
+    head = multipart.part_head(boundary, chosen.media_type, chosen.transfer_syntax_uid)
+    around = head, b"\r\n" + multipart.closing(boundary)
+    media_type = multipart.content_type(boundary, chosen.media_type, chosen.transfer_syntax_uid)
+    return answer_pieces(asked.request, pieces, media_type, headers, around)
 
 
 def _answer_pixel_data(asked: RetrieveRequest, instance: StoredInstance) -> Response:
@@ -144,15 +152,11 @@ def _answer_pixel_data(asked: RetrieveRequest, instance: StoredInstance) -> Resp
     etag = make_etag(instance.location.sha256, "pixel data", chosen)
     if (answer := not_modified(asked.request, etag, IMMUTABLE)) is not None:
         return answer
-    headers = cache_headers(etag, IMMUTABLE)
-    boundary = etag.strip('"')
-    media_type = multipart.content_type(boundary, chosen.media_type, chosen.transfer_syntax_uid)
     pieces = pieces_of_value(asked.archive, instance)
-    if pieces is not None and chosen.multipart:
-        head = multipart.part_head(boundary, chosen.media_type, chosen.transfer_syntax_uid)
-        pieces = [piece_of(head), *pieces, piece_of(b"\r\n" + multipart.closing(boundary))]
     if pieces is not None:
-        return answer_pieces(asked.request, pieces, media_type if chosen.multipart else str(chosen), headers)
+        return _answer_one(asked, pieces, chosen, etag)
+    headers, boundary = cache_headers(etag, IMMUTABLE), etag.strip('"')
+    media_type = multipart.content_type(boundary, chosen.media_type, chosen.transfer_syntax_uid)
     if chosen.multipart:
         chunks = _write_parts(_readable_parts(asked, [instance], chosen, pixels_only=True), boundary)
     else:

@@ -154,6 +154,17 @@ def test_bulk_data_comes_in_ranges(client: TestClient, module_archive: Archive) 
     assert client.get(where, headers={"if-none-match": part.headers["etag"]}).status_code == 304
 
 
+def test_a_range_is_one_of_the_value_also_in_a_part(client: TestClient, module_archive: Archive) -> None:
+    dataset = make_dataset()
+    path = store_dataset(module_archive, dataset)
+    response = client.get(f"{path}/bulkdata/7FE00010", headers={**OCTETS, "range": "bytes=10-19"})
+    assert response.status_code == 206
+    assert response.headers["content-range"] == "bytes 10-19/512"
+    assert int(response.headers["content-length"]) == len(response.content)
+    ((_, content),) = split_multipart(response)
+    assert content == dataset.PixelData[10:20]
+
+
 def test_a_video_comes_whole_and_in_ranges(client: TestClient, module_archive: Archive) -> None:
     film = bytes(range(256)) * 40
     dataset = make_dataset(NumberOfFrames=50, PixelData=encapsulate([film], has_bot=False))
