@@ -17,7 +17,8 @@ from pacs.ingest import Disposition, IncomingInstance, Origin, StoreOutcome
 
 Store: TypeAlias = Callable[[IncomingInstance, Origin], StoreOutcome]
 
-# PS3.4 Table B.3-2: level 2, all attributes are kept; digital signatures stay whole; nothing is coerced.
+# PS3.4 Table B.3-2, six bytes of which the even ones are reserved: storage level 2 (all attributes are kept),
+# digital signature level 3 (every bit is, B.4.1), element coercion 0 (none).
 _LEVEL_OF_SUPPORT = bytes((2, 0, 3, 0, 0, 0))
 _STATUSES = {
     Disposition.STORED: SUCCESS,

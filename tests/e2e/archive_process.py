@@ -61,7 +61,11 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def running_up(
-    folder: Path, environment: Mapping[str, str], command: str = "up", tracer: Sequence[str] = ()
+    folder: Path,
+    environment: Mapping[str, str],
+    command: str = "up",
+    tracer: Sequence[str] = (),
+    ready_within_s: float = READY_WITHIN_S,
 ) -> Iterator[ArchiveProcess]:
     """Run ``filmless up`` on free ports in ``folder`` until the block ends; ready when it begins.
 
@@ -80,7 +84,7 @@ def running_up(
     reader = threading.Thread(target=_read, args=(archive,), daemon=True)
     reader.start()
     try:
-        _wait_until_ready(archive)
+        _wait_until_ready(archive, ready_within_s)
         yield archive
     finally:
         if process.poll() is None:
@@ -98,8 +102,8 @@ def _read(archive: ArchiveProcess) -> None:
         archive.output.append(line)
 
 
-def _wait_until_ready(archive: ArchiveProcess) -> None:
-    deadline = time.monotonic() + READY_WITHIN_S
+def _wait_until_ready(archive: ArchiveProcess, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
     while time.monotonic() < deadline and archive.process.poll() is None:
         printed = archive.printed()
         dicom = re.search(r"DICOM +\S+ on \S+:(\d+) +ready", printed)

@@ -37,9 +37,13 @@ from tests.soak.recorded_disk import RecordedDisk
 from tests.soak.system_calls import SystemCall, read_calls, tracing
 
 _STRACE = find_program("strace")
-pytestmark = pytest.mark.skipif(_STRACE is None, reason="strace is not here")
+pytestmark = [  # every file that Python opens is traced: too slow for the suite on a busy machine
+    pytest.mark.soak,
+    pytest.mark.skipif(_STRACE is None, reason="strace is not here"),
+]
 
 _ASSOCIATIONS = 3
+_READY_WITHIN_S = 180.0
 _KEPT = (0x0000, 0xB000)  # both say that the archive has it (PS3.4 B.2.3)
 _LARGE_SIDE = 800  # more than 1 MiB: a file of its own
 _PAGE = 1000
@@ -106,7 +110,9 @@ def record(folder: Path, environment: Mapping[str, str], images: int, side: int)
     root.mkdir()
     traced = {**environment, "FILMLESS_DATA_DIR": str(root / "data"), "FILMLESS_DICOM_PROCESSES": "2"}
     for _ in range(2):
-        with running_up(folder, traced, tracer=tracing(str(_STRACE), log)) as archive:
+        with running_up(
+            folder, traced, tracer=tracing(str(_STRACE), log), ready_within_s=_READY_WITHIN_S
+        ) as archive:
             senders = Senders(archive.dicom_port, sent)
             senders.send(images, side)
     calls = list(read_calls(log))
@@ -227,8 +233,8 @@ _STORES: dict[str, tuple[Mapping[str, str], Callable[[], Mapping[str, str]]]] = 
     ("images", "side", "cuts"),
     [
         pytest.param(8, 104, 12, id="short"),
-        pytest.param(40, 104, shortened("SOAK_ROUNDS", 600), id="long", marks=pytest.mark.soak),
-        pytest.param(500, 16, shortened("SOAK_ROUNDS", 200), id="long-checkpoints", marks=pytest.mark.soak),
+        pytest.param(40, 104, shortened("SOAK_ROUNDS", 600), id="long"),
+        pytest.param(500, 16, shortened("SOAK_ROUNDS", 200), id="long-checkpoints"),
     ],
 )
 def test_whatever_a_power_cut_leaves_nothing_acknowledged_is_missing(
