@@ -1,8 +1,9 @@
-"""dicomweb-client (PyPI) as another hospital's client: it searches, retrieves and stores."""
+"""dicomweb-client (PyPI) as another hospital's client: it searches, retrieves, stores and deletes."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 import imagecodecs
 import numpy as np
@@ -11,13 +12,22 @@ from dicomweb_client.api import DICOMwebClient
 from pydicom import dcmread
 from requests import HTTPError
 
+from tests.backends import BACKENDS
 from tests.datasets import encode_file, make_dataset
-from tests.e2e.archive_process import ArchiveProcess
+from tests.e2e.archive_process import running_up
+from tests.e2e.made_up_studies import NUMBER_OF_FRAMES, ct_study, loop_study
 
 
-@pytest.fixture(scope="module")
-def client(any_archive: ArchiveProcess) -> DICOMwebClient:
-    return DICOMwebClient(f"{any_archive.http_url}/dicom-web")
+@pytest.fixture(scope="module", params=BACKENDS)
+def client(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DICOMwebClient]:
+    """A client of ``filmless up``, which lets it delete, on each kind of back end."""
+    folder = tmp_path_factory.mktemp("archive")
+    with BACKENDS[request.param](folder) as backend:
+        environment = {**backend.environment, "FILMLESS_ALLOW_DELETE": "true"}
+        with running_up(folder, environment) as archive:
+            yield DICOMwebClient(f"{archive.http_url}/dicom-web")
 
 
 def test_what_is_stored_is_found_and_comes_back(client: DICOMwebClient) -> None:
@@ -117,3 +127,30 @@ def test_a_study_that_is_not_there_is_not_found(client: DICOMwebClient) -> None:
         client.retrieve_study("1.2.3")
     assert refusal.value.response.status_code == 404
     assert refusal.value.response.headers["content-type"] == "application/problem+json"
+
+
+def test_the_rest_of_what_the_client_offers_is_answered(client: DICOMwebClient) -> None:
+    slices, (loop,) = ct_study("ĐINH^THỊ PYPI", "PYPI-1"), loop_study()
+    study, series = slices[0].StudyInstanceUID, slices[0].SeriesInstanceUID
+    files = [dcmread(io.BytesIO(encode_file(dataset))) for dataset in (*slices, loop)]
+    client.store_instances(files[:-1], study_instance_uid=study)
+    client.store_instances(files[-1:])
+    loop_place = loop.StudyInstanceUID, loop.SeriesInstanceUID, loop.SOPInstanceUID
+
+    pages = client.search_for_instances(study, limit=5, get_remaining=True)
+    assert len({one["00080018"]["Value"][0] for one in pages}) == len(slices)
+    assert len(list(client.iter_study(study))) == len(list(client.iter_series(study, series))) == len(slices)
+
+    frames = client.retrieve_instance_frames(*loop_place, [3, 1])
+    assert frames == list(client.iter_instance_frames(*loop_place, [3, 1]))
+    size_bytes = len(loop.PixelData) // NUMBER_OF_FRAMES
+    assert frames == [loop.PixelData[2 * size_bytes : 3 * size_bytes], loop.PixelData[:size_bytes]]
+    address = client.retrieve_instance_metadata(*loop_place)["7FE00010"]["BulkDataURI"]
+    assert list(client.iter_bulkdata(address)) == client.retrieve_bulkdata(address) == [loop.PixelData]
+    assert client.retrieve_series_rendered(study, series, media_types=("image/jpeg",)).startswith(b"\xff\xd8")
+
+    client.delete_instance(study, series, slices[0].SOPInstanceUID)
+    assert len(client.search_for_instances(study)) == len(slices) - 1
+    client.delete_series(study, series)
+    client.delete_study(loop.StudyInstanceUID)
+    assert client.search_for_series(study) == client.search_for_series(loop.StudyInstanceUID) == []
