@@ -73,10 +73,13 @@ def preferences(names: Iterable[str]) -> list[Condition]:
 def has_term(path: Path) -> ColumnElement[bool]:
     """Tell of a study whether a way leads to it.
 
-    The offset keeps PostgreSQL from making a join of it, which it would begin with all studies of the term.
+    The offset keeps PostgreSQL from making a join of it, and the expressions from looking for the study among
+    all those of a term: its own terms are few.
     """
     own = study_term.alias()  # the search itself may begin with other terms
-    of_study = select(own.c.study_ref).where(own.c.study_ref == study.c.id, path.condition(own))
+    of_study = select(own.c.study_ref).where(
+        own.c.study_ref == study.c.id, path.condition(own.c.field + 0, own.c.term + "")
+    )
     return exists(of_study.correlate(study).limit(1).offset(0))
 
 

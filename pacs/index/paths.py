@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, union_all
 
 from pacs.index.like import LIKE_ESCAPE, has_wildcard
 from pacs.index.models import search_word, study_term
@@ -42,16 +42,20 @@ class Path:
         """Tell whether it gives studies in the order of the answers, each once."""
         return self.kind in (Kind.TERM, Kind.WORDS) and len(self.fields) == len(self.texts) == 1
 
-    def condition(self, terms: FromClause = study_term) -> ColumnElement[bool]:
-        """Write it as a condition on the terms, or on an alias of them."""
-        fields = [int(field) for field in self.fields]
-        of_field = terms.c.field == fields[0] if len(fields) == 1 else terms.c.field.in_(fields)
+    def condition(
+        self,
+        field: ColumnElement[int] = study_term.c.field,
+        term: ColumnElement[str] = study_term.c.term,
+    ) -> ColumnElement[bool]:
+        """Write it as a condition on the terms, or on other columns with what they hold."""
+        fields = [int(one) for one in self.fields]
+        of_field = field == fields[0] if len(fields) == 1 else field.in_(fields)
         if self.kind is Kind.BEGINNING:
             first = self.texts[0][:MAX_TERM_LENGTH]
-            return and_(of_field, terms.c.term >= first, terms.c.term < first + _BEHIND_ALL)
+            return and_(of_field, term >= first, term < first + _BEHIND_ALL)
         if len(self.texts) == 1:
-            return and_(of_field, terms.c.term == self.texts[0])
-        return and_(of_field, terms.c.term.in_(self.texts))
+            return and_(of_field, term == self.texts[0])
+        return and_(of_field, term.in_(self.texts))
 
 
 class Moments(NamedTuple):
