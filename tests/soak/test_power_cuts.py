@@ -155,6 +155,8 @@ def opened(folder: Path, environment: Mapping[str, str]) -> Iterator[Archive]:
         try:
             archive.index.migrate()
             require_own_stores(archive)
+            if archive.spool is not None:
+                archive.spool.remote.check()  # which makes the bucket, as the worker does
             yield archive
         finally:
             archive.close()
