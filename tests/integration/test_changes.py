@@ -152,7 +152,7 @@ def test_every_reader_sees_each_change_exactly_once_beside_writers_and_sealing(a
     writers, each = 4, 10
     url = archive.index._engine.url.render_as_string(hide_password=False)
     indexes = [Index(create_index_engine(url)) for _ in range(writers)]  # as processes of their own
-    done = Event()
+    written_all, done = Event(), Event()
 
     def write(index: Index) -> list[str]:
         own, uids = replace(archive, index=index), []
@@ -178,15 +178,16 @@ def test_every_reader_sees_each_change_exactly_once_beside_writers_and_sealing(a
             since = page.last
 
     def seal() -> None:
-        while not done.wait(0.05):
+        while not written_all.wait(0.05):
             seal_ledger(archive)
 
     with ThreadPoolExecutor(writers + 3) as pool:
         readers = [pool.submit(read, limit) for limit in (1000, 3)]
         sealing = pool.submit(seal)
         written = [uid for uids in pool.map(write, indexes) for uid in uids]
+        written_all.set()
+        sealing.result()  # while a segment is being put nothing gets a number, and a last look would miss it
         done.set()
-        sealing.result()
         seen = [reader.result() for reader in readers]
     for index in indexes:
         index.close()

@@ -252,10 +252,10 @@ def test_what_stays_away_stops_the_import_and_the_next_run_goes_on(
     with monkeypatch.context() as broken:
         working = [archive.index.write] * 7
 
-        def write_seven(record: Any) -> Any:
+        def write_seven(*arguments: Any, **named: Any) -> Any:
             if not working:
                 raise error
-            return working.pop()(record)
+            return working.pop()(*arguments, **named)
 
         broken.setattr(archive.index, "write", write_seven)
         with pytest.raises(ImportStopped, match=told):
@@ -317,10 +317,10 @@ def test_a_source_that_is_pulled_out_stops_the_import(
         write(source / str(number))
     write_one = archive.index.write
 
-    def write_and_pull_out(record: Any) -> Any:
+    def write_and_pull_out(*arguments: Any, **named: Any) -> Any:
         if source.exists():
             source.rename(source.with_name("pulled out"))
-        return write_one(record)
+        return write_one(*arguments, **named)
 
     with monkeypatch.context() as pulled_out, pytest.raises(ImportStopped, match="source is gone"):
         pulled_out.setattr(archive.index, "write", write_and_pull_out)

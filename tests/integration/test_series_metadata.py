@@ -14,6 +14,7 @@ from pydicom.uid import generate_uid
 
 from pacs.archive import Archive
 from pacs.conflict_policy import ConflictPolicy
+from pacs.delete import delete_instances
 from pacs.dicomweb_urls import DicomWebUrls
 from pacs.ingest import Origin, open_part10, store_instance
 from pacs.jobs.metadata import drop_orphaned_metadata, keep_metadata, keep_settled
@@ -152,7 +153,7 @@ def test_an_instance_that_was_deleted_is_shown_no_more(archive: Archive) -> None
     store_series(archive)
     keep(archive)
     gone = find_instances(archive, STUDY, SERIES, f"{SERIES}.3")[0]
-    archive.index.bury(gone.location.key, gone.sop_instance_uid, gone.received_at)
+    delete_instances(with_settings(archive, allow_delete=True), STUDY, SERIES, gone.sop_instance_uid)
     assert [one["00200013"]["Value"] for one in read(archive)] == [[1], [2], [4]]
 
 
