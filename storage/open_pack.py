@@ -46,6 +46,8 @@ class OpenPack:
 
         The header comes last: where it is, the object is whole, wherever a killed process had got to.
         """
+        if self.failed:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         begin, content_begin = self.size_bytes, self.size_bytes + len(header)
         end = content_begin + len(content) + len(padding)
         try:
@@ -94,9 +96,19 @@ class OpenPack:
             try:
                 os.fdatasync(self._descriptor)
             except BaseException:
-                self.failed = True
+                self._give_up()
                 raise
             self._flushed = reached
+
+    def _give_up(self) -> None:
+        """Cut off what was promised to nobody.
+
+        It can still be read, from memory: a sweep would take it for an object, and for as good a copy as the
+        one that comes when the sender tries again.
+        """
+        self.failed = True
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, self._flushed)
 
     def close(self) -> None:
         """Finish the archive, as far as the disk lets us, and let go of it."""
@@ -104,6 +116,8 @@ class OpenPack:
             self.flush_to(self.size_bytes)  # somebody may still wait for that
             os.ftruncate(self._descriptor, self.size_bytes)
             os.pwrite(self._descriptor, END, self.size_bytes)
+        if self.failed:
+            self._give_up()  # again: something may have been appended just then
         os.close(self._descriptor)
 
 

@@ -115,8 +115,11 @@ class Packs:
             os.close(descriptor)
 
     def delete(self, key: PackedKey) -> None:
-        """Mark an object as deleted, durably, and give its space back where the file system can."""
-        with suppress(ObjectNotFound, FileNotFoundError):
+        """Mark an object as deleted, durably, and give its space back where the file system can.
+
+        Where the pack is missing, FileNotFoundError: whether the disk is there, others must know.
+        """
+        with suppress(ObjectNotFound):
             descriptor = self._open_member(key, os.O_RDWR)
             try:
                 mark = _deletion_mark(descriptor, key, member_at(descriptor, key).modified_at_s)

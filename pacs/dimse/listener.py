@@ -176,19 +176,19 @@ def open_listener(archive: Archive, listening_fd: int | None = None) -> Listener
         The address cannot be bound.
     """
     settings = archive.settings
-    processes = settings.dicom_processes
     entity = _application_entity(archive)
+    several = settings.dicom_processes > 1
     if listening_fd is not None:
         listening = socket.socket(fileno=listening_fd)
     else:
-        listening = open_port(settings.dicom_host, settings.dicom_port, share_port=processes > 1)
+        listening = open_port(settings.dicom_host, settings.dicom_port, share_port=several)
     return Listener(
         entity,
         listening,
-        max_associations=-(-settings.max_associations // processes),
-        max_associations_per_peer=-(-settings.max_associations_per_peer // processes),
-        max_unassociated=-(-settings.max_unassociated // processes),
-        shared=processes > 1 and listening_fd is not None,
+        max_associations=settings.max_associations,
+        max_associations_per_peer=settings.max_associations_per_peer,
+        max_unassociated=settings.max_unassociated,
+        shared=several and listening_fd is not None,
     )
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from pacs.errors import IndexUnavailable, SettingsError
 from pacs.index import postgresql
+from pacs.index.write_turn import WriteTurn
 
 BUSY_TIMEOUT_S = 10
 POOL_TIMEOUT_S = 10
@@ -139,8 +140,17 @@ def writing(engine: Engine) -> Iterator[Connection]:
     ------
     IndexUnavailable
     """
-    with errors_translated(engine), connect_to_write(engine) as connection, connection.begin():
-        yield connection
+    turn = WriteTurn(engine.url)  # as the writer of instances takes it, who would leave us none otherwise
+    try:
+        with (
+            errors_translated(engine),
+            connect_to_write(engine) as connection,
+            turn.taken(),
+            connection.begin(),
+        ):
+            yield connection
+    finally:
+        turn.close()
 
 
 def connect_to_write(engine: Engine) -> Connection:

@@ -129,8 +129,9 @@ class GroupCommit:
 
     def _lead(self) -> None:
         """Commit a group, the first of which is the leader, and hand on."""
-        group = self._gather()
+        group: Sequence[_Ticket] = ()
         try:
+            group = self._gather()
             begin = monotonic()
             with self._writing:
                 self._commit(group)
@@ -150,6 +151,9 @@ class GroupCommit:
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
 
     def _hand_on(self, group: Sequence[_Ticket]) -> None:
+        for ticket in group:
+            if not ticket.done:
+                ticket.error = RuntimeError("its group was not written to the end")
         for ticket in group[1:]:
             ticket.woken.release()
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Final
@@ -18,7 +18,7 @@ _PATIENCE_S: Final = 5.0
 
 
 class WriteTurn:
-    """A turn to write, held by one process at a time for as long as it lives.
+    """A turn to write, held by one writer at a time, and no longer than its process lives.
 
     SQLite looks whether its lock is free after 1, 2, 5, 10 ... ms, which is longer than a transaction takes.
     Here it is looked ten times a millisecond. The turn is a courtesy: it is not needed to be safe, and who
@@ -41,7 +41,8 @@ class WriteTurn:
         try:
             yield
         finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            with suppress(OSError):  # what was written is committed
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Let go of the file."""

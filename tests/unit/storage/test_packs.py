@@ -163,9 +163,38 @@ def test_a_flush_that_failed_is_told_to_all_who_waited_for_it(
         patched.setattr(os, "fdatasync", fail)
         with pytest.raises(StoreUnavailable):
             one.flush()
-    put(store)  # into another pack, and the first one is closed
+    assert list(store.list()) == []  # or a sweep would take for an object what is in memory only
+    stat = put(store)  # into another pack, and the first one is closed
     with pytest.raises(StoreUnavailable):
         other.flush()
+    assert list(store.list()) == [stat]
+
+
+def test_what_was_flushed_before_a_flush_failed_stays(
+    store: FilesystemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "a bad disk")
+
+    kept = put(store)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", fail)
+        with pytest.raises(StoreUnavailable):
+            put(store, f"{KEY}.1")
+    assert list(store.list()) == [kept]
+    assert read(store, kept.key) == b"content"
+
+
+def test_a_packed_object_on_a_disk_that_is_not_mounted_is_not_said_to_be_deleted(
+    store: FilesystemStore, root: Path
+) -> None:
+    stat = put(store)
+    root.rename(root.with_name("unmounted"))
+    with pytest.raises(StoreUnavailable):
+        store.delete(stat.key)
+    root.with_name("unmounted").rename(root)
+    store.delete(stat.key)
+    store.delete(stat.key)
 
 
 def test_the_zeros_behind_the_last_object_are_no_objects_and_go_with_the_writer(
