@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 DEFAULT_REGION = "us-east-1"
 _HASH_BYTES = 4 * 1024**2
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,8 @@ class S3Bucket:
                 if http_status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                     return b"", 0
                 raise
-            if "Content-Range" in answer.headers:  # bytes 0-9/5000
-                return answer.content, int(answer.headers["Content-Range"].rpartition("/")[2])
+            if "Content-Range" in answer.headers:
+                return answer.content, _require_range(answer.headers["Content-Range"], offset, answer.content)
             if offset == 0 and len(answer.content) <= size_bytes:
                 return answer.content, len(answer.content)
         raise StoreUnavailable("this S3 server sends whole objects: it ignores Range")
@@ -266,3 +268,16 @@ def _create_bucket(client: S3Client, bucket: str) -> None:
             client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
     except client.exceptions.BucketAlreadyOwnedByYou:  # another process was quicker
         return
+
+
+def _require_range(content_range: str, offset: int, content: bytes) -> int:
+    """Return the size of the whole object; raises StoreUnavailable where other bytes came than asked for.
+
+    References
+    ----------
+    RFC 9110 14.4
+    """
+    found = _CONTENT_RANGE.fullmatch(content_range)
+    if found is None or int(found[1]) != offset or int(found[2]) - offset + 1 != len(content):
+        raise StoreUnavailable("the S3 server sent another range than was asked for")
+    return int(found[3])

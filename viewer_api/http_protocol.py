@@ -42,6 +42,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._await_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a field of the head; trailer fields, behind a body, are wanted nowhere and have no bound."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Hand the request on."""
         self._in_head = False

@@ -45,8 +45,8 @@ def stream_zip(archive: Archive, outgoing: Sequence[OutgoingInstance], uid: str)
             file_id = ("DICOM", f"SE{folder:06d}", f"IM{number:06d}")
             syntax, chunks = read_outgoing(archive, one)
             info = zipfile.ZipInfo("/".join(file_id), instance.received_at.timetuple()[:6])
-            is_large = instance.location.size_bytes > _SURELY_SMALL_SIZE_BYTES
-            with container.open(info, "w", force_zip64=is_large) as member:
+            may_be_large = not one.as_stored or instance.location.size_bytes > _SURELY_SMALL_SIZE_BYTES
+            with container.open(info, "w", force_zip64=may_be_large) as member:
                 for chunk in chunks:
                     member.write(chunk)
                     yield sink.take()

@@ -28,7 +28,7 @@ class CodestreamHeader:
 
     ``color_space`` is RGB or YBR where the codestream declares one, None where it leaves it to the data set.
     ``start`` is the offset of the codestream in what the header was read from, ``end_of_headers`` that of the
-    first coded data of a JPEG.
+    first coded data of a JPEG. ``signed`` tells of the samples of a JPEG 2000; a JPEG does not say.
     """
 
     rows: int
@@ -38,6 +38,7 @@ class CodestreamHeader:
     color_space: str | None = None
     start: int = 0
     end_of_headers: int = 0
+    signed: bool = False
 
 
 def read_jpeg_header(data: bytes) -> CodestreamHeader:
@@ -130,11 +131,13 @@ def read_jpeg_2000_header(data: bytes) -> CodestreamHeader:
     depths, separations = set(components[::3]), set(components[1::3]) | set(components[2::3])
     if len(components) != 3 * samples_per_pixel or len(depths) != 1 or separations != {1}:
         raise UndecodablePixels("the components of the JPEG 2000 codestream differ")
+    depth = depths.pop()
     return CodestreamHeader(
         rows=height - y_offset,
         columns=width - x_offset,
         samples_per_pixel=samples_per_pixel,
-        precision=(depths.pop() & 0x7F) + 1,
+        precision=(depth & 0x7F) + 1,
+        signed=bool(depth & 0x80),
         start=start,
     )
 

@@ -90,7 +90,7 @@ def _transfer_syntax(dataset: ReceivedDataset, parts: SpooledParts, frames: list
 
 
 def _describe_pixels(dataset: ReceivedDataset, parts: SpooledParts, frames: list[SpooledPart]) -> None:
-    """Add the Image Pixel Description Macro where it was left out, from the codestream (PS3.18 10.5.1.4)."""
+    """Add what was left out of the Image Pixel Description Macro, from the codestream (PS3.18 10.5.1.4)."""
     if len(frames) > 1 and _NUMBER_OF_FRAMES not in dataset.elements:
         dataset.set_values(_NUMBER_OF_FRAMES, "IS", len(frames))
     if _ROWS in dataset.elements:
@@ -100,16 +100,21 @@ def _describe_pixels(dataset: ReceivedDataset, parts: SpooledParts, frames: list
         header, photometric_interpretation = _read_codestream(media_type, beginning)
     except UndecodablePixels as error:
         raise UnreadableInstance("the pixel data does not tell what the metadata leaves out") from error
-    dataset.set_values(0x00280002, "US", header.samples_per_pixel)
-    dataset.set_values(0x00280004, "CS", photometric_interpretation)
+    described: list[tuple[int, str, int | str]] = [
+        (0x00280002, "US", header.samples_per_pixel),
+        (0x00280004, "CS", photometric_interpretation),
+        (_ROWS, "US", header.rows),
+        (0x00280011, "US", header.columns),
+        (0x00280100, "US", 8 if header.precision <= 8 else 16),
+        (0x00280101, "US", header.precision),
+        (0x00280102, "US", header.precision - 1),
+        (0x00280103, "US", int(header.signed)),
+    ]
     if header.samples_per_pixel > 1:
-        dataset.set_values(0x00280006, "US", 0)
-    dataset.set_values(_ROWS, "US", header.rows)
-    dataset.set_values(0x00280011, "US", header.columns)
-    dataset.set_values(0x00280100, "US", 8 if header.precision <= 8 else 16)
-    dataset.set_values(0x00280101, "US", header.precision)
-    dataset.set_values(0x00280102, "US", header.precision - 1)
-    dataset.set_values(0x00280103, "US", 0)
+        described.append((0x00280006, "US", 0))
+    for tag, vr, value in described:
+        if tag not in dataset.elements:  # what the sender says stays: MONOCHROME1, or a sign
+            dataset.set_values(tag, vr, value)
 
 
 def _read_codestream(media_type: str, beginning: bytes) -> tuple[CodestreamHeader, str]:

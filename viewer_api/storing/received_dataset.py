@@ -66,7 +66,7 @@ class ReceivedDataset:
         if isinstance(value, BulkReference) and vr not in BINARY_VRS and vr not in _BULK_TEXT_VRS:
             raise UnreadableInstance(f"a value of VR {vr} is no bulk data")
         if tag == TRANSFER_SYNTAX_UID and isinstance(value, bytes):
-            self.transfer_syntax_uid = value.decode("ascii").rstrip("\0")
+            self.transfer_syntax_uid = value.decode("ascii", "replace").rstrip("\0")
         if tag & 0xFFFF and tag != SPECIFIC_CHARACTER_SET and tag >> 16 != 0x0002:
             self.elements[tag] = Received(vr, [] if vr == "SQ" and value == b"" else value)
 

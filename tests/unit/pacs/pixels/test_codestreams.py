@@ -75,6 +75,7 @@ def test_the_main_header_of_a_jpeg_2000_is_read(image: np.ndarray, precision: in
     header = read_jpeg_2000_header(data)
     assert (header.rows, header.columns, header.precision) == (32, 40, precision)
     assert header.samples_per_pixel == (3 if image.ndim == 3 else 1)
+    assert header.signed == (image.dtype.kind == "i")
     assert data[header.start : header.start + 2] == b"\xff\x4f"
 
 

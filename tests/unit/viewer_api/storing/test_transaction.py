@@ -130,6 +130,28 @@ def test_a_compressed_frame_tells_what_the_metadata_leaves_out(client: TestClien
     assert np.array_equal(found.pixel_array, IMAGE)
 
 
+def test_what_the_metadata_says_of_pixels_is_not_overwritten(client: TestClient) -> None:
+    dataset = make_dataset()
+    metadata = {tag: value for tag, value in with_bulk(dataset).items() if not tag.startswith("0028")}
+    metadata["00280004"] = {"vr": "CS", "Value": ["MONOCHROME1"]}
+    metadata["00280101"] = {"vr": "US", "Value": [12]}
+    answer = post_json(client, [metadata], ("image/jls", "pixels", bytes(imagecodecs.jpegls_encode(IMAGE))))
+    assert answer.status_code == 200, answer.text
+    found = retrieved(client, dataset)
+    assert (found.PhotometricInterpretation, found.BitsStored, found.Rows) == ("MONOCHROME1", 12, 64)
+
+
+def test_a_codestream_tells_the_sign_of_its_samples(client: TestClient) -> None:
+    dataset, image = make_dataset(), IMAGE.astype(np.int16) - 1000
+    metadata = {tag: value for tag, value in with_bulk(dataset).items() if not tag.startswith("0028")}
+    frame = bytes(imagecodecs.jpeg2k_encode(image, codecformat="j2k", reversible=True, level=0))
+    part = ("image/jp2; transfer-syntax=1.2.840.10008.1.2.4.90", "pixels", frame)
+    assert post_json(client, [metadata], part).status_code == 200
+    found = retrieved(client, dataset)
+    assert found.PixelRepresentation == 1
+    assert np.array_equal(found.pixel_array, image)
+
+
 def test_frames_that_come_in_a_part_each_are_those_of_one_instance(client: TestClient) -> None:
     dataset = make_dataset(Rows=64, Columns=48)
     frames = [IMAGE, IMAGE[::-1].copy()]
@@ -242,6 +264,7 @@ def test_bulk_data_above_the_largest_object_is_413_and_leaves_nothing(tmp_path: 
         assert {path.name for path in tmp_path.iterdir() if path.is_file()} <= {
             "index.sqlite",
             "index.sqlite-wal",
+            "index.sqlite-turn",
             "index.sqlite-shm",
         }
 
