@@ -307,7 +307,7 @@ def test_a_stream_that_ends_early_is_refused(transfer_syntax_uid: str) -> None:
     table=st.sampled_from(["basic", "none"]),
 )
 def test_frames_are_found_however_they_are_cut(frames: list[list[bytes]], table: str) -> None:
-    # The first fragment of a frame, and no other, looks like a codestream, so that the walk can tell them apart.
+    # The first fragment of a frame, and no other, looks like a codestream: so the walk tells them apart.
     frames = [[jpeg(frame[0]), *(b"\1" + fragment for fragment in frame[1:])] for frame in frames]
     sizes = [sum(len(fragment) + 8 for fragment in frame) for frame in frames]
     offsets = [sum(sizes[:index]) for index in range(len(sizes))]
