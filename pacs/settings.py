@@ -215,10 +215,10 @@ class Settings(BaseSettings):
     max_command_size_bytes: int = Field(
         default=64 * 1024, ge=1024, le=1024**2, description="Largest DIMSE command set that is taken in."
     )
-    ohif_tarball_url: str = Field(
-        default="https://registry.npmjs.org/@ohif/app/-/app-3.13.2.tgz",
-        description="Where 'filmless ohif install' fetches OHIF, unless it is given a file. A mirror of npm "
-        "does as well: what it sends must be the same package to the bit.",
+    ohif_tarball_url: str | None = Field(
+        default=None,
+        description="Where 'filmless ohif install' fetches the package @ohif/app, unless it is given a file. "
+        "Any address does: what it sends must be the package that npm publishes, to the bit.",
     )
     code_rules: tuple[CodeRule, ...] = Field(
         default=(),

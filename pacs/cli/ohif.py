@@ -30,7 +30,7 @@ def install(
             exists=True,
             dir_okay=False,
             help="The package @ohif/app as npm has it ('npm pack @ohif/app@VERSION' on a machine with "
-            "Internet). Default: fetched from OHIF_TARBALL_URL.",
+            "Internet). Default: fetched from OHIF_TARBALL_URL, if that is set.",
         ),
     ] = None,
 ) -> None:
@@ -59,11 +59,17 @@ def remove() -> None:
     typer.echo("OHIF is removed" if was_there else "OHIF is not installed")
 
 
-def _open_package(tarball: Path | None, url: str) -> BinaryIO:
+def _open_package(tarball: Path | None, url: str | None) -> BinaryIO:
     from viewer_api.ohif.tarball import RELEASE, fetch_tarball
 
     if tarball is not None:
         return tarball.open("rb")
+    if url is None:
+        raise typer.BadParameter(
+            f"fetch the package by 'npm pack @ohif/app@{RELEASE.version}' and name the file here, or set "
+            "FILMLESS_OHIF_TARBALL_URL",
+            param_hint="--tarball",
+        )
     typer.echo(f"fetching OHIF {RELEASE.version} from {mask_password(url)}")
     package: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     fetch_tarball(url, package)
