@@ -18,24 +18,15 @@ from pacs.index.series_contents import SeriesContents
 from pacs.metadata.instance import instance_metadata
 from pacs.metadata.json_lines import compress, decompress, read_array, write_array
 from pacs.metadata.series import public_urls, read_series_metadata, with_addresses
-from pacs.retrieve import find_instances
 from viewer_api import multipart
 from viewer_api.compression import HEADERS as GZIP_HEADERS
 from viewer_api.compression import accepts_gzip
 from viewer_api.dicom_xml import native_model_parts
 from viewer_api.media_types import DICOM_JSON, DICOM_XML, MULTIPART_RELATED
-from viewer_api.negotiation import DATASETS_REPRESENTATIONS, AcceptableTypes, Representation
+from viewer_api.negotiation import DATASETS_REPRESENTATIONS, Representation
 from viewer_api.openapi import problems, success
-from viewer_api.state import (
-    INSTANCE_PATH,
-    SERIES_PATH,
-    STUDY_PATH,
-    InstanceUid,
-    SeriesUid,
-    State,
-    StudyUid,
-    ViewerState,
-)
+from viewer_api.retrieve_request import OfInstance, OfSeries, OfStudy, RetrieveRequest
+from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH
 from viewer_api.streaming import gathered
 
 _RESPONSES: Final = success(
@@ -53,71 +44,51 @@ router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response,
 
 
 @router.get(STUDY_PATH + "/metadata")
-def retrieve_study_metadata(
-    request: Request, state: State, acceptable: AcceptableTypes, study_instance_uid: StudyUid
-) -> Response:
+def retrieve_study_metadata(asked: OfStudy) -> Response:
     """Retrieve the metadata of all instances of a study.
 
     An instance whose object the store has lost comes with what the index knows of it.
     """
-    chosen = acceptable.choose(DATASETS_REPRESENTATIONS)
-    return _answer(request, state, chosen, _find_series(state, study_instance_uid))
+    chosen = asked.choose(DATASETS_REPRESENTATIONS)
+    return _answer(asked, chosen, _find_series(asked))
 
 
 @router.get(SERIES_PATH + "/metadata")
-def retrieve_series_metadata(
-    request: Request,
-    state: State,
-    acceptable: AcceptableTypes,
-    study_instance_uid: StudyUid,
-    series_instance_uid: SeriesUid,
-) -> Response:
+def retrieve_series_metadata(asked: OfSeries) -> Response:
     """Retrieve the metadata of all instances of a series.
 
     An instance whose object the store has lost comes with what the index knows of it.
     """
-    chosen = acceptable.choose(DATASETS_REPRESENTATIONS)
-    (contents,) = found = _find_series(state, study_instance_uid, series_instance_uid)
-    if chosen.multipart or state.urls != public_urls(state.archive.settings):
-        return _answer(request, state, chosen, found)
-    return _stream(request, read_series_metadata(state.archive, contents), chosen.media_type)
+    chosen = asked.choose(DATASETS_REPRESENTATIONS)
+    (contents,) = found = _find_series(asked)
+    if chosen.multipart or asked.state.urls != public_urls(asked.archive.settings):
+        return _answer(asked, chosen, found)
+    return _stream(asked.request, read_series_metadata(asked.archive, contents), chosen.media_type)
 
 
 @router.get(INSTANCE_PATH + "/metadata")
-def retrieve_instance_metadata(
-    request: Request,
-    state: State,
-    acceptable: AcceptableTypes,
-    study_instance_uid: StudyUid,
-    series_instance_uid: SeriesUid,
-    sop_instance_uid: InstanceUid,
-) -> Response:
+def retrieve_instance_metadata(asked: OfInstance) -> Response:
     """Retrieve the metadata of an instance."""
-    chosen = acceptable.choose(DATASETS_REPRESENTATIONS)
-    uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
-    (instance,) = find_instances(state.archive, *uids)
-    encoded = encode_dataset(instance_metadata(state.archive, instance, state.urls))
-    return _answer_encoded(request, chosen, [encoded])
+    chosen = asked.choose(DATASETS_REPRESENTATIONS)
+    (instance,) = asked.find_instances()
+    encoded = encode_dataset(instance_metadata(asked.archive, instance, asked.state.urls))
+    return _answer_encoded(asked.request, chosen, [encoded])
 
 
-def _find_series(
-    state: ViewerState, study_instance_uid: str, series_instance_uid: str | None = None
-) -> list[SeriesContents]:
-    found = state.archive.index.list_series_contents(study_instance_uid, series_instance_uid)
+def _find_series(asked: RetrieveRequest) -> list[SeriesContents]:
+    found = asked.archive.index.list_series_contents(*asked.uids)
     if not found:
         raise NotFound("there is no such study or series")
     return found
 
 
-def _answer(
-    request: Request, state: ViewerState, chosen: Representation, found: Iterable[SeriesContents]
-) -> Response:
+def _answer(asked: RetrieveRequest, chosen: Representation, found: Iterable[SeriesContents]) -> Response:
     """Answer with the data sets of series, one after the other."""
-    kept = (read_array(decompress(read_series_metadata(state.archive, contents))) for contents in found)
+    kept = (read_array(decompress(read_series_metadata(asked.archive, contents))) for contents in found)
     encoded = with_addresses(
-        chain.from_iterable(kept), public_urls(state.archive.settings), wanted=state.urls
+        chain.from_iterable(kept), public_urls(asked.archive.settings), wanted=asked.state.urls
     )
-    return _answer_encoded(request, chosen, encoded)
+    return _answer_encoded(asked.request, chosen, encoded)
 
 
 def _answer_encoded(request: Request, chosen: Representation, encoded: Iterable[bytes]) -> Response:
