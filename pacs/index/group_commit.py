@@ -166,28 +166,27 @@ class GroupCommit:
     def _commit(self, group: Sequence[_Ticket]) -> None:
         durable = [ticket for ticket in group if _made_durable(ticket)]
         try:
-            self._commit_together(durable)
+            self._write(durable)
         except IndexUnavailable as error:
             for ticket in durable:
                 ticket.error = error
-        except Exception as error:  # one of them is not like the others, which must not suffer
-            if len(durable) == 1:
-                durable[0].error = error
-            else:
-                for ticket in durable:
-                    self._commit([ticket])
-        except BaseException as error:
-            for ticket in group:
-                ticket.error = error
-            raise
+        except Exception:  # one of them is not like the others, which must not suffer
+            self._write_one_by_one(durable)
 
-    def _commit_together(self, group: Sequence[_Ticket]) -> None:
+    def _write(self, group: Sequence[_Ticket]) -> None:
         if not group:
             return
         ordered = sorted(group, key=lambda ticket: ticket.order)
         outcomes = self._writer.write([ticket.record for ticket in ordered])
         for ticket, outcome in zip(ordered, outcomes, strict=True):
             ticket.outcome = outcome
+
+    def _write_one_by_one(self, group: Sequence[_Ticket]) -> None:
+        for ticket in group:
+            try:
+                self._write([ticket])
+            except Exception as error:
+                ticket.error = error
 
 
 def _made_durable(ticket: _Ticket) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import Column, Engine, Row, Select, bindparam, select
 from pacs.index.engine import reading
 from pacs.index.models import conflict, instance, series, study, tombstone
 from pacs.index.moments import utc
+from pacs.index.reading_order import in_reading_order
 from pacs.index.records import ObjectLocation, StoredInstance
 
 
@@ -44,19 +45,8 @@ def _instances_statement(of_series: bool, one: bool) -> Select[Any]:
         conditions.append(series.c.series_instance_uid == bindparam("series_uid"))
     if one:
         conditions.append(instance.c.sop_instance_uid == bindparam("sop_uid"))
-    return (
-        select(instance, study.c.study_instance_uid, series.c.series_instance_uid)
-        .select_from(study)
-        .join(series, series.c.study_ref == study.c.id)
-        .join(instance, instance.c.series_ref == series.c.id)
-        .where(*conditions)
-        .order_by(
-            series.c.series_number.nulls_last(),
-            series.c.id,
-            instance.c.instance_number.nulls_last(),
-            instance.c.id,
-        )
-    )
+    wanted = select(instance, study.c.study_instance_uid, series.c.series_instance_uid)
+    return in_reading_order(wanted).where(*conditions)
 
 
 def known_object_keys(engine: Engine, sop_instance_uids: Sequence[str]) -> set[str]:

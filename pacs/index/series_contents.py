@@ -13,6 +13,7 @@ from sqlalchemy import Engine, Select, bindparam, func, select
 from pacs.index.engine import reading
 from pacs.index.models import instance, series, study
 from pacs.index.moments import utc
+from pacs.index.reading_order import in_reading_order
 
 
 @dataclass(slots=True)
@@ -121,25 +122,14 @@ def _contents_statement(of_series: bool) -> Select[Any]:
     conditions = [study.c.study_instance_uid == bindparam("study_uid")]
     if of_series:
         conditions.append(series.c.series_instance_uid == bindparam("series_uid"))
-    return (
-        select(
-            series.c.id,
-            series.c.series_instance_uid,
-            instance.c.sha256,
-            instance.c.size_bytes,
-            instance.c.pixel_data_offset,
-        )
-        .select_from(study)
-        .join(series, series.c.study_ref == study.c.id)
-        .join(instance, instance.c.series_ref == series.c.id)
-        .where(*conditions)
-        .order_by(
-            series.c.series_number.nulls_last(),
-            series.c.id,
-            instance.c.instance_number.nulls_last(),
-            instance.c.id,
-        )
+    wanted = select(
+        series.c.id,
+        series.c.series_instance_uid,
+        instance.c.sha256,
+        instance.c.size_bytes,
+        instance.c.pixel_data_offset,
     )
+    return in_reading_order(wanted).where(*conditions)
 
 
 _ARRIVED = (
