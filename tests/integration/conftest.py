@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pacs.archive import Archive
+from pacs.index.index import open_index
 from tests.backends import BACKENDS, fresh_archive
 
 
@@ -25,3 +27,19 @@ def module_archive(
     """One archive for all tests of a module, empty when the first begins."""
     with fresh_archive(request.param, tmp_path_factory.mktemp("archive")) as opened:
         yield opened
+
+
+@pytest.fixture
+def bare(archive: Archive, tmp_path: Path) -> Iterator[Callable[[], Archive]]:
+    """Give the archive another index, empty, on the same store."""
+    opened = []
+
+    def make() -> Archive:
+        empty = open_index(f"sqlite:///{tmp_path}/bare-{len(opened)}.sqlite")
+        empty.migrate()
+        opened.append(empty)
+        return replace(archive, index=empty)
+
+    yield make
+    for index in opened:
+        index.close()

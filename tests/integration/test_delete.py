@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -20,12 +19,10 @@ from pacs.conflicts import settle
 from pacs.delete import delete_instances
 from pacs.dicom.attributes import Level
 from pacs.errors import DeletedInstance, DeletionNotAllowed, NotFound
-from pacs.index.index import open_index
 from pacs.index.records import Query
 from pacs.ingest import Disposition, IncomingInstance, Origin, store_instance
 from pacs.jobs.ledger_replay import catch_up
 from pacs.jobs.ledger_sealing import seal_ledger
-from pacs.jobs.rebuild import RebuildReport, rebuild_index
 from pacs.jobs.removal import remove_deleted
 from pacs.jobs.sweep import sweep
 from pacs.ledger.chain import walk_chain
@@ -35,6 +32,7 @@ from pacs.retrieve import find_instances
 from storage.errors import StoreUnavailable
 from tests.datasets import encode, make_dataset
 from tests.index_dump import dump_index
+from tests.integration.rebuilding import rebuilt
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 AT_ONCE = timedelta(0)
@@ -80,28 +78,6 @@ def counts(archive: Archive, study_instance_uid: str) -> tuple[int, int, list[in
 
 def objects(archive: Archive) -> set[str]:
     return {stat.key for stat in archive.store.list() if not stat.key.startswith(KEY_PREFIX)}
-
-
-def rebuilt(archive: Archive) -> RebuildReport:
-    report = RebuildReport()
-    rebuild_index(archive, Event(), report)
-    return report
-
-
-@pytest.fixture
-def bare(archive: Archive, tmp_path: Path) -> Iterator[Callable[[], Archive]]:
-    """Give the archive another index, empty, on the same store."""
-    opened = []
-
-    def make() -> Archive:
-        empty = open_index(f"sqlite:///{tmp_path}/bare-{len(opened)}.sqlite")
-        empty.migrate()
-        opened.append(empty)
-        return replace(archive, index=empty)
-
-    yield make
-    for index in opened:
-        index.close()
 
 
 def test_counts_are_right_after_an_instance_a_series_and_a_study_were_deleted(archive: Archive) -> None:

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -19,13 +18,11 @@ from pacs.conflict_policy import ConflictPolicy
 from pacs.conflicts import settle
 from pacs.dicom.object_keys import parse_key
 from pacs.errors import DuplicateInstance, IndexUnavailable
-from pacs.index.index import open_index
 from pacs.index.records import ConflictKind
 from pacs.ingest import Disposition, IncomingInstance, Origin, store_instance
 from pacs.jobs import ledger_replay
 from pacs.jobs.ledger_replay import catch_up
 from pacs.jobs.ledger_sealing import seal_ledger
-from pacs.jobs.rebuild import RebuildReport, rebuild_index
 from pacs.jobs.sweep import sweep
 from pacs.ledger.chain import walk_chain
 from pacs.ledger.entries import Receipt, Tombstone, read_entry, write_entry
@@ -37,6 +34,7 @@ from storage.packed_keys import own_key
 from tests.damage import damage
 from tests.datasets import encode, make_dataset
 from tests.index_dump import dump_index
+from tests.integration.rebuilding import rebuilt
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 
@@ -46,28 +44,6 @@ def send(archive: Archive, dataset: Dataset, aet: str = "CT1", **settings: Any) 
     if settings:
         archive = replace(archive, settings=archive.settings.model_copy(update=settings))
     return store_instance(archive, incoming, Origin("dimse", aet)).disposition
-
-
-def rebuilt(archive: Archive, **options: bool) -> RebuildReport:
-    report = RebuildReport()
-    rebuild_index(archive, Event(), report, **options)
-    return report
-
-
-@pytest.fixture
-def bare(archive: Archive, tmp_path: Path) -> Iterator[Callable[[], Archive]]:
-    """Give the archive another index, empty, on the same store."""
-    opened = []
-
-    def make() -> Archive:
-        empty = open_index(f"sqlite:///{tmp_path}/bare-{len(opened)}.sqlite")
-        empty.migrate()
-        opened.append(empty)
-        return replace(archive, index=empty)
-
-    yield make
-    for index in opened:
-        index.close()
 
 
 def coded(value: str) -> Dataset:
