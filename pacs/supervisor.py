@@ -36,6 +36,7 @@ class Door:
     processes: int
     line: str
     listening: socket.socket | None = None  # what all processes of the door accept from
+    keeps_to_processors: bool = False  # each process to one, where there are processes for all
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class _Child:
     """One process, and the socket that ties it to us: it says ready there, and stops when we are gone."""
 
     door: Door
+    number: int  # of the door's processes, from 0
     process: subprocess.Popen[bytes] | None = None
     link: socket.socket | None = None
     ready: bool = False
@@ -66,7 +68,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Start all processes; they become ready while :meth:`tend` runs."""
-        self._children = [_Child(door) for door in self.doors for _ in range(door.processes)]
+        self._children = [_Child(door, n) for door in self.doors for n in range(door.processes)]
         for child in self._children:
             self._spawn(child)
 
@@ -114,6 +116,8 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C is ours to pass on
             )
         theirs.close()
+        if child.door.keeps_to_processors:
+            keep_to_processor(child.process.pid, child.number, child.door.processes)
         ours.setblocking(False)
         child.link, child.ready, child.started_at = ours, False, time.monotonic()
 
@@ -216,6 +220,7 @@ def supervise(
             settings.dicom_processes,
             f"DICOM   {settings.ae_title} on {address}  ready",
             listening,
+            keeps_to_processors=True,
         ),
         Door("web", ("web",), settings.http_processes, f"Web     {url}/  ready"),
         Door("worker", ("work",), 1, "Worker  ready"),
@@ -261,6 +266,25 @@ def claim_address(door: str, host: str, port: int, other_ports: bool = False) ->
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def keep_to_processor(pid: int, number: int, processes: int) -> None:
+    """Keep a process that has no threads yet to one processor, if there are processes for all of them.
+
+    The threads of an interpreter take turns anyway. Where the kernel spreads them over processors, each turn
+    wakes another one, which costs a fifth to a third of the work on a small instance.
+
+    Parameters
+    ----------
+    number
+        Of the process among its like, from 0.
+    processes
+        How many of them there are. With fewer than processors, some of these would never be used.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # not every system knows it
+        processors = sorted(os.sched_getaffinity(0))
+        if processes >= len(processors):
+            os.sched_setaffinity(pid, {processors[number % len(processors)]})
 
 
 def _cause(code: int) -> str:
