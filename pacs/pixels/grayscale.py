@@ -1,8 +1,8 @@
 """Grayscale: from stored values to what a display shows (PS3.3 C.11, PS3.4 N.2).
 
-Stored values go through the Modality LUT, the VOI LUT and, for MONOCHROME1, an inversion. Each step is a
-function of one value, so integers of up to 16 bits are looked up in a table of the outcome, which is exact
-and as fast as arithmetic on the image.
+Stored values go through the Modality LUT, the VOI LUT and the Presentation LUT. Each step is a function of
+one value, so integers of up to 16 bits are looked up in a table of the outcome, which is exact and as fast as
+arithmetic on the image.
 """
 
 from __future__ import annotations
@@ -14,208 +14,99 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from pacs.errors import UndecodablePixels
+from pacs.pixels.default_window import make_default_window
 from pacs.pixels.description import PixelDescription
-from pacs.pixels.elements import read_decimals, read_integer, read_items, read_texts
-from pacs.pixels.functional_groups import find_macro
-from pacs.pixels.lookup_table import LookupTable, read_lookup_table
-from pacs.pixels.window import LINEAR_EXACT, Window, default_windows
+from pacs.pixels.lookup_table import LookupTable
+from pacs.pixels.modality_lut import ModalityLut, read_modality_lut
+from pacs.pixels.padding import Padding, read_padding
+from pacs.pixels.presentation_lut import (
+    IDENTITY,
+    PresentationLut,
+    apply_presentation_lut,
+    read_presentation_lut,
+)
+from pacs.pixels.voi import Voi, VoiChoice, choose_voi, list_vois
+from pacs.pixels.window import Window
 
 Values: TypeAlias = npt.NDArray[Any]
 
-# The share of pixels, in percent, that a window made from the pixels lets go black, and white: enough to be
-# blind to markers, dead pixels and metal, too little to lose anatomy.
-_CLIPPED_PERCENT = 0.5
-_LARGEST_VALUE = 1e300  # so that the width of a window is finite; false for NaN and infinity too
-_MAX_PIXELS_LOOKED_AT = 1 << 18
 _BLOCK_PIXELS = 1 << 16  # fits into the second-level cache together with its indices
 
-# For these the Modality LUT leads back to X-ray intensity and is not meant for display (PS3.3 C.8.7.1).
-_NOT_FOR_DISPLAY = frozenset(
-    {
-        "1.2.840.10008.5.1.4.1.1.12.1",  # X-Ray Angiographic Image Storage
-        "1.2.840.10008.5.1.4.1.1.12.2",  # X-Ray Radiofluoroscopic Image Storage
-        "1.2.840.10008.5.1.4.1.1.12.3",  # X-Ray Angiographic Bi-Plane Image Storage, retired
-    }
-)
 
+@dataclass(frozen=True, eq=False, slots=True)
+class LevelTable:
+    """The gray levels of all stored values of an image, the first for ``lowest``.
 
-@dataclass(frozen=True, slots=True)
-class Rescale:
-    """The linear Modality LUT: output = slope x stored value + intercept."""
-
-    slope: float = 1.0
-    intercept: float = 0.0
-
-    def apply(self, values: Values) -> npt.NDArray[np.float64]:
-        """Map values of any shape."""
-        return np.asarray(values, np.float64) * self.slope + self.intercept
-
-
-def read_modality_lut(
-    attributes: Dataset, frame_index: int, description: PixelDescription
-) -> Rescale | LookupTable:
-    """Read the transformation from stored values to the modality's unit, for a frame (0-based).
-
-    A table comes before a rescale, the Pixel Value Transformation functional group before the data set. A
-    slope of zero or a damaged rescale leaves the values as they are.
-
-    Raises
-    ------
-    UndecodablePixels
-        The Modality LUT is damaged.
-
-    References
-    ----------
-    PS3.3 C.11.1, C.7.6.16.2.9
+    ``levels`` is ``(highest - lowest + 1,)`` uint8.
     """
-    if (read_texts(attributes, "SOPClassUID") or [""])[0] in _NOT_FOR_DISPLAY:
-        return Rescale()
-    items = read_items(attributes, "ModalityLUTSequence")
-    if items:
-        return read_lookup_table(items[0], description.is_signed, description.transfer_syntax.big_endian)
-    source = find_macro(attributes, frame_index, "PixelValueTransformationSequence") or attributes
-    slope = (read_decimals(source, "RescaleSlope") or [1.0])[0]
-    intercept = (read_decimals(source, "RescaleIntercept") or [0.0])[0]
-    return Rescale(slope, intercept) if slope else Rescale()
 
+    lowest: int
+    levels: npt.NDArray[np.uint8]
 
-def read_voi_lut(
-    attributes: Dataset, modality_lut: Rescale | LookupTable, description: PixelDescription
-) -> LookupTable | None:
-    """Read the first table of the VOI LUT Sequence, None where there is none.
+    @property
+    def is_monotonic(self) -> bool:
+        """Whether levels only rise or only fall with the stored values."""
+        steps = self.levels[1:] >= self.levels[:-1]
+        return bool(steps.all()) or bool((self.levels[1:] <= self.levels[:-1]).all())
 
-    Raises
-    ------
-    UndecodablePixels
-        The table is damaged.
+    def apply(self, stored_values: Values) -> npt.NDArray[np.uint8]:
+        """Look up integers of up to 16 bits, of any shape, none of them outside of the table."""
+        unsigned = np.dtype(f"u{stored_values.dtype.itemsize}")
+        source = np.ascontiguousarray(stored_values).reshape(-1).view(unsigned)
+        table = self._by_bits(unsigned)
+        out = np.empty(source.shape, np.uint8)
+        for start in range(0, source.size, _BLOCK_PIXELS):
+            block = slice(start, start + _BLOCK_PIXELS)
+            np.take(table, source[block], out=out[block], mode="clip")
+        return out.reshape(stored_values.shape)
 
-    References
-    ----------
-    PS3.3 C.11.2.1.1
-    """
-    items = read_items(attributes, "VOILUTSequence")
-    if not items:
-        return None
-    can_be_negative = isinstance(modality_lut, Rescale) and (
-        description.is_signed or modality_lut.intercept < 0
-    )
-    return read_lookup_table(items[0], can_be_negative, description.transfer_syntax.big_endian)
-
-
-def choose_window(
-    stored_values: Values, attributes: Dataset, frame_index: int, description: PixelDescription
-) -> Window:
-    """Choose the window of a frame that is shown without being told how.
-
-    The first window of the data set; without one, the full range of stored values of up to eight bits, and
-    otherwise all but the darkest and the brightest half percent of the frame's pixels, padding left out.
-    """
-    windows = default_windows(attributes, frame_index)
-    if windows:
-        return windows[0]
-    modality_lut = read_modality_lut(attributes, frame_index, description)
-    if description.bits_stored <= 8 and not description.is_signed and modality_lut == Rescale():
-        levels = 1 << description.bits_stored
-        return Window(levels / 2 - 0.5, levels - 1, LINEAR_EXACT)
-    return _window_of_pixels(modality_lut.apply(_sample_pixels(stored_values, attributes, description)))
-
-
-def _window_of_pixels(values: Values) -> Window:
-    finite = values[np.abs(values) < _LARGEST_VALUE]
-    if finite.size == 0:
-        return Window(0.5, 1, LINEAR_EXACT)
-    low, high = np.percentile(finite, [_CLIPPED_PERCENT, 100 - _CLIPPED_PERCENT])
-    if low == high:  # mostly background, such as a dose grid or a segmentation
-        low, high = finite.min(), finite.max()
-    width = float(high - low) or 1.0  # one value everywhere is black
-    return Window(float(low) + width / 2, width, LINEAR_EXACT)
-
-
-def _sample_pixels(stored_values: Values, attributes: Dataset, description: PixelDescription) -> Values:
-    """Return stored values without padding, evenly picked where there are very many."""
-    flat = stored_values.reshape(-1)
-    flat = flat[:: -(-flat.size // _MAX_PIXELS_LOOKED_AT)]
-    padding = _padding_range(attributes, description)
-    if padding is None:
-        return flat
-    unpadded = flat[(flat < padding[0]) | (flat > padding[1])]
-    return unpadded if unpadded.size else flat
-
-
-def _padding_range(attributes: Dataset, description: PixelDescription) -> tuple[float, float] | None:
-    """Return the lowest and the highest value that stand for no pixel (PS3.3 C.7.5.1.1.2)."""
-    prefix = "" if description.keyword == "PixelData" else description.keyword.removesuffix("PixelData")
-    value = _read_stored_value(attributes, f"{prefix}PixelPaddingValue", description)
-    if value is None:
-        return None
-    limit = _read_stored_value(attributes, f"{prefix}PixelPaddingRangeLimit", description)
-    limit = value if limit is None else limit
-    return min(value, limit), max(value, limit)
-
-
-def _read_stored_value(attributes: Dataset, keyword: str, description: PixelDescription) -> float | None:
-    if description.keyword != "PixelData":
-        decimals = read_decimals(attributes, keyword)
-        return decimals[0] if decimals else None
-    try:
-        value = read_integer(attributes, keyword)
-    except UndecodablePixels:
-        return None
-    if value is None:
-        return None
-    # US or SS: a device that writes the wrong one means the same bits.
-    value &= 0xFFFF
-    return value - (1 << 16) if description.is_signed and value > 0x7FFF else value
-
-
-def is_inverted(attributes: Dataset, description: PixelDescription) -> bool:
-    """Tell whether the lowest value is shown white.
-
-    MONOCHROME1 and a Presentation LUT Shape of INVERSE say the same thing and do not cancel one another.
-
-    References
-    ----------
-    PS3.3 C.7.6.3.1.2, C.11.6
-    """
-    shapes = read_texts(attributes, "PresentationLUTShape")
-    return description.photometric_interpretation == "MONOCHROME1" or shapes[:1] == ["INVERSE"]
+    def _by_bits(self, unsigned: np.dtype[Any]) -> npt.NDArray[np.uint8]:
+        """Order the levels by the bits of the values, which spares a subtraction for each pixel."""
+        table = np.zeros(1 << (8 * unsigned.itemsize), np.uint8)
+        negative = min(max(-self.lowest, 0), len(self.levels))
+        if negative:
+            first = self.lowest + len(table)
+            table[first : first + negative] = self.levels[:negative]
+        rest = self.levels[negative:]
+        first = self.lowest + negative
+        table[first : first + len(rest)] = rest
+        return table
 
 
 @dataclass(frozen=True, slots=True)
 class GrayscaleTransformation:
     """All steps from stored values to display."""
 
-    modality_lut: Rescale | LookupTable
-    voi: Window | LookupTable
-    inverted: bool
+    modality_lut: ModalityLut
+    voi: Voi
+    presentation_lut: PresentationLut = IDENTITY
+    padding: Padding | None = None
 
     def apply(self, stored_values: Values) -> npt.NDArray[np.uint8]:
         """Map ``(rows, columns)`` stored values of any type to ``(rows, columns)`` uint8, 0 is black."""
-        if stored_values.dtype.kind in "iu" and stored_values.dtype.itemsize <= 2:
-            return self._look_up(stored_values)
-        return self._compute(stored_values)
+        table = self.tabulate(stored_values)
+        return self.compute(stored_values) if table is None else table.apply(stored_values)
 
-    def _compute(self, stored_values: Values) -> npt.NDArray[np.uint8]:
+    def compute(self, stored_values: Values) -> npt.NDArray[np.uint8]:
+        """Do the same by arithmetic on each value; padding is black."""
         values = self.modality_lut.apply(stored_values)
         if isinstance(self.voi, LookupTable):
-            fractions = self.voi.apply(values) / self.voi.highest_output
+            fractions = self.voi.apply(values) / np.float64(self.voi.highest_output)
         else:
             fractions = self.voi.apply(values)
-        levels = np.floor(np.nan_to_num(fractions) * 255 + 0.5).astype(np.uint8)
-        return 255 - levels if self.inverted else levels
+        is_number = ~np.isnan(fractions)
+        p_values = apply_presentation_lut(self.presentation_lut, np.nan_to_num(fractions))
+        levels = np.floor(p_values * 255 + 0.5).astype(np.uint8) * is_number
+        if self.padding is not None:
+            levels[self.padding.find(stored_values)] = 0
+        return levels
 
-    def _look_up(self, stored_values: Values) -> npt.NDArray[np.uint8]:
-        table = self._compute(np.arange(int(stored_values.min()), int(stored_values.max()) + 1))
-        # Unsigned differences to the lowest value are right for signed values too: they wrap around.
-        unsigned = np.dtype(f"u{stored_values.dtype.itemsize}")
-        lowest = stored_values.min().view(unsigned)
-        source = stored_values.reshape(-1).view(unsigned)
-        out = np.empty(source.shape, np.uint8)
-        for start in range(0, source.size, _BLOCK_PIXELS):
-            block = slice(start, start + _BLOCK_PIXELS)
-            np.take(table, source[block] - lowest, out=out[block], mode="clip")
-        return out.reshape(stored_values.shape)
+    def tabulate(self, stored_values: Values) -> LevelTable | None:
+        """Make the table for an image; None for values of more than 16 bits, and for floats."""
+        if stored_values.dtype.kind not in "iu" or stored_values.dtype.itemsize > 2:
+            return None
+        lowest = int(stored_values.min())
+        return LevelTable(lowest, self.compute(np.arange(lowest, int(stored_values.max()) + 1)))
 
 
 def read_transformation(
@@ -223,15 +114,22 @@ def read_transformation(
     attributes: Dataset,
     description: PixelDescription,
     frame_index: int,
-    window: Window | None,
+    voi: Window | VoiChoice | None,
 ) -> GrayscaleTransformation:
-    """Put together how a frame (0-based) is shown, with ``window`` or as the data set prefers.
+    """Put together how a frame (0-based) is shown, with a window, or as the data set offers or prefers.
 
-    Without a window the VOI LUT table comes first, as the more exact statement of the two alternatives, and
-    then :func:`choose_window`.
+    Without a wish the first one of :func:`~pacs.pixels.voi.list_vois` is taken, and for an image that has
+    none the window of :mod:`pacs.pixels.default_window`.
+
+    Parameters
+    ----------
+    stored_values
+        All of the frame, for a window that is made from its pixels.
 
     Raises
     ------
+    InvalidRequest
+        The data set does not offer what is chosen.
     UndecodablePixels
         A lookup table is damaged.
 
@@ -240,7 +138,13 @@ def read_transformation(
     PS3.3 C.11.2.1
     """
     modality_lut = read_modality_lut(attributes, frame_index, description)
-    voi: Window | LookupTable | None = window or read_voi_lut(attributes, modality_lut, description)
-    if voi is None:
-        voi = choose_window(stored_values, attributes, frame_index, description)
-    return GrayscaleTransformation(modality_lut, voi, is_inverted(attributes, description))
+    padding = read_padding(attributes, description)
+    chosen: Voi | None
+    if isinstance(voi, VoiChoice):
+        chosen = choose_voi(attributes, frame_index, modality_lut, description, voi)
+    else:
+        chosen = voi or next(list_vois(attributes, frame_index, modality_lut, description), None)
+    if chosen is None:
+        chosen = make_default_window(stored_values, modality_lut, padding, description)
+    presentation_lut = read_presentation_lut(attributes, description)
+    return GrayscaleTransformation(modality_lut, chosen, presentation_lut, padding)

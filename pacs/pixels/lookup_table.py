@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from pacs.errors import UndecodablePixels
-from pacs.pixels.elements import read_value
+from pacs.pixels.elements import read_texts, read_value
 
 MAX_ENTRIES = 1 << 16
 
@@ -35,6 +35,7 @@ class LookupTable:
     first_value: int
     entries: npt.NDArray[np.uint16]
     bits_per_entry: int
+    explanation: str = ""
 
     @property
     def highest_output(self) -> int:
@@ -115,7 +116,7 @@ def unpack_entries(data: bytes, number_of_entries: int, big_endian: bool) -> npt
 
 
 def read_lookup_table(item: Dataset, is_signed: bool, big_endian: bool) -> LookupTable:
-    """Read the item of a Modality or VOI LUT Sequence.
+    """Read the item of a Modality, VOI or Presentation LUT Sequence.
 
     Raises
     ------
@@ -126,4 +127,5 @@ def read_lookup_table(item: Dataset, is_signed: bool, big_endian: bool) -> Looku
     entries = read_entries(item, "LUTData", descriptor.number_of_entries, big_endian)
     # Devices are known to state fewer bits than their entries have.
     bits_per_entry = max(descriptor.bits_per_entry, int(entries.max()).bit_length())
-    return LookupTable(descriptor.first_value, entries, bits_per_entry)
+    explanation = (read_texts(item, "LUTExplanation") or [""])[0]
+    return LookupTable(descriptor.first_value, entries, bits_per_entry, explanation)

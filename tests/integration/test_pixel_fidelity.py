@@ -23,12 +23,14 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import UID
 
 from pacs.errors import ArchiveError, PixelsUnavailable, UndecodablePixels
+from pacs.pixels.appearance import Appearance
 from pacs.pixels.color import convert_to_rgb
 from pacs.pixels.decode import decode_frame
 from pacs.pixels.description import PixelDescription, describe_pixels
 from pacs.pixels.encode import encode_jpeg
 from pacs.pixels.frames import read_encoded_frame
-from pacs.pixels.grayscale import read_modality_lut, read_transformation
+from pacs.pixels.grayscale import read_transformation
+from pacs.pixels.modality_lut import read_modality_lut
 from pacs.pixels.render import render_frame
 from pacs.pixels.window import LINEAR_EXACT, Window, default_windows
 from tests.data import program, read_manifest, shared_data
@@ -231,9 +233,9 @@ def test_every_image_becomes_a_jpeg(folder: str) -> None:
             continue
         description = pixels.describe()
         middle = description.number_of_frames // 2
-        picture = render_frame(
-            pixels.decode(description, middle), pixels.attributes, description, middle, size=(200, 200)
-        )
+        stored = pixels.decode(description, middle)
+        small = Appearance(size=(200, 200))
+        picture = render_frame(stored, pixels.attributes, description, middle, small)
         assert picture.dtype == np.uint8 and 1 <= max(picture.shape[:2]) <= 200, file
         assert picture.ndim == (2 if description.is_monochrome else 3), file
         assert encode_jpeg(picture, 80).startswith(b"\xff\xd8"), file

@@ -6,19 +6,22 @@ import numpy as np
 import pytest
 
 from pacs.errors import InvalidRequest, PixelsUnavailable
+from pacs.pixels.appearance import Appearance, Region
 from pacs.pixels.description import describe_pixels
 from pacs.pixels.render import render_frame
+from pacs.pixels.voi import VoiChoice
 from pacs.pixels.window import Window
 from tests.unit.pacs.pixels.images import EXPLICIT, gradient, image_attributes, rgb_attributes
+from tests.unit.pacs.pixels.test_grayscale import table_item
 
 
 def render_gray(stored: np.ndarray, changes: dict[str, Any] | None = None, **options: Any) -> np.ndarray:
     attributes = image_attributes(Rows=stored.shape[0], Columns=stored.shape[1], **(changes or {}))
-    return render_frame(stored, attributes, describe_pixels(attributes, EXPLICIT), 0, **options)
+    return render_frame(stored, attributes, describe_pixels(attributes, EXPLICIT), 0, Appearance(**options))
 
 
 def test_grayscale_of_the_stored_size_is_the_transformation() -> None:
-    picture = render_gray(np.array([[0, 500, 1000]], np.uint16), window=Window(500, 1000, "LINEAR_EXACT"))
+    picture = render_gray(np.array([[0, 500, 1000]], np.uint16), voi=Window(500, 1000, "LINEAR_EXACT"))
     assert picture.dtype == np.uint8 and picture.tolist() == [[0, 128, 255]]
 
 
@@ -26,7 +29,8 @@ def test_colour_has_three_samples_and_no_window() -> None:
     stored = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)
     attributes = rgb_attributes()
     description = describe_pixels(attributes, EXPLICIT)
-    assert np.array_equal(render_frame(stored, attributes, description, 0, window=Window(1, 1)), stored)
+    appearance = Appearance(voi=Window(1, 1))
+    assert np.array_equal(render_frame(stored, attributes, description, 0, appearance), stored)
 
 
 def test_a_palette_is_looked_up() -> None:
@@ -81,3 +85,48 @@ def test_the_window_of_a_thumbnail_is_that_of_the_image() -> None:
 def test_an_impossible_size_is_an_invalid_request() -> None:
     with pytest.raises(InvalidRequest):
         render_gray(gradient(), size=(0, 5))
+
+
+def test_a_region_looks_as_it_does_in_its_image() -> None:
+    stored = gradient(40, 60)
+    part = render_gray(stored, region=Region(10, 5, 20, 8))
+    assert np.array_equal(part, render_gray(stored)[5:13, 10:30])
+
+
+@pytest.mark.parametrize("region", [(50, 0, 11, 5), (0, 36, 5, 5), (-1, 0, 5, 5), (0, 0, 0, 5)])
+def test_a_region_outside_of_the_image_is_an_invalid_request(region: tuple[int, int, int, int]) -> None:
+    with pytest.raises(InvalidRequest):
+        render_gray(gradient(40, 60), region=Region(*region))
+
+
+def test_a_picture_is_flipped_on_request() -> None:
+    stored = gradient(6, 4)
+    plain = render_gray(stored)
+    assert np.array_equal(render_gray(stored, flipped_horizontally=True), plain[:, ::-1])
+    assert np.array_equal(render_gray(stored, flipped_vertically=True), plain[::-1])
+
+
+def test_a_choice_among_the_windows_of_the_data_set_is_shown() -> None:
+    changes = {"WindowCenter": [0, 500], "WindowWidth": [1, 1000], "VOILUTFunction": "LINEAR_EXACT"}
+    stored = np.array([[0, 500, 1000]], np.uint16)
+    assert render_gray(stored, changes, voi=VoiChoice(index=2)).tolist() == [[0, 128, 255]]
+
+
+def test_padding_is_black_whatever_the_polarity() -> None:
+    stored = np.array([[5, 0, 1000]], np.uint16)
+    changes = {"PixelPaddingValue": 5, "PhotometricInterpretation": "MONOCHROME1"}
+    assert render_gray(stored, changes, voi=Window(500, 1000, "LINEAR_EXACT")).tolist() == [[0, 255, 0]]
+
+
+def test_a_presentation_lut_of_the_image_makes_its_p_values() -> None:
+    item = table_item(0, [1023, 0, 1023], 10)
+    changes = {"PresentationLUTSequence": [item]}
+    stored = np.array([[0, 500, 1000]], np.uint16)
+    assert render_gray(stored, changes, voi=Window(500, 1000, "LINEAR_EXACT")).tolist() == [[255, 0, 255]]
+
+
+def test_where_levels_rise_and_fall_the_levels_are_averaged_not_the_stored_values() -> None:
+    stored = np.zeros((64, 64), np.uint16)
+    stored[::2] = 1000  # the average, 500, is as bright as neither
+    changes = {"PresentationLUTSequence": [table_item(0, [0, 1023, 0], 10)]}
+    assert render_gray(stored, changes, voi=Window(500, 1000, "LINEAR_EXACT"), size=(32, 32)).max() == 0
