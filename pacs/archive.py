@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -9,6 +10,8 @@ from pacs.codes.tagging import StudyTagger, load_tagger
 from pacs.errors import IndexUnavailable, SettingsError
 from pacs.index.index import Index, open_index
 from pacs.index.known_stores import StorePlace
+from pacs.pixels.decoding_child import DecodingLimits
+from pacs.pixels.decoding_processes import DecodingProcesses
 from pacs.settings import Settings
 from storage.filesystem import FilesystemStore
 from storage.open import open_store
@@ -27,8 +30,12 @@ class Archive:
     tagger: StudyTagger
     settings: Settings
     spools: bool = field(init=False)  # whether what is stored goes to the spool first
+    decoding: DecodingProcesses = field(init=False)  # where codecs run; they start when there is need
 
     def __post_init__(self) -> None:
+        limits = DecodingLimits(self.settings.decode_timeout_s, self.settings.decode_memory_bytes)
+        number = self.settings.decode_processes or os.cpu_count() or 1
+        object.__setattr__(self, "decoding", DecodingProcesses(number, limits))
         # Once: whether something is an implementation of a protocol takes Python long to say.
         object.__setattr__(self, "spools", self.spool is not None and not self.spool.direct)
 
@@ -38,7 +45,8 @@ class Archive:
         return self.store if isinstance(self.store, SpooledStore) else None
 
     def close(self) -> None:
-        """Release connections."""
+        """Release connections and end the processes of codecs."""
+        self.decoding.close()
         self.index.close()
         self.store.close()
 

@@ -32,7 +32,6 @@ from pacs.dicom.transfer_syntaxes import (
 )
 from pacs.errors import PixelsUnavailable, UndecodablePixels, UnreadableInstance, UnsupportedTransferSyntax
 from pacs.index.records import StoredInstance
-from pacs.pixels.decode import decode_frame
 from pacs.pixels.description import PixelDescription, describe_pixels
 from pacs.pixels.elements import read_integer, read_texts
 from pacs.pixels.fragments import EncapsulatedPixelData
@@ -144,7 +143,7 @@ def convert_instance(archive: Archive, instance: StoredInstance, transfer_syntax
             size_bytes = element.size_bytes or 0
             first = encode_head(element.tag, element.vr, size_bytes) + next(pieces, b"")
         else:
-            pieces = _transcode(element, attributes, instance, transfer_syntax_uid)
+            pieces = _transcode(archive, element, attributes, instance, transfer_syntax_uid)
             first = next(pieces)  # which changes the attributes
         yield meta + _encode(attributes) + first
         yield from pieces
@@ -168,7 +167,8 @@ def read_native_pixel_data(archive: Archive, instance: StoredInstance) -> Iterat
             yield from _copy_native(element, attributes, instance)
             return
         description = describe_pixels(attributes, instance.transfer_syntax_uid)
-        frames = (encode_native(one, description) for one in _decode(element, attributes, description))
+        values = _decode(archive, element, attributes, description)
+        frames = (encode_native(one, description) for one in values)
         yield from join_native(frames, description)
 
 
@@ -192,12 +192,16 @@ def _turn(chunk: bytes, word_size: int) -> bytes:
 
 
 def _transcode(
-    element: _PixelElement, attributes: Dataset, instance: StoredInstance, transfer_syntax_uid: str
+    archive: Archive,
+    element: _PixelElement,
+    attributes: Dataset,
+    instance: StoredInstance,
+    transfer_syntax_uid: str,
 ) -> Iterator[bytes]:
     """Write the pixel data in another transfer syntax; with the first piece the attributes fit to it."""
     description = describe_pixels(attributes, instance.transfer_syntax_uid)
     target = transcoded(description, transfer_syntax_uid)
-    values = _decode(element, attributes, description)
+    values = _decode(archive, element, attributes, description)
     rest = (encode_frame(one, description, transfer_syntax_uid) for one in values)
     first = next(rest)
     _describe(attributes, description, target, len(first))
@@ -207,7 +211,7 @@ def _transcode(
 
 
 def _decode(
-    element: _PixelElement, attributes: Dataset, description: PixelDescription
+    archive: Archive, element: _PixelElement, attributes: Dataset, description: PixelDescription
 ) -> Iterator[npt.NDArray[Any]]:
     frames = read_encoded_frames(
         element.stream,
@@ -217,7 +221,7 @@ def _decode(
         range(description.number_of_frames),
         attributes,
     )
-    return (decode_frame(frame, description) for frame in frames)
+    return (archive.decoding.decode(frame, description) for frame in frames)
 
 
 def _describe(

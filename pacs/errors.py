@@ -53,6 +53,10 @@ class UndecodablePixels(PixelsUnavailable):
     """The pixel data is damaged, contradicts its description, or is larger than what is allowed."""
 
 
+class DecodingUnavailable(ArchiveError):
+    """No process for codecs can be started: the machine lacks memory or processes. It may succeed later."""
+
+
 class DuplicateInstance(ArchiveError):
     """Another content has this SOP Instance UID, and the settings say that it is refused."""
 

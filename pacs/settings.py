@@ -119,6 +119,26 @@ class Settings(BaseSettings):
         description="Seconds without a new instance after which the metadata of a series is kept ready, "
         "compressed, in the store.",
     )
+    decode_processes: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="Processes in which one web server or worker decodes compressed images, at most. "
+        "0: as many as there are processors.",
+    )
+    decode_timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        allow_inf_nan=False,
+        description="Seconds that one compressed frame may take; a codec that takes longer is ended.",
+    )
+    decode_memory_bytes: int = Field(
+        default=2 * 1024**3,
+        ge=512 * 1024**2,
+        description="Memory (address space) that each of these processes may take. Frames that need more are "
+        "refused.",
+    )
     trusted_proxies: tuple[str, ...] = Field(
         default=(),
         description="Proxies in front of the web server, as a list of addresses or networks: "

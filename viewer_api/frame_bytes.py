@@ -7,7 +7,6 @@ from typing import Final
 from pacs.archive import Archive
 from pacs.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
 from pacs.index.records import StoredInstance
-from pacs.pixels.decode import decode_frame
 from pacs.pixels.description import describe_pixels
 from pacs.pixels.transcode import (
     HTJ2K_LOSSLESS,
@@ -97,7 +96,7 @@ def converted_frame(
     """
     frame = read_frame(archive, instance, frame_number)
     description = describe_pixels(read_attributes(archive, instance), instance.transfer_syntax_uid)
-    values = decode_frame(frame.data, description)
+    values = archive.decoding.decode(frame.data, description)
     if transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN:
         return encode_native(values, description)
     return encode_frame(values, description, transfer_syntax_uid)

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from pacs.errors import (
     ArchiveError,
+    DecodingUnavailable,
     DeletedInstance,
     DeletionNotAllowed,
     DuplicateInstance,
@@ -82,6 +83,10 @@ _ANSWERS: tuple[tuple[type[Exception], _Answer], ...] = (
     (UndecodablePixels, _Answer(HTTPStatus.UNPROCESSABLE_ENTITY)),
     (PixelsUnavailable, _Answer(HTTPStatus.NOT_ACCEPTABLE)),
     (UnsupportedTransferSyntax, _Answer(HTTPStatus.NOT_ACCEPTABLE)),
+    (
+        DecodingUnavailable,
+        _Answer(HTTPStatus.SERVICE_UNAVAILABLE, "no image can be decoded; try again later"),
+    ),
     (IndexUnavailable, _Answer(HTTPStatus.SERVICE_UNAVAILABLE, "the index does not answer; try again later")),
     (StoreFull, _Answer(HTTPStatus.INSUFFICIENT_STORAGE, "there is no space left; try again later")),
     (StoreUnavailable, _Answer(HTTPStatus.SERVICE_UNAVAILABLE, "the store does not answer; try again later")),

@@ -11,7 +11,6 @@ from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.errors import PixelsUnavailable
 from pacs.index.records import StoredInstance
 from pacs.pixels.appearance import Appearance, Region
-from pacs.pixels.decode import decode_frame
 from pacs.pixels.description import describe_pixels
 from pacs.pixels.encode import encode_jpeg, encode_png
 from pacs.pixels.render import render_frame
@@ -38,7 +37,7 @@ def render(
     """
     attributes = read_attributes(archive, instance)
     description = describe_pixels(attributes, instance.transfer_syntax_uid)
-    values = decode_frame(read_frame(archive, instance, frame_number).data, description)
+    values = archive.decoding.decode(read_frame(archive, instance, frame_number).data, description)
     picture = render_frame(values, attributes, description, frame_number - 1, _appearance(rendering))
     return encode_png(picture) if media_type == PNG else encode_jpeg(picture, rendering.quality)
 

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pacs.errors import PixelsUnavailable
 from pacs.pixels.description import PixelDescription
 from pacs.pixels.palette import read_palette
+from pacs.pixels.ybr import YBR_TO_RGB_FULL
 
 Samples: TypeAlias = npt.NDArray[Any]
 
@@ -20,11 +21,8 @@ JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112
 # JPEG 2000 decoders undo these; what was decompressed by others and still has the name is RGB as well.
 _UNDONE_BY_THE_DECODER = frozenset({"YBR_ICT", "YBR_RCT"})
 
-_YBR_TO_RGB_FULL = np.array(
-    [[1.0, 1.0, 1.0], [0.0, -0.114 * 1.772 / 0.587, 1.772], [1.402, -0.299 * 1.402 / 0.587, 0.0]]
-)
 # Of the partial range, luma has 219 and chroma 224 levels for the 255 of RGB.
-_YBR_TO_RGB_PARTIAL = _YBR_TO_RGB_FULL * np.array([[255 / 219], [255 / 224], [255 / 224]])
+_YBR_TO_RGB_PARTIAL = YBR_TO_RGB_FULL * np.array([[255 / 219], [255 / 224], [255 / 224]])
 
 
 def convert_to_rgb(
@@ -86,15 +84,6 @@ def ybr_full_to_rgb(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     rows, columns, _ = values.shape
     image = Image.frombuffer("YCbCr", (columns, rows), np.ascontiguousarray(values), "raw", "YCbCr", 0, 1)
     return np.array(image.convert("RGB"))
-
-
-def rgb_to_ybr_full(values: Samples, bits_stored: int) -> Samples:
-    """Convert ``(rows, columns, 3)`` unsigned samples from RGB to YBR_FULL (PS3.3 C.7.6.3.1.2)."""
-    highest, middle = (1 << bits_stored) - 1, 1 << (bits_stored - 1)
-    ybr = values @ np.linalg.inv(_YBR_TO_RGB_FULL)
-    ybr[..., 1:] += middle
-    converted: Samples = np.clip(np.rint(ybr), 0, highest).astype(values.dtype)
-    return converted
 
 
 def _apply_matrix(values: Samples, matrix: npt.NDArray[Any], luma_offset: int) -> npt.NDArray[np.uint8]:

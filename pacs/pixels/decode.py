@@ -23,8 +23,8 @@ from pacs.pixels.codestreams import (
     read_jpeg_header,
     read_jpeg_xl_size,
 )
-from pacs.pixels.color import rgb_to_ybr_full
-from pacs.pixels.description import PixelDescription
+from pacs.pixels.pixel_description import PixelDescription
+from pacs.pixels.ybr import rgb_to_ybr_full
 
 Samples: TypeAlias = npt.NDArray[Any]
 
@@ -40,8 +40,16 @@ def can_decode(description: PixelDescription) -> bool:
     )
 
 
+def needs_codec(description: PixelDescription) -> bool:
+    """Tell whether frames of this kind go through a codec, and not merely through numpy."""
+    return can_decode(description) and _DECODERS[description.transfer_syntax_uid] is not _decode_native
+
+
 def decode_frame(data: bytes, description: PixelDescription) -> Samples:
-    """Decode one frame to its stored values.
+    """Decode one frame to its stored values, in this process.
+
+    A codec that reads what came from elsewhere belongs into a process of its own:
+    :mod:`pacs.pixels.decoding_processes`.
 
     Parameters
     ----------

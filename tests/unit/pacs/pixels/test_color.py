@@ -5,7 +5,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from pacs.errors import PixelsUnavailable
-from pacs.pixels.color import convert_to_rgb, reduce_to_8_bits, rgb_to_ybr_full, ybr_full_to_rgb
+from pacs.pixels.color import convert_to_rgb, reduce_to_8_bits, ybr_full_to_rgb
+from pacs.pixels.ybr import rgb_to_ybr_full
 from tests.unit.pacs.pixels.images import EXPLICIT, JPEG_2000, JPEG_XL, describe_rgb
 
 # RGB, and YBR_FULL by the equations of PS3.3 C.7.6.3.1.2
