@@ -6,10 +6,10 @@ import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Response
 from pydantic import AfterValidator
 
 from pacs.archive import Archive
@@ -25,6 +25,9 @@ MAX_UPLOADS: Final = 32
 MAX_FOLLOWERS: Final = 32
 
 _T = TypeVar("_T")
+
+# Either ready, or made when it is its turn to decode: its first piece takes that.
+Answer: TypeAlias = Response | Callable[[], Response]
 
 
 class DecodeQueue:
@@ -44,6 +47,10 @@ class DecodeQueue:
         if self._limiter.statistics().tasks_waiting >= MAX_WAITING_DECODES:
             raise HttpProblem(HTTPStatus.SERVICE_UNAVAILABLE, "too many images are being decoded; try again")
         return await to_thread.run_sync(work, limiter=self._limiter)
+
+    async def finish(self, answer: Answer) -> Response:
+        """Make an answer that is not ready in a thread when it is its turn. Raises what ``run`` raises."""
+        return answer if isinstance(answer, Response) else await self.run(answer)
 
     async def iterate(self, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
         """Make each of the chunks of an answer, which takes decoding, in a thread when it is its turn."""

@@ -30,7 +30,7 @@ from viewer_api.negotiation import Representation
 from viewer_api.openapi import partial_content, problems, success
 from viewer_api.pixel_parts import BulkPart, list_pixel_parts, pieces_of_value
 from viewer_api.retrieve_request import OfInstance, OfSeries, OfStudy, RetrieveRequest
-from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH
+from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH, Answer
 from viewer_api.streaming import gathered, primed
 
 # Opened by itself, nothing of it runs or loads.
@@ -60,18 +60,14 @@ router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response,
     | partial_content("The range that was asked for", MULTIPART_RELATED, OCTET_STREAM)
     | problems(HTTPStatus.NOT_MODIFIED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
 )
-def retrieve_bulkdata(asked: OfInstance, bulkdata_path: str) -> Response:
+async def retrieve_bulkdata(asked: OfInstance, bulkdata_path: str) -> Response:
     """Retrieve a binary value by its BulkDataURI: its tag, within sequences `tag/item/tag`.
 
     Pixel data comes whole where it is native or is to be, and by its frames, a part each, where it is
     compressed; a video comes as one.
     """
     path = parse_bulkdata_path(bulkdata_path)
-    (instance,) = asked.find_instances()
-    if path in PIXEL_DATA_TAGS.values():
-        answer = _answer_pixel_data(asked, instance)
-    else:
-        answer = _answer_value(asked, instance, path)
+    answer = await asked.state.decodes.finish(await run_in_threadpool(_answer_path, asked, path))
     answer.headers.update(_DOWNLOAD_HEADERS)
     return answer
 
@@ -112,6 +108,13 @@ async def retrieve_instance_pixel_data(asked: OfInstance) -> Response:
     return await _answer_all(asked, pixels_only=True)
 
 
+def _answer_path(asked: RetrieveRequest, path: str) -> Answer:
+    (instance,) = asked.find_instances()
+    if path in PIXEL_DATA_TAGS.values():
+        return _answer_pixel_data(asked, instance)
+    return _answer_value(asked, instance, path)
+
+
 def _answer_value(asked: RetrieveRequest, instance: StoredInstance, path: str) -> Response:
     big_endian = TRANSFER_SYNTAXES[instance.transfer_syntax_uid].big_endian
     found = find_value(read_attributes(asked.archive, instance), path, big_endian=big_endian)
@@ -137,7 +140,7 @@ def _answer_one(
     return answer_pieces(asked.request, pieces, media_type, headers, around)
 
 
-def _answer_pixel_data(asked: RetrieveRequest, instance: StoredInstance) -> Response:
+def _answer_pixel_data(asked: RetrieveRequest, instance: StoredInstance) -> Answer:
     if not has_pixel_data(instance):
         raise NotFound("the instance has no pixel data")
     syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
@@ -161,8 +164,10 @@ def _answer_pixel_data(asked: RetrieveRequest, instance: StoredInstance) -> Resp
         chunks = _write_parts(_readable_parts(asked, [instance], chosen, pixels_only=True), boundary)
     else:
         chunks, media_type = next(list_pixel_parts(asked.archive, instance, chosen)).chunks, str(chosen)
-    decoded = asked.state.decodes.iterate(primed(gathered(chunks)))
-    return StreamingResponse(decoded, headers=headers, media_type=media_type)
+    iterate = asked.state.decodes.iterate
+    return lambda: StreamingResponse(
+        iterate(primed(gathered(chunks))), headers=headers, media_type=media_type
+    )
 
 
 async def _answer_all(asked: RetrieveRequest, *, pixels_only: bool) -> Response:

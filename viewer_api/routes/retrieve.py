@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Final
 
 from fastapi import APIRouter, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from pacs import __version__
@@ -29,7 +30,7 @@ from viewer_api.media_types import DICOM, MULTIPART_RELATED, ZIP
 from viewer_api.negotiation import Representation
 from viewer_api.openapi import partial_content, problems, success
 from viewer_api.retrieve_request import OfInstance, OfSeries, OfStudy, RetrieveRequest
-from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH
+from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH, Answer
 from viewer_api.streaming import gathered, primed
 from viewer_api.zip_stream import stream_zip
 
@@ -49,7 +50,7 @@ router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response,
 
 
 @router.get(STUDY_PATH)
-def retrieve_study(asked: OfStudy) -> Response:
+async def retrieve_study(asked: OfStudy) -> Response:
     """Retrieve all instances of a study.
 
     They come in the transfer syntax that is asked for; with `transfer-syntax=*`, byte for byte as they are
@@ -58,13 +59,13 @@ def retrieve_study(asked: OfStudy) -> Response:
     transfer syntax, are left out: the status is 206 then, and a Warning tells how many. `application/zip` has
     them as files, with a DICOMDIR.
     """
-    return _answer_instances(asked)
+    return await asked.state.decodes.finish(await run_in_threadpool(_answer_instances, asked))
 
 
 @router.get(SERIES_PATH)
-def retrieve_series(asked: OfSeries) -> Response:
+async def retrieve_series(asked: OfSeries) -> Response:
     """Retrieve all instances of a series; see the study."""
-    return _answer_instances(asked)
+    return await asked.state.decodes.finish(await run_in_threadpool(_answer_instances, asked))
 
 
 @router.get(
@@ -73,12 +74,16 @@ def retrieve_series(asked: OfSeries) -> Response:
     | partial_content("The range that was asked for", MULTIPART_RELATED, DICOM)
     | problems(HTTPStatus.NOT_MODIFIED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
 )
-def retrieve_instance(asked: OfInstance) -> Response:
+async def retrieve_instance(asked: OfInstance) -> Response:
     """Retrieve an instance; see the study.
 
     It comes as the only part of `multipart/related`, or, where the client prefers `application/dicom`, alone.
     As it is stored it can also be had in parts, by a Range header field.
     """
+    return await asked.state.decodes.finish(await run_in_threadpool(_answer_single, asked))
+
+
+def _answer_single(asked: RetrieveRequest) -> Answer:
     (instance,) = asked.find_instances()
     parts = instance_representations([instance])
     alone = instance_representations([instance], multipart=False)
@@ -91,7 +96,7 @@ def answer_instance(
     instance: StoredInstance,
     offered: Sequence[Representation],
     chosen: Representation,
-) -> Response:
+) -> Answer:
     """Answer with an instance in the chosen one of the forms of ``instance_representations``.
 
     Raises
@@ -110,7 +115,7 @@ def answer_instance(
         headers["Content-Disposition"] = f'attachment; filename="{instance.sop_instance_uid}.dcm"'
     if outgoing.as_stored:
         return _answer_stored(asked, instance, chosen, headers)
-    return _answer_converted(asked, outgoing, chosen, headers)
+    return partial(_answer_converted, asked, outgoing, chosen, headers)
 
 
 def _answer_stored(
@@ -139,7 +144,7 @@ def _answer_converted(
     return StreamingResponse(asked.state.decodes.iterate(chunks), headers=headers, media_type=media_type)
 
 
-def _answer_instances(asked: RetrieveRequest) -> Response:
+def _answer_instances(asked: RetrieveRequest) -> Answer:
     instances = asked.find_instances()
     parts = instance_representations(instances)
     zips = instance_representations(instances, media_type=ZIP, multipart=False)
@@ -155,10 +160,11 @@ def _answer_instances(asked: RetrieveRequest) -> Response:
         headers["Content-Disposition"] = f'attachment; filename="{uid}.zip"'
         chunks = stream_zip(asked.archive, answerable.instances, uid)
     status = HTTPStatus.PARTIAL_CONTENT if answerable.warning else HTTPStatus.OK
-    body = primed(gathered(chunks))
     if answerable.as_stored:
-        return StreamingResponse(body, status, headers, media_type)
-    return StreamingResponse(asked.state.decodes.iterate(body), status, headers, media_type)
+        return StreamingResponse(primed(gathered(chunks)), status, headers, media_type)
+    return lambda: StreamingResponse(
+        asked.state.decodes.iterate(primed(gathered(chunks))), status, headers, media_type
+    )
 
 
 def _write_parts(

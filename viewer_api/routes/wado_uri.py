@@ -26,7 +26,7 @@ from viewer_api.problems import NotAcceptable
 from viewer_api.rendering import JPEG, PNG
 from viewer_api.retrieve_request import RetrieveRequest
 from viewer_api.routes.retrieve import answer_instance
-from viewer_api.state import State
+from viewer_api.state import Answer, State
 from viewer_api.wado_parameters import WadoRequest, parse_wado
 
 _OFFERED: Final = (Representation(JPEG), Representation(PNG), Representation(DICOM))
@@ -63,7 +63,8 @@ async def retrieve_by_uri(request: Request, state: State) -> Response:
     (instance,) = await run_in_threadpool(asked.find_instances)
     chosen = _choose(asked, instance)
     if chosen.media_type == DICOM:
-        return await run_in_threadpool(_answer_dicom, asked, instance, wado.transfer_syntax_uid)
+        answer = await run_in_threadpool(_answer_dicom, asked, instance, wado.transfer_syntax_uid)
+        return await state.decodes.finish(answer)
     if wado.frame_number > instance.number_of_frames:
         raise NotFound(f"there is no frame {wado.frame_number}, only 1 to {instance.number_of_frames}")
     rendering = await run_in_threadpool(_with_region, asked, instance, wado)
@@ -77,7 +78,7 @@ def _choose(asked: RetrieveRequest, instance: StoredInstance) -> Representation:
     return Representation(JPEG if is_picture else DICOM)
 
 
-def _answer_dicom(asked: RetrieveRequest, instance: StoredInstance, wanted: str | None) -> Response:
+def _answer_dicom(asked: RetrieveRequest, instance: StoredInstance, wanted: str | None) -> Answer:
     """Answer in the wanted transfer syntax if it can be had, else in the default one (PS3.18 9.1.2.2.4)."""
     offered = instance_representations([instance], multipart=False)
     stored, default = offered[:2]
