@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
 
-.PHONY: demo test check soak bench format clean
+.PHONY: demo test check fidelity soak bench format clean
 
 demo: .venv/installed
 	$(BIN)/filmless demo
@@ -23,6 +23,10 @@ format: .venv/installed-check
 
 soak: .venv/installed-test
 	$(BIN)/python -m pytest -m soak
+
+# Pictures against other programs; DATA=folder for files of your own.
+fidelity: .venv/installed-test
+	FIDELITY_DATA="$(DATA)" $(BIN)/python -m pytest -n $(WORKERS) tests/fidelity
 
 bench: .venv/installed-test
 	$(BIN)/python -m tests.bench

@@ -2,7 +2,7 @@
 
 Stored values go through the Modality LUT, the VOI LUT and the Presentation LUT. Each step is a function of
 one value, so integers of up to 16 bits are looked up in a table of the outcome, which is exact and as fast as
-arithmetic on the image.
+arithmetic on the image. Levels are rounded down, as dcmtk does.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from pacs.pixels.window import Window
 
 Values: TypeAlias = npt.NDArray[Any]
 
+_ROUNDING = 1e-7  # of a level: what sums of doubles may be wrong by must not cost the level that they reach
 _BLOCK_PIXELS = 1 << 16  # fits into the second-level cache together with its indices
 
 
@@ -96,7 +97,7 @@ class GrayscaleTransformation:
             fractions = self.voi.apply(values)
         is_number = ~np.isnan(fractions)
         p_values = apply_presentation_lut(self.presentation_lut, np.nan_to_num(fractions))
-        levels = np.floor(p_values * 255 + 0.5).astype(np.uint8) * is_number
+        levels = (p_values * 255 + _ROUNDING).astype(np.uint8) * is_number
         if self.padding is not None:
             levels[self.padding.find(stored_values)] = 0
         return levels

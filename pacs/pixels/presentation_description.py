@@ -22,7 +22,7 @@ def describe_presentation(
 ) -> dict[str, Any]:
     """Describe how a grayscale frame (0-based) is shown unasked, for a client to do the same.
 
-    A gray level is ``floor(255 x P + 0.5)``, P being what Modality LUT, VOI and Presentation LUT make of the
+    A gray level is ``floor(255 x P + 1e-7)``, P being what Modality LUT, VOI and Presentation LUT make of the
     stored value, in double precision; padding is 0.
 
     Returns

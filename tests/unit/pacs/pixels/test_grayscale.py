@@ -64,7 +64,7 @@ def test_rescale_comes_before_the_window() -> None:
     shown = show(
         [0, 864, 1064, 1264, 4000], RescaleSlope=1, RescaleIntercept=-1024, WindowCenter=40, WindowWidth=400
     )
-    assert shown == [0, 0, 128, 255, 255]
+    assert shown == [0, 0, 127, 255, 255]
 
 
 def test_rescale_of_signed_values() -> None:
@@ -72,7 +72,7 @@ def test_rescale_of_signed_values() -> None:
         [-100, 0, 100], dtype="i2", PixelRepresentation=1, RescaleSlope=2, RescaleIntercept=10,
         WindowCenter=10, WindowWidth=400, VOILUTFunction="LINEAR_EXACT",
     )  # fmt: skip
-    assert shown == [0, 128, 255]
+    assert shown == [0, 127, 255]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_modality_table_comes_before_the_window() -> None:
         WindowWidth=200,
         VOILUTFunction="LINEAR_EXACT",
     )
-    assert shown == [0, 0, 128, 255, 255]
+    assert shown == [0, 0, 127, 255, 255]
 
 
 def test_a_damaged_table_is_refused() -> None:
@@ -123,7 +123,7 @@ def test_a_damaged_table_is_refused() -> None:
 
 def test_a_voi_table_is_scaled_to_its_bits() -> None:
     shown = show([0, 10, 11, 12, 99], VOILUTSequence=[table_item(10, [0, 2048, 4095], 12)])
-    assert shown == [0, 0, 128, 255, 255]
+    assert shown == [0, 0, 127, 255, 255]
 
 
 def test_a_voi_table_comes_before_the_windows_but_not_before_a_wanted_one() -> None:
@@ -205,7 +205,7 @@ def test_a_frame_that_is_nearly_all_background_shows_the_rest() -> None:
     stored[0, 0], stored[0, 1] = 1000, 500
     attributes, description = described(Rows=100, Columns=100, BitsAllocated=32, BitsStored=32)
     shown = read_transformation(stored, attributes, description, 0, None).apply(stored)
-    assert shown[0, :3].tolist() == [255, 128, 0]
+    assert shown[0, :3].tolist() == [255, 127, 0]
 
 
 def test_float_pixels_are_shown_and_what_is_no_number_is_black() -> None:
@@ -213,7 +213,7 @@ def test_float_pixels_are_shown_and_what_is_no_number_is_black() -> None:
         [0.0, 0.5, 1.0, np.nan, np.inf, -np.inf, 1e308], dtype="f8",
         BitsAllocated=64, BitsStored=None, PixelRepresentation=None, DoubleFloatPixelPaddingValue=1e308,
     )  # fmt: skip
-    assert shown == [0, 128, 255, 0, 255, 0, 0]
+    assert shown == [0, 127, 255, 0, 255, 0, 0]
 
 
 def test_a_window_of_the_data_set_comes_before_one_of_the_pixels() -> None:

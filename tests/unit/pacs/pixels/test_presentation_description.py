@@ -36,7 +36,7 @@ def as_a_client(stored: np.ndarray, told: dict[str, Any]) -> np.ndarray:
     else:
         places = np.clip(np.rint(values - voi["first_value"]), 0, len(entries(voi)) - 1).astype(int)
         shown = entries(voi)[places] / (2 ** voi["bits_per_entry"] - 1)
-    levels = np.floor((1 - shown if told["inverted"] else shown) * 255 + 0.5)
+    levels = np.floor((1 - shown if told["inverted"] else shown) * 255 + 1e-7)
     if told["padding"] is not None:
         levels[(stored >= told["padding"][0]) & (stored <= told["padding"][1])] = 0
     return levels.astype(np.uint8)

@@ -22,7 +22,7 @@ def render_gray(stored: np.ndarray, changes: dict[str, Any] | None = None, **opt
 
 def test_grayscale_of_the_stored_size_is_the_transformation() -> None:
     picture = render_gray(np.array([[0, 500, 1000]], np.uint16), voi=Window(500, 1000, "LINEAR_EXACT"))
-    assert picture.dtype == np.uint8 and picture.tolist() == [[0, 128, 255]]
+    assert picture.dtype == np.uint8 and picture.tolist() == [[0, 127, 255]]
 
 
 def test_colour_has_three_samples_and_no_window() -> None:
@@ -109,7 +109,7 @@ def test_a_picture_is_flipped_on_request() -> None:
 def test_a_choice_among_the_windows_of_the_data_set_is_shown() -> None:
     changes = {"WindowCenter": [0, 500], "WindowWidth": [1, 1000], "VOILUTFunction": "LINEAR_EXACT"}
     stored = np.array([[0, 500, 1000]], np.uint16)
-    assert render_gray(stored, changes, voi=VoiChoice(index=2)).tolist() == [[0, 128, 255]]
+    assert render_gray(stored, changes, voi=VoiChoice(index=2)).tolist() == [[0, 127, 255]]
 
 
 def test_padding_is_black_whatever_the_polarity() -> None:
