@@ -10,11 +10,13 @@ import typer
 
 from tests.bench.ingest import Workload, measure_ingest, workloads
 from tests.bench.latency import measure_latency
+from tests.bench.pixels import PICTURE_LOADS, measure_pixels
 from tests.bench.report import (
     RESULTS_FILE,
     Circumstances,
     format_ingest,
     format_latency,
+    format_pixels,
     format_run,
     format_searches,
     format_storescu,
@@ -36,6 +38,7 @@ Record = Annotated[bool, typer.Option(help="Keep the run in tests/bench/RESULTS.
 Repetitions = Annotated[int, typer.Option(min=1, help="Odd numbers have a median.")]
 
 _KEYS = ", ".join(contender.key for contender in CONTENDERS)
+_PICTURE_KEYS = ", ".join(one.key for one in PICTURE_LOADS)
 _WEB_KEYS = ", ".join([*(one.key for one in WEB_LOADS), STOW_KEY])
 _QUICK = "orthanc-sqlite,filmless-sqlite"
 _DATABASES = ("SQLite", "PostgreSQL")
@@ -53,6 +56,7 @@ def everything(context: typer.Context, record: Record = False) -> None:
             _storescu(3),
             _latency(_DATABASES, 1500),
             _web("", 3, 5.0),
+            _pixels("", 3, 5.0),
         ]
         _publish(circumstances, sections, record)
 
@@ -120,6 +124,24 @@ def _web(loads: str, repetitions: int, seconds: float) -> str:
     keys = [key.strip() for key in loads.split(",") if key.strip()]
     contenders = _installed(WEB_CONTENDERS)
     return format_web(measure_web(contenders, keys, repetitions, seconds, _tell), contenders)
+
+
+@app.command()
+def pixels(
+    loads: Annotated[str, typer.Option(help=f"Some of these, with commas between: {_PICTURE_KEYS}.")] = "",
+    quick: Annotated[bool, typer.Option(help="Measure once, for a shorter time.")] = False,
+    repetitions: Repetitions = 3,
+    record: Record = False,
+) -> None:
+    """Measure rendered images, thumbnails and previews, none of them from a cache but where it says so."""
+    circumstances = Circumstances.now()
+    seconds, repetitions = (1.5, 1) if quick else (5.0, repetitions)
+    _publish(circumstances, [_pixels(loads, repetitions, seconds)], record)
+
+
+def _pixels(loads: str, repetitions: int, seconds: float) -> str:
+    keys = [key.strip() for key in loads.split(",") if key.strip()]
+    return format_pixels(measure_pixels(_installed(WEB_CONTENDERS), keys, repetitions, seconds, _tell))
 
 
 @app.command()

@@ -17,6 +17,7 @@ from statistics import median
 from tests.bench.ingest import Measurement, Results, Workload
 from tests.bench.latency import SIZES, Latencies
 from tests.bench.measure import describe_machine
+from tests.bench.pixels import DOORS, ORTHANC, PICTURE_LOADS, PictureResults
 from tests.bench.search import SearchTimes
 from tests.bench.servers import Contender
 from tests.bench.storescu import SLICES, Rates
@@ -150,6 +151,41 @@ def format_web(results: WebResults, contenders: Sequence[Contender]) -> str:
     title = f"### DICOMweb over {CONNECTIONS} connections, unless it says alone; STOW in as many requests"
     meanings = "\n".join(f"- {one.name}: {one.meaning}" for one in contenders)
     return f"{title}\n\n{meanings}\n\n{_format_table(rows)}"
+
+
+def format_pixels(results: PictureResults) -> str:
+    """Format how pictures were made; ratios are to the faster of Orthanc's two doors."""
+    head = (
+        *("Picture", "Server", "Answers/s", "lowest-highest", "Median ms", "CPU ms each"),
+        *("Rate ratio", "Web process, MB", "To reach"),
+    )
+    rows: list[Row] = [head]
+    peers = [door.name for door in DOORS if door.contender == ORTHANC]
+    for load in PICTURE_LOADS:
+        rates = {
+            door.name: [one.web.per_s for one in results[load.key, door.name]]
+            for door in DOORS
+            if (load.key, door.name) in results
+        }
+        base = max((median(rates[peer]) for peer in peers if peer in rates), default=None)
+        for name, per_s in rates.items():
+            measured = results[load.key, name]
+            web_process = max(one.web_process_bytes for one in measured)
+            rows.append(
+                (
+                    load.name,
+                    name,
+                    f"{median(per_s):.1f}",
+                    f"{min(per_s):.1f}-{max(per_s):.1f}",
+                    f"{median(one.web.latency_ms for one in measured):.1f}",
+                    f"{median(one.web.cpu_ms() for one in measured):.2f}",
+                    f"{median(per_s) / base:.1f}" if base else "-",
+                    f"{web_process / 1e6:.0f}" if web_process else "-",
+                    "" if name in peers else load.goal,
+                )
+            )
+    title = f"### Pictures as JPEG over {CONNECTIONS} connections, unless it says alone; each with another window"
+    return f"{title}\n\n{_format_table(rows)}"
 
 
 def format_searches(results: Sequence[SearchTimes]) -> str:

@@ -131,7 +131,7 @@ def measure_web(
         time.sleep(_SETTLED_AFTER_S)
         for server in servers:
             requests = _gets(server, _metadata_path(CT), _JSON)
-            results[FIRST_NAME, server.name] = [_measure(server, requests, 1, 0)]
+            results[FIRST_NAME, server.name] = [measure_load(server, requests, 1, 0)]
         for repetition in range(repetitions):
             tell(f"web, repetition {repetition + 1} of {repetitions}")
             for name, server, measured in _repeat(servers, keys, repetition, seconds):
@@ -147,11 +147,11 @@ def _repeat(
             continue
         for server in servers if (number + repetition) % 2 else reversed(servers):
             requests = _gets(server, one.paths(one.kind), one.accept)
-            _measure(server, requests, one.connections, _WARM_UP_S)
-            yield one.name, server.name, _measure(server, requests, one.connections, seconds)
+            measure_load(server, requests, one.connections, _WARM_UP_S)
+            yield one.name, server.name, measure_load(server, requests, one.connections, seconds)
     if not keys or STOW_KEY in keys:
         for server in servers if repetition % 2 else reversed(servers):
-            yield STOW_NAME, server.name, _measure(server, _posts(server, repetition), CONNECTIONS, 0)
+            yield STOW_NAME, server.name, measure_load(server, _posts(server, repetition), CONNECTIONS, 0)
 
 
 def _fill(server: RunningServer, kinds: Iterable[Kind]) -> None:
@@ -185,7 +185,7 @@ def _posts(server: RunningServer, repetition: int) -> list[Request]:
     return requests
 
 
-def _measure(
+def measure_load(
     server: RunningServer, requests: Sequence[Request], connections: int, seconds: float
 ) -> WebMeasurement:
     assert server.http_port is not None, f"{server.name} has no web server"
