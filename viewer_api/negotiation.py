@@ -126,7 +126,7 @@ def parse_accept(text: str) -> list[MediaRange]:
     return ranges
 
 
-async def read_acceptable(request: Request) -> Acceptable:
+def parse_acceptable(request: Request) -> Acceptable:
     """Read what a request accepts. Without an Accept header field that is everything (RFC 9110 12.5.1).
 
     A plus sign in a query is a space; ``accept=application/dicom+json`` is understood all the same.
@@ -137,7 +137,11 @@ async def read_acceptable(request: Request) -> Acceptable:
     return Acceptable(by_parameter, parse_accept(header) or parse_accept(_ANY))
 
 
-AcceptableTypes = Annotated[Acceptable, Depends(read_acceptable)]
+async def _acceptable(request: Request) -> Acceptable:
+    return parse_acceptable(request)
+
+
+AcceptableTypes = Annotated[Acceptable, Depends(_acceptable)]
 
 
 def _fit(wanted: str, offered: str) -> int | None:

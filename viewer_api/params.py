@@ -135,12 +135,16 @@ def parse_rendering(parameters: Sequence[tuple[str, str]]) -> Rendering:
     )
 
 
-async def read_rendering(request: Request) -> Rendering:
-    """Read how the image of a request is to be rendered."""
+def read_rendering(request: Request) -> Rendering:
+    """Read how the image of a request is to be rendered. Raises InvalidRequest."""
     return parse_rendering(request.query_params.multi_items())
 
 
-RenderingParameters = Annotated[Rendering, Depends(read_rendering)]
+async def _rendering(request: Request) -> Rendering:
+    return read_rendering(request)
+
+
+RenderingParameters = Annotated[Rendering, Depends(_rendering)]
 
 
 def parse_unsigned(parameters: Sequence[tuple[str, str]], name: str, default: int) -> int:

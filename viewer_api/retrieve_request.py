@@ -9,10 +9,13 @@ from typing import Annotated, TypeAlias
 from fastapi import Depends, Request
 
 from pacs.archive import Archive
+from pacs.dicom.uids import parse_uid
 from pacs.index.records import StoredInstance
 from pacs.retrieve import find_instances
-from viewer_api.negotiation import Acceptable, AcceptableTypes, Representation
-from viewer_api.state import InstanceUid, SeriesUid, State, StudyUid, ViewerState
+from viewer_api.negotiation import Acceptable, AcceptableTypes, Representation, parse_acceptable
+from viewer_api.state import InstanceUid, SeriesUid, State, StudyUid, ViewerState, viewer_state
+
+_UIDS_OF_A_PATH = ("study_instance_uid", "series_instance_uid", "sop_instance_uid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,13 @@ class RetrieveRequest:
     def find_instances(self) -> list[StoredInstance]:
         """List the instances that are asked for. Raises ``pacs.errors.NotFound``."""
         return find_instances(self.archive, *self.uids)
+
+
+def read_retrieve_request(request: Request) -> RetrieveRequest:
+    """Read what a request asks for from its path and header fields. Raises InvalidUid, InvalidRequest."""
+    named = (request.path_params.get(name) for name in _UIDS_OF_A_PATH)
+    uids = tuple(parse_uid(uid) for uid in named if uid is not None)
+    return RetrieveRequest(request, viewer_state(request), parse_acceptable(request), uids)
 
 
 async def _of_study(

@@ -85,10 +85,15 @@ class ViewerState:
         return DicomWebUrls(public_url + DICOM_WEB_PATH)
 
 
-async def _state(request: Request) -> ViewerState:
+def viewer_state(request: Request) -> ViewerState:
+    """Return what the routes share, with addresses as the sender of this request reaches them."""
     state: ViewerState = request.app.state.viewer
     forwarded_url = request.scope.get(PUBLIC_URL)
     return replace(state, forwarded_url=forwarded_url) if forwarded_url else state
+
+
+async def _state(request: Request) -> ViewerState:
+    return viewer_state(request)
 
 
 State = Annotated[ViewerState, Depends(_state)]

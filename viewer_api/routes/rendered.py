@@ -18,6 +18,7 @@ from pacs.index.records import StoredInstance
 from storage.errors import ObjectNotFound
 from viewer_api import multipart
 from viewer_api.caching import RENDERED, REVALIDATED
+from viewer_api.lean_route import LeanRoute
 from viewer_api.media_types import MULTIPART_RELATED
 from viewer_api.negotiation import Representation
 from viewer_api.openapi import RENDERING_PARAMETERS, problems, success
@@ -36,6 +37,7 @@ _THUMBNAIL_QUALITY: Final = 80
 
 router = APIRouter(
     tags=["Rendered (WADO-RS)"],
+    route_class=LeanRoute,
     default_response_class=Response,
     responses=success("A picture, or pictures", JPEG, PNG, MULTIPART_RELATED)
     | problems(

@@ -1,0 +1,38 @@
+"""Routes that read their arguments themselves, where pictures and frames are made by the thousand.
+
+FastAPI reads the arguments of a route by its dependencies, which takes longer than a small picture is made.
+The signature stays what the API's description is made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from inspect import signature
+from typing import Any, Final
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from viewer_api.params import read_rendering
+from viewer_api.retrieve_request import read_retrieve_request
+
+_READERS: Final[Mapping[str, Callable[[Request], object]]] = {
+    "asked": read_retrieve_request,
+    "rendering": read_rendering,
+    "frame_list": lambda request: request.path_params["frame_list"],
+}
+
+
+class LeanRoute(APIRoute):
+    """A route with no other arguments than ``asked``, ``rendering`` and ``frame_list``."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        endpoint = self.endpoint
+        readers = [(name, _READERS[name]) for name in signature(endpoint).parameters]
+
+        async def answer(request: Request) -> Response:
+            response: Response = await endpoint(**{name: read(request) for name, read in readers})
+            return response
+
+        return answer
