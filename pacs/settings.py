@@ -139,6 +139,17 @@ class Settings(BaseSettings):
         description="Memory (address space) that each of these processes may take. Frames that need more are "
         "refused.",
     )
+    picture_cache_bytes: int = Field(
+        default=4 * 1024**3,
+        ge=0,
+        description="Bytes of pictures, and of decoded images, that are kept below DATA_DIR/pictures, "
+        "about; 0: none. It may be emptied at any time.",
+    )
+    picture_memory_bytes: int = Field(
+        default=128 * 1024**2,
+        ge=0,
+        description="Bytes of them that each web process keeps in memory.",
+    )
     trusted_proxies: tuple[str, ...] = Field(
         default=(),
         description="Proxies in front of the web server, as a list of addresses or networks: "

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Response
 from pacs import __version__
 from pacs.archive import Archive
 from pacs.dicomweb_urls import DICOM_WEB_PATH
+from pacs.pictures.pictures import Pictures
 from viewer_api.cors import CrossOrigin
 from viewer_api.forwarded import ForwardedAddress
 from viewer_api.middleware import HeadRequests, RequestLimits, SecurityHeaders, UnexpectedErrors
@@ -55,7 +56,7 @@ def create_app(archive: Archive) -> FastAPI:
         default_response_class=Response,
         exception_handlers=EXCEPTION_HANDLERS,
     )
-    app.state.viewer = ViewerState(archive, OhifFolder(archive.settings.data_dir))
+    app.state.viewer = ViewerState(archive, OhifFolder(archive.settings.data_dir), Pictures(archive))
     # Paths are tried one after the other: what is asked for most comes first.
     for often in (rendered, frames, search, metadata, retrieve, bulkdata):
         app.include_router(often.router, prefix=DICOM_WEB_PATH)

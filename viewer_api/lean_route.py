@@ -13,18 +13,20 @@ from typing import Any, Final
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from viewer_api.params import read_rendering
+from viewer_api.params import read_preview, read_rendering, read_thumbnail
 from viewer_api.retrieve_request import read_retrieve_request
 
 _READERS: Final[Mapping[str, Callable[[Request], object]]] = {
     "asked": read_retrieve_request,
     "rendering": read_rendering,
+    "thumbnail": read_thumbnail,
+    "preview": read_preview,
     "frame_list": lambda request: request.path_params["frame_list"],
 }
 
 
 class LeanRoute(APIRoute):
-    """A route with no other arguments than ``asked``, ``rendering`` and ``frame_list``."""
+    """A route with no other arguments than these."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request."""

@@ -4,40 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
 from pacs.errors import InvalidRequest
+from pacs.pictures.rendering import Rendering
+from pacs.pixels.appearance import AS_STORED, Appearance, Region
 from pacs.pixels.window import LINEAR, LINEAR_EXACT, SIGMOID, Window
 
 MAX_PARAMETERS: Final = 128
 MAX_FRAMES: Final = 100
 MAX_VIEWPORT: Final = 8192
-DEFAULT_QUALITY: Final = 90
+
+FULL_SIZE: Final = Rendering()
+THUMBNAIL: Final = Rendering(Appearance(size=(160, 160)), quality=80)
+_PREVIEW: Final = Rendering(Appearance(size=(256, 256)), quality=80)
 
 _UNSIGNED = re.compile(r"\d{1,18}", re.ASCII)
 _WINDOW_FUNCTIONS = {"linear": LINEAR, "linear-exact": LINEAR_EXACT, "sigmoid": SIGMOID}
 _DECIMAL = re.compile(r"[+-]?(\d{1,12}(\.\d{0,12})?|\.\d{1,12})([eE][+-]?\d{1,2})?", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Viewport:
-    """The size that a rendered image must fit into, and the region of the image that is shown, in pixels."""
-
-    width: int
-    height: int
-    region: tuple[int, int, int, int] | None  # left, top, width, height; None: all of it
-
-
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """How an image is to be rendered. None: as the instance says, and in its own size."""
-
-    window: Window | None = None
-    viewport: Viewport | None = None
-    quality: int = DEFAULT_QUALITY
 
 
 def parse_frame_list(text: str) -> list[int]:
@@ -84,35 +71,46 @@ def parse_window(text: str) -> Window:
     return Window(float(pieces[0]), float(pieces[1]), function)
 
 
-def parse_viewport(text: str) -> Viewport:
-    """Parse ``vw,vh`` or ``vw,vh,sx,sy,sw,sh``.
+def parse_viewport(text: str, appearance: Appearance = AS_STORED) -> Appearance:
+    """Parse ``vw,vh`` or ``vw,vh,sx,sy,sw,sh``; a negative ``sw`` or ``sh`` asks for the mirror image.
 
     Raises
     ------
     InvalidRequest
-        A number is malformed, zero, or larger than 8192 (the viewport) or 65535 (the region). Negative sizes
-        of the region, which ask for a mirror image, are refused too: nobody must mistake left for right.
+        A number is malformed, zero, or larger than 8192 (the viewport) or 65535 (the region).
 
     References
     ----------
     PS3.18 8.3.5.1.3
     """
     numbers = [number.strip() for number in text.split(",", 6)]
-    if len(numbers) not in (2, 6) or not all(_UNSIGNED.fullmatch(number) for number in numbers):
+    unsigned = [number.removeprefix("-") if place > 3 else number for place, number in enumerate(numbers)]
+    if len(numbers) not in (2, 6) or not all(map(_UNSIGNED.fullmatch, unsigned)):
         raise InvalidRequest("viewport is vw,vh or vw,vh,sx,sy,sw,sh, whole numbers of pixels")
     width, height, *region = map(int, numbers)
     if not (1 <= width <= MAX_VIEWPORT and 1 <= height <= MAX_VIEWPORT):
         raise InvalidRequest(f"the viewport's sides have 1 to {MAX_VIEWPORT} pixels")
+    appearance = replace(appearance, size=(width, height))
     if not region:
-        return Viewport(width, height, None)
+        return appearance
     left, top, region_width, region_height = region
-    if max(region) > 65535 or not (region_width and region_height):
+    if max(map(abs, region)) > 65535 or not (region_width and region_height):
         raise InvalidRequest("the viewport's region is empty or larger than an image can be")
-    return Viewport(width, height, (left, top, region_width, region_height))
+    return replace(
+        appearance,
+        region=Region(left, top, abs(region_width), abs(region_height)),
+        flipped_horizontally=region_width < 0,
+        flipped_vertically=region_height < 0,
+    )
 
 
-def parse_rendering(parameters: Sequence[tuple[str, str]]) -> Rendering:
+def parse_rendering(parameters: Sequence[tuple[str, str]], preset: Rendering = FULL_SIZE) -> Rendering:
     """Understand the parameters of a rendered resource; others are left alone (PS3.18 8.3).
+
+    Parameters
+    ----------
+    preset
+        What it is like where the client does not say.
 
     Raises
     ------
@@ -124,15 +122,15 @@ def parse_rendering(parameters: Sequence[tuple[str, str]]) -> Rendering:
     PS3.18 8.3.5.1
     """
     found = dict(parameters)
-    window, viewport = found.get("window"), found.get("viewport")
-    quality = parse_unsigned(parameters, "quality", DEFAULT_QUALITY)
+    quality = parse_unsigned(parameters, "quality", preset.quality)
     if not 1 <= quality <= 100:
         raise InvalidRequest("quality is 1 to 100")
-    return Rendering(
-        window=parse_window(window) if window else None,
-        viewport=parse_viewport(viewport) if viewport else None,
-        quality=quality,
-    )
+    appearance = preset.appearance
+    if window := found.get("window"):
+        appearance = replace(appearance, voi=parse_window(window))
+    if viewport := found.get("viewport"):
+        appearance = parse_viewport(viewport, appearance)
+    return replace(preset, appearance=appearance, quality=quality)
 
 
 def read_rendering(request: Request) -> Rendering:
@@ -140,11 +138,31 @@ def read_rendering(request: Request) -> Rendering:
     return parse_rendering(request.query_params.multi_items())
 
 
+def read_thumbnail(request: Request) -> Rendering:
+    """Read how a thumbnail is to be rendered. Raises InvalidRequest."""
+    return parse_rendering(request.query_params.multi_items(), THUMBNAIL)
+
+
+def read_preview(request: Request) -> Rendering:
+    """Read how a preview is to be rendered. Raises InvalidRequest."""
+    return parse_rendering(request.query_params.multi_items(), _PREVIEW)
+
+
 async def _rendering(request: Request) -> Rendering:
     return read_rendering(request)
 
 
+async def _thumbnail(request: Request) -> Rendering:
+    return read_thumbnail(request)
+
+
+async def _preview(request: Request) -> Rendering:
+    return read_preview(request)
+
+
 RenderingParameters = Annotated[Rendering, Depends(_rendering)]
+ThumbnailParameters = Annotated[Rendering, Depends(_thumbnail)]
+PreviewParameters = Annotated[Rendering, Depends(_preview)]
 
 
 def parse_unsigned(parameters: Sequence[tuple[str, str]], name: str, default: int) -> int:

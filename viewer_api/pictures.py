@@ -1,48 +1,65 @@
-"""Pictures of frames as answers, kept for a while."""
+"""Pictures as answers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Final, TypeAlias
 
 from fastapi import Response
+from starlette.concurrency import run_in_threadpool
 
-from pacs import __version__
+from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.index.records import StoredInstance
-from viewer_api.caching import cache_headers, make_etag, not_modified
-from viewer_api.params import Rendering
-from viewer_api.rendering import render
+from pacs.pictures.rendering import Rendering
+from viewer_api.caching import cache_headers, etag_of, not_modified
 from viewer_api.retrieve_request import RetrieveRequest
-from viewer_api.state import ViewerState
+
+ShownFrame: TypeAlias = tuple[StoredInstance, int]  # and the number of its frame, 1-based
+
+# To hand a smaller image to another thread takes about as long as to draw it.
+_SMALL_IMAGE_BYTES: Final = 1 << 20
 
 
 async def answer_picture(
-    asked: RetrieveRequest,
-    instance: StoredInstance,
-    frame_number: int,
-    rendering: Rendering,
-    media_type: str,
-    cache_control: str,
+    asked: RetrieveRequest, find: Callable[[], ShownFrame], rendering: Rendering, cache_control: str
 ) -> Response:
-    """Answer with a picture, or with 304 before anything of the object is read."""
-    etag = _picture_etag(instance, frame_number, rendering, media_type)
+    """Answer with a picture, or with 304 before anything of the object is read.
+
+    Parameters
+    ----------
+    find
+        Looks for what is to be shown; it may take a while, and raises what is to be told.
+    """
+    answer = await run_in_threadpool(_answer_at_once, asked, find, rendering, cache_control)
+    if isinstance(answer, Response):
+        return answer
+    instance, frame_number = answer
+    make = partial(asked.state.pictures.make, instance, frame_number, rendering)
+    picture = await asked.state.decodes.run(make)
+    return _answer(picture, rendering, etag_of(rendering.digest(instance, frame_number)), cache_control)
+
+
+def _answer_at_once(
+    asked: RetrieveRequest, find: Callable[[], ShownFrame], rendering: Rendering, cache_control: str
+) -> Response | ShownFrame:
+    """Answer what is known, kept, or small, without waiting for a turn; else tell what is to be shown."""
+    instance, frame_number = find()
+    key = rendering.digest(instance, frame_number)
+    etag = etag_of(key)
     if (answer := not_modified(asked.request, etag, cache_control)) is not None:
         return answer
-    picture = await draw_picture(asked.state, instance, frame_number, rendering, media_type)
-    return Response(picture, headers=cache_headers(etag, cache_control), media_type=media_type)
+    picture = asked.state.pictures.find(instance, key)
+    if picture is None and _is_small(instance):
+        picture = asked.state.pictures.make(instance, frame_number, rendering)
+    return (instance, frame_number) if picture is None else _answer(picture, rendering, etag, cache_control)
 
 
-async def draw_picture(
-    state: ViewerState, instance: StoredInstance, frame_number: int, rendering: Rendering, media_type: str
-) -> bytes:
-    """Render a frame (1-based), or take the picture that was kept. Raises what ``render`` raises."""
-    etag = _picture_etag(instance, frame_number, rendering, media_type)
-    picture = state.rendered.get(etag)
-    if picture is None:
-        work = partial(render, state.archive, instance, frame_number, rendering, media_type)
-        picture = await state.decodes.run(work)
-        state.rendered.put(etag, picture)
-    return picture
+def _is_small(instance: StoredInstance) -> bool:
+    syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
+    is_compressed = syntax.encapsulated or syntax.deflated
+    return not is_compressed and instance.location.size_bytes <= _SMALL_IMAGE_BYTES
 
 
-def _picture_etag(instance: StoredInstance, frame_number: int, rendering: Rendering, media_type: str) -> str:
-    return make_etag(__version__, instance.location.sha256, frame_number, rendering, media_type)
+def _answer(picture: bytes, rendering: Rendering, etag: str, cache_control: str) -> Response:
+    return Response(picture, headers=cache_headers(etag, cache_control), media_type=rendering.media_type)

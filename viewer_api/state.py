@@ -15,7 +15,7 @@ from pydantic import AfterValidator
 from pacs.archive import Archive
 from pacs.dicom.uids import MAX_UID_LENGTH, parse_uid
 from pacs.dicomweb_urls import DICOM_WEB_PATH, DicomWebUrls
-from viewer_api.caching import ByteCache
+from pacs.pictures.pictures import Pictures
 from viewer_api.forwarded import PUBLIC_URL
 from viewer_api.ohif.installation import OhifFolder
 from viewer_api.problems import HttpProblem
@@ -68,7 +68,7 @@ class ViewerState:
 
     archive: Archive
     ohif: OhifFolder
-    rendered: ByteCache = field(default_factory=ByteCache)
+    pictures: Pictures
     decodes: DecodeQueue = field(default_factory=DecodeQueue)
     # An upload holds its thread for as long as its sender takes; these are not the threads that answer.
     uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_UPLOADS))

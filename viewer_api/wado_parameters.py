@@ -10,8 +10,9 @@ from typing import Final
 
 from pacs.dicom.uids import parse_uid
 from pacs.errors import InvalidRequest
+from pacs.pictures.rendering import Rendering
 from viewer_api.negotiation import MediaRange, parse_accept
-from viewer_api.params import MAX_PARAMETERS, MAX_VIEWPORT, Rendering, parse_rendering
+from viewer_api.params import MAX_PARAMETERS, MAX_VIEWPORT, parse_rendering
 from viewer_api.problems import HttpProblem
 
 _FRACTION: Final = re.compile(r"(0(\.\d{0,12})?|\.\d{1,12}|1(\.0{0,12})?)", re.ASCII)

@@ -1,4 +1,4 @@
-"""How fast servers make pictures of images, and at what cost: no two requests alike, so that no cache answers."""
+"""How fast servers make pictures, and at what cost: no two requests alike, so that no cache answers."""
 
 from __future__ import annotations
 

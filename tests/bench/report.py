@@ -184,7 +184,9 @@ def format_pixels(results: PictureResults) -> str:
                     "" if name in peers else load.goal,
                 )
             )
-    title = f"### Pictures as JPEG over {CONNECTIONS} connections, unless it says alone; each with another window"
+    title = (
+        f"### Pictures as JPEG over {CONNECTIONS} connections, unless it says alone; each of another window"
+    )
     return f"{title}\n\n{_format_table(rows)}"
 
 

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
+from itertools import islice
 from typing import Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import StreamingResponse
 
 from pacs.conversion import has_pixel_data
-from pacs.errors import ArchiveError, NotFound, PixelsUnavailable
-from pacs.index.records import StoredInstance
-from storage.errors import ObjectNotFound
-from viewer_api import multipart
+from pacs.errors import NotFound
+from pacs.pictures.rendering import JPEG, PNG, Rendering, representative
 from viewer_api.caching import RENDERED, REVALIDATED
 from viewer_api.lean_route import LeanRoute
 from viewer_api.media_types import MULTIPART_RELATED
 from viewer_api.negotiation import Representation
 from viewer_api.openapi import RENDERING_PARAMETERS, problems, success
-from viewer_api.params import Rendering, RenderingParameters, Viewport, parse_frame_list
-from viewer_api.pictures import answer_picture, draw_picture
-from viewer_api.rendering import JPEG, PNG, representative
+from viewer_api.params import PreviewParameters, RenderingParameters, ThumbnailParameters, parse_frame_list
+from viewer_api.picture_parts import answer_pictures
+from viewer_api.pictures import ShownFrame, answer_picture
 from viewer_api.retrieve_request import OfInstance, OfSeries, OfStudy, RetrieveRequest
 from viewer_api.routes.frames import FrameList
-from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH, ViewerState
-from viewer_api.streaming import primed_async
+from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH
 
 _ALONE: Final = (Representation(JPEG), Representation(PNG))
 _PARTS: Final = tuple(replace(one, multipart=True) for one in _ALONE)
-_THUMBNAIL: Final = Viewport(160, 160, None)
-_THUMBNAIL_QUALITY: Final = 80
+_MAX_PREVIEWS: Final = 10_000
 
 router = APIRouter(
     tags=["Rendered (WADO-RS)"],
@@ -85,48 +80,66 @@ async def retrieve_rendered_frames(
     return await _answer_frames(asked, rendering, frame_list)
 
 
+@router.get(SERIES_PATH + "/previews", openapi_extra=RENDERING_PARAMETERS)
+async def retrieve_series_previews(asked: OfSeries, preview: PreviewParameters) -> Response:
+    """Retrieve small pictures of all frames of a series in one `multipart/related` answer, in its order.
+
+    Not of the Standard. Each part has a Content-Location; what cannot be shown is left out. They fit into
+    256 x 256 pixels unless `viewport` says otherwise, and are sent while the next ones are made.
+    """
+    preview = replace(preview, media_type=asked.choose(_PARTS).media_type)
+    shown = await run_in_threadpool(_find_all_frames, asked)
+    return await answer_pictures(asked, shown, preview, all_or_nothing=False)
+
+
 @router.get(STUDY_PATH + "/thumbnail", openapi_extra=RENDERING_PARAMETERS)
-async def retrieve_study_thumbnail(asked: OfStudy, rendering: RenderingParameters) -> Response:
+async def retrieve_study_thumbnail(asked: OfStudy, thumbnail: ThumbnailParameters) -> Response:
     """Retrieve a small picture that stands for a study: of the middle image of its first series of images."""
-    return await _answer_representative(asked, _small(asked.request, rendering))
+    return await _answer_representative(asked, thumbnail)
 
 
 @router.get(SERIES_PATH + "/thumbnail", openapi_extra=RENDERING_PARAMETERS)
-async def retrieve_series_thumbnail(asked: OfSeries, rendering: RenderingParameters) -> Response:
+async def retrieve_series_thumbnail(asked: OfSeries, thumbnail: ThumbnailParameters) -> Response:
     """Retrieve a small picture that stands for a series: of its middle image."""
-    return await _answer_representative(asked, _small(asked.request, rendering))
+    return await _answer_representative(asked, thumbnail)
 
 
 @router.get(INSTANCE_PATH + "/thumbnail", openapi_extra=RENDERING_PARAMETERS)
-async def retrieve_instance_thumbnail(asked: OfInstance, rendering: RenderingParameters) -> Response:
+async def retrieve_instance_thumbnail(asked: OfInstance, thumbnail: ThumbnailParameters) -> Response:
     """Retrieve a small picture of an instance: of its first frame."""
-    return await _answer_frames(asked, _small(asked.request, rendering), "1")
+    return await _answer_frames(asked, thumbnail, "1")
 
 
 @router.get(INSTANCE_PATH + "/frames/{frame_list}/thumbnail", openapi_extra=RENDERING_PARAMETERS)
 async def retrieve_frame_thumbnails(
-    asked: OfInstance, rendering: RenderingParameters, frame_list: FrameList
+    asked: OfInstance, thumbnail: ThumbnailParameters, frame_list: FrameList
 ) -> Response:
     """Retrieve small pictures of frames."""
-    return await _answer_frames(asked, _small(asked.request, rendering), frame_list)
-
-
-def _small(request: Request, rendering: Rendering) -> Rendering:
-    """Fill in what a thumbnail is like where the client does not say."""
-    quality = rendering.quality if request.query_params.get("quality") else _THUMBNAIL_QUALITY
-    return replace(rendering, viewport=rendering.viewport or _THUMBNAIL, quality=quality)
+    return await _answer_frames(asked, thumbnail, frame_list)
 
 
 async def _answer_frames(asked: RetrieveRequest, rendering: Rendering, frame_list: str) -> Response:
     frames = parse_frame_list(frame_list)
     chosen = asked.choose([*_ALONE, *_PARTS] if len(frames) == 1 else _PARTS)
-    (instance,) = await run_in_threadpool(asked.find_instances)
+    rendering = replace(rendering, media_type=chosen.media_type)
+    if not chosen.multipart:
+        return await answer_picture(asked, lambda: _find_frames(asked, frames)[0], rendering, RENDERED)
+    shown = await run_in_threadpool(_find_frames, asked, frames)
+    return await answer_pictures(asked, shown, rendering, all_or_nothing=True)
+
+
+def _find_frames(asked: RetrieveRequest, frames: Sequence[int]) -> list[ShownFrame]:
+    (instance,) = asked.find_instances()
     if max(frames) > instance.number_of_frames:
         raise NotFound(f"there is no frame {max(frames)}, only 1 to {instance.number_of_frames}")
-    if not chosen.multipart:
-        return await answer_picture(asked, instance, frames[0], rendering, chosen.media_type, RENDERED)
-    shown = [(instance, frame) for frame in frames]
-    return await _answer_parts(asked, shown, rendering, chosen.media_type, all_or_nothing=True)
+    return [(instance, frame) for frame in frames]
+
+
+def _find_all_frames(asked: RetrieveRequest) -> list[ShownFrame]:
+    """List the frames of a series; the number of an instance's frames is the sender's word, and bounded."""
+    images = filter(has_pixel_data, asked.find_instances())
+    frames = ((one, number) for one in images for number in range(1, one.number_of_frames + 1))
+    return list(islice(frames, _MAX_PREVIEWS))
 
 
 async def _answer_all(asked: RetrieveRequest, rendering: Rendering) -> Response:
@@ -135,51 +148,12 @@ async def _answer_all(asked: RetrieveRequest, rendering: Rendering) -> Response:
         return await _answer_representative(asked, rendering)
     instances = await run_in_threadpool(asked.find_instances)
     shown = [(instance, 1) for instance in instances if has_pixel_data(instance)]
-    return await _answer_parts(asked, shown, rendering, chosen.media_type, all_or_nothing=False)
+    rendering = replace(rendering, media_type=chosen.media_type)
+    return await answer_pictures(asked, shown, rendering, all_or_nothing=False)
 
 
 async def _answer_representative(asked: RetrieveRequest, rendering: Rendering) -> Response:
-    media_type = asked.choose(_ALONE).media_type
-    shown = representative(await run_in_threadpool(asked.find_instances))
-    return await answer_picture(asked, shown, 1, rendering, media_type, REVALIDATED)
-
-
-async def _answer_parts(
-    asked: RetrieveRequest,
-    shown: Sequence[tuple[StoredInstance, int]],
-    rendering: Rendering,
-    media_type: str,
-    *,
-    all_or_nothing: bool,
-) -> Response:
-    boundary = secrets.token_hex(16)
-    parts = await primed_async(_parts(asked.state, shown, rendering, media_type, boundary, all_or_nothing))
-    answer_type = multipart.content_type(boundary, media_type)
-    return StreamingResponse(parts, headers={"Vary": "Accept"}, media_type=answer_type)
-
-
-async def _parts(
-    state: ViewerState,
-    shown: Sequence[tuple[StoredInstance, int]],
-    rendering: Rendering,
-    media_type: str,
-    boundary: str,
-    all_or_nothing: bool,
-) -> AsyncIterator[bytes]:
-    refusal: Exception = PixelsUnavailable("there are no images")
-    is_empty = True
-    for instance, frame in shown:
-        try:
-            picture = await draw_picture(state, instance, frame, rendering, media_type)
-        except (ArchiveError, ObjectNotFound) as error:
-            if all_or_nothing:
-                raise
-            refusal = error
-            continue
-        uids = instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid
-        location = f"{state.urls.instance(*uids)}/frames/{frame}/rendered"
-        yield multipart.part_head(boundary, media_type, location=location) + picture + b"\r\n"
-        is_empty = False
-    if is_empty:
-        raise refusal
-    yield multipart.closing(boundary)
+    rendering = replace(rendering, media_type=asked.choose(_ALONE).media_type)
+    return await answer_picture(
+        asked, lambda: (representative(asked.find_instances()), 1), rendering, REVALIDATED
+    )

@@ -13,6 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from pacs.conversion import has_pixel_data
 from pacs.errors import NotFound
 from pacs.index.records import StoredInstance
+from pacs.pictures.rendering import JPEG, PNG, Rendering
+from pacs.pixels.appearance import Region
 from pacs.pixels.description import describe_pixels
 from pacs.retrieve import read_attributes
 from viewer_api.caching import RENDERED
@@ -20,10 +22,8 @@ from viewer_api.instance_parts import instance_representations
 from viewer_api.media_types import DICOM
 from viewer_api.negotiation import Acceptable, Representation
 from viewer_api.openapi import WADO_PARAMETERS, partial_content, problems, success
-from viewer_api.params import MAX_VIEWPORT, Rendering, Viewport
 from viewer_api.pictures import answer_picture
 from viewer_api.problems import NotAcceptable
-from viewer_api.rendering import JPEG, PNG
 from viewer_api.retrieve_request import RetrieveRequest
 from viewer_api.routes.retrieve import answer_instance
 from viewer_api.state import Answer, State
@@ -68,7 +68,8 @@ async def retrieve_by_uri(request: Request, state: State) -> Response:
     if wado.frame_number > instance.number_of_frames:
         raise NotFound(f"there is no frame {wado.frame_number}, only 1 to {instance.number_of_frames}")
     rendering = await run_in_threadpool(_with_region, asked, instance, wado)
-    return await answer_picture(asked, instance, wado.frame_number, rendering, chosen.media_type, RENDERED)
+    rendering = replace(rendering, media_type=chosen.media_type)
+    return await answer_picture(asked, lambda: (instance, wado.frame_number), rendering, RENDERED)
 
 
 def _choose(asked: RetrieveRequest, instance: StoredInstance) -> Representation:
@@ -102,6 +103,5 @@ def _with_region(asked: RetrieveRequest, instance: StoredInstance, wado: WadoReq
     left, right = (round(fraction * described.columns) for fraction in (wado.region[0], wado.region[2]))
     top, bottom = (round(fraction * described.rows) for fraction in (wado.region[1], wado.region[3]))
     left, top = min(left, described.columns - 1), min(top, described.rows - 1)
-    region = (left, top, max(right - left, 1), max(bottom - top, 1))
-    viewport = wado.rendering.viewport or Viewport(MAX_VIEWPORT, MAX_VIEWPORT, None)
-    return replace(wado.rendering, viewport=replace(viewport, region=region))
+    region = Region(left, top, max(right - left, 1), max(bottom - top, 1))
+    return replace(wado.rendering, appearance=replace(wado.rendering.appearance, region=region))

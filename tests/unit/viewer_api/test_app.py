@@ -14,7 +14,6 @@ from storage.errors import StoreFull, StoreUnavailable
 from tests.datasets import make_dataset
 from tests.unit.viewer_api.conftest import BASE_URL, make_client, store_dataset
 from viewer_api.app import create_app
-from viewer_api.caching import ByteCache
 from viewer_api.routes.viewer import WEB_DIRECTORY, web_files
 
 SECRET = "NGUYEN VAN SECRET"
@@ -222,18 +221,3 @@ def test_the_description_names_every_route_and_its_problems(client: TestClient) 
     operations = [operation for path in paths.values() for operation in path.values()]
     assert all(operation.get("summary") for operation in operations)
     assert "HTTPValidationError" not in str(description)  # the framework's own answer, which is never given
-
-
-def test_the_cache_drops_what_was_used_longest_ago() -> None:
-    cache = ByteCache(max_size_bytes=10)
-    cache.put("a", b"1234")
-    cache.put("b", b"1234")
-    assert cache.get("a") == b"1234"
-    cache.put("c", b"1234")
-    assert cache.get("b") is None
-    assert cache.get("a") == b"1234"
-    cache.put("a", b"")
-    cache.put("d", b"123456")
-    assert [cache.get(key) for key in "acd"] == [b"", b"1234", b"123456"]
-    cache.put("huge", b"x" * 11)
-    assert cache.get("huge") is None

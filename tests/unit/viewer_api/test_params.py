@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pacs.errors import InvalidRequest
+from pacs.pictures.rendering import Rendering
+from pacs.pixels.appearance import Appearance, Region
 from pacs.pixels.window import Window
 from viewer_api.params import (
-    Rendering,
-    Viewport,
     parse_frame_list,
     parse_rendering,
     parse_viewport,
@@ -61,13 +63,28 @@ def test_a_bad_window_is_refused(text: str) -> None:
 
 
 def test_viewports() -> None:
-    assert parse_viewport("256,256") == Viewport(256, 256, None)
-    assert parse_viewport("100,50,0,1,20,30") == Viewport(100, 50, (0, 1, 20, 30))
+    assert parse_viewport("256,256") == Appearance(size=(256, 256))
+    region = Appearance(region=Region(0, 1, 20, 30), size=(100, 50))
+    assert parse_viewport("100,50,0,1,20,30") == region
+    assert parse_viewport("100,50,0,1,-20,30") == replace(region, flipped_horizontally=True)
+    assert parse_viewport("100,50,0,1,20,-30") == replace(region, flipped_vertically=True)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["256", "0,1", "-1,5", "99999,1", "a,b", "1,2,3,4", "1,2,0,0,0,5", "1,2,0,0,-5,5", "1,2,0,0,9,99999"],
+    [
+        "256",
+        "0,1",
+        "-1,5",
+        "99999,1",
+        "a,b",
+        "1,2,3,4",
+        "1,2,0,0,0,5",
+        "1,2,0,0,--5,5",
+        "1,2,-1,0,5,5",
+        "1,2,0,0,-,5",
+        "1,2,0,0,9,99999",
+    ],
 )
 def test_a_bad_viewport_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):

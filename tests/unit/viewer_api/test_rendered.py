@@ -203,3 +203,44 @@ def test_a_study_without_images_has_no_pictures(client: TestClient, module_archi
     path = store_dataset(module_archive, make_dataset(PixelData=None, Rows=None, Columns=None, Modality="SR"))
     response = client.get(f"{path.partition('/series')[0]}/rendered")
     assert response.status_code == 406
+
+
+def test_a_region_of_negative_size_is_shown_as_its_mirror_image(client: TestClient, ramp: str) -> None:
+    region = picture(client, f"{ramp}/rendered?viewport=16,16,2,4,8,6")
+    np.testing.assert_array_equal(
+        picture(client, f"{ramp}/rendered?viewport=16,16,2,4,-8,6"), region[:, ::-1]
+    )
+    np.testing.assert_array_equal(picture(client, f"{ramp}/rendered?viewport=16,16,2,4,8,-6"), region[::-1])
+
+
+def test_previews_of_all_frames_of_a_series_come_in_its_order(
+    client: TestClient, module_archive: Archive
+) -> None:
+    first = make_dataset(InstanceNumber=3)
+    place = {"StudyInstanceUID": first.StudyInstanceUID, "SeriesInstanceUID": first.SeriesInstanceUID}
+    cine = make_dataset(
+        **place, InstanceNumber=1, NumberOfFrames=12, PixelData=np.stack([RAMP] * 11 + [FLAT]).tobytes()
+    )
+    damaged = make_dataset(**place, InstanceNumber=2, PixelData=b"\0\0")
+    path, *_ = [store_dataset(module_archive, one) for one in (first, cine, damaged)]
+    address = f"{path.partition('/instances/')[0]}/previews"
+    parts = split_multipart(client.get(f"{address}?viewport=8,8"))
+    where = [headers["content-location"].partition("/instances/")[2] for headers, _ in parts]
+    assert where == [
+        *(f"{cine.SOPInstanceUID}/frames/{number}/rendered" for number in range(1, 13)),
+        f"{first.SOPInstanceUID}/frames/1/rendered",
+    ]
+    assert {Image.open(io.BytesIO(content)).size for _, content in parts} == {(8, 8)}
+    alone = client.get(f"{path}/rendered?viewport=8,8&quality=80&accept=image/jpeg").content
+    assert parts[-1][1] == alone
+    answer = client.get(address)
+    again = client.get(address, headers={"if-none-match": answer.headers["etag"]})
+    assert again.status_code == 304 and not again.content
+
+
+def test_previews_are_of_a_series_that_is_there_and_has_images(
+    client: TestClient, module_archive: Archive
+) -> None:
+    assert client.get("/dicom-web/studies/1.2/series/1.3/previews").status_code == 404
+    path = store_dataset(module_archive, make_dataset(PixelData=None, Rows=None, Columns=None, Modality="SR"))
+    assert client.get(f"{path.partition('/instances')[0]}/previews").status_code == 406

@@ -1,0 +1,1 @@
+"""Pictures of images: made, and kept for who asks again."""

@@ -1,0 +1,106 @@
+"""The pictures of an archive: taken from where they were kept, or made."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pacs import __version__
+from pacs.archive import Archive
+from pacs.index.records import StoredInstance
+from pacs.pictures.byte_cache import ByteCache
+from pacs.pictures.disk_cache import DiskCache
+from pacs.pictures.rendering import DecodedFrame, Rendering, make_picture
+from pacs.pixels.decode import needs_codec
+from pacs.pixels.description import describe_pixels
+from pacs.pixels.pixel_description import PixelDescription
+from pacs.retrieve import read_attributes, read_frame
+
+_FOLDER: Final = "pictures"  # below DATA_DIR
+# What is made faster than this is not worth a file; it is kept in memory only.
+_WORTH_A_FILE_S: Final = 0.005
+
+
+class Pictures:
+    """Makes pictures and exact pixels of one archive, and keeps what took time. Safe for several threads.
+
+    A result is kept under all that it depends on: the content's digest, what is asked for, and the version of
+    this software. So it never has to be made invalid. Who asks has looked into the index before: what is kept
+    of a deleted instance is not found there.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        settings = archive.settings
+        self._archive = archive
+        self._memory = ByteCache(settings.picture_memory_bytes)
+        self._disk = DiskCache(picture_folder(settings.data_dir), settings.picture_cache_bytes)
+
+    def find(self, instance: StoredInstance, key: str) -> bytes | None:
+        """Return what was kept under a key, from memory or from the disk of this machine; None: nothing."""
+        subject = instance.location.sha256
+        data = self._memory.get(f"{subject}.{key}")
+        if data is None and (data := self._disk.get(subject, key)) is not None:
+            self._memory.put(f"{subject}.{key}", data)
+        return data
+
+    def keep(self, instance: StoredInstance, key: str, data: bytes, took_s: float) -> None:
+        """Keep what took so long to make."""
+        subject = instance.location.sha256
+        self._memory.put(f"{subject}.{key}", data)
+        if took_s >= _WORTH_A_FILE_S:
+            self._disk.put(subject, key, data)
+
+    def draw(self, instance: StoredInstance, frame_number: int, rendering: Rendering) -> bytes:
+        """Return the picture of a frame (1-based) as a file, kept or made. Raises what `make` raises."""
+        kept = self.find(instance, rendering.digest(instance, frame_number))
+        return self.make(instance, frame_number, rendering) if kept is None else kept
+
+    def make(self, instance: StoredInstance, frame_number: int, rendering: Rendering) -> bytes:
+        """Make the picture of a frame (1-based), and keep it.
+
+        Raises
+        ------
+        pacs.errors.NotFound
+            There is no such frame.
+        pacs.errors.InvalidRequest, pacs.errors.PixelsUnavailable, pacs.errors.UndecodablePixels
+            As ``make_picture``; or the instance is not an image, or damaged.
+        storage.errors.StoreError
+            The object cannot be read.
+        """
+        begin_s = time.monotonic()
+        picture = make_picture(self.decode(instance, frame_number), rendering)
+        key = rendering.digest(instance, frame_number)
+        self.keep(instance, key, picture, time.monotonic() - begin_s)
+        return picture
+
+    def decode(self, instance: StoredInstance, frame_number: int) -> DecodedFrame:
+        """Return the stored values of a frame (1-based); raises what `make` raises."""
+        attributes = read_attributes(self._archive, instance)
+        description = describe_pixels(attributes, instance.transfer_syntax_uid)
+        values = self._read_values(instance, frame_number, description)
+        return DecodedFrame(values, attributes, description, frame_number - 1)
+
+    def _read_values(
+        self, instance: StoredInstance, frame_number: int, description: PixelDescription
+    ) -> npt.NDArray[Any]:
+        if not needs_codec(description):
+            data = read_frame(self._archive, instance, frame_number).data
+            return self._archive.decoding.decode(data, description)
+        key = f"values-{__version__}-{frame_number}"
+        kept = self.find(instance, key)
+        if kept is not None and len(kept) == description.frame_size_bytes:
+            return np.frombuffer(kept, description.dtype).reshape(description.frame_shape)
+        begin_s = time.monotonic()
+        data = read_frame(self._archive, instance, frame_number).data
+        values = self._archive.decoding.decode(data, description)
+        self.keep(instance, key, values.tobytes(), time.monotonic() - begin_s)
+        return values
+
+
+def picture_folder(data_dir: Path) -> Path:
+    """Return the folder of what is kept on this machine; it may be removed at any time."""
+    return data_dir / _FOLDER

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+
+from pacs import __version__
+from pacs.archive import Archive, open_archive
+from pacs.errors import NotFound
+from pacs.index.records import StoredInstance
+from pacs.ingest import Origin, open_part10, store_instance
+from pacs.pictures.pictures import Pictures
+from pacs.pictures.rendering import PNG, Rendering, representative
+from pacs.pixels.appearance import Appearance
+from pacs.pixels.window import Window
+from pacs.settings import Settings
+from tests.datasets import encode_file, make_dataset
+
+J2K, JPEG_LS = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80"
+LARGE = (np.arange(1 << 20, dtype="<u2") % 4096).reshape(1024, 1024)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    opened = open_archive(Settings(data_dir=tmp_path))
+    opened.index.migrate()
+    yield opened
+    opened.close()
+
+
+def store(
+    archive: Archive, dataset: Dataset, transfer_syntax_uid: str = "1.2.840.10008.1.2.1"
+) -> StoredInstance:
+    content = encode_file(dataset, transfer_syntax_uid)
+    uids = store_instance(archive, open_part10([content]), Origin("stow"))
+    names = uids.study_instance_uid, uids.series_instance_uid, uids.sop_instance_uid
+    (instance,) = archive.index.find_instances(*names)
+    return instance
+
+
+def large(archive: Archive) -> StoredInstance:
+    return store(archive, make_dataset(Rows=1024, Columns=1024, PixelData=LARGE.tobytes()))
+
+
+def test_every_wish_has_a_name_of_its_own(archive: Archive) -> None:
+    instance = store(archive, make_dataset())
+    other = store(archive, make_dataset(PixelData=bytes(512)))
+    wishes = [
+        Rendering(),
+        Rendering(quality=89),
+        Rendering(media_type=PNG),
+        Rendering(Appearance(size=(8, 8))),
+        Rendering(Appearance(voi=Window(1, 2))),
+        Rendering(Appearance(flipped_vertically=True)),
+        Rendering(Appearance(flipped_horizontally=True)),
+    ]
+    digests = [wish.digest(instance, 1) for wish in wishes]
+    digests += [Rendering().digest(instance, 2), Rendering().digest(other, 1)]
+    assert len(set(digests)) == len(digests)
+    assert Rendering(Appearance(voi=Window(1, 2))).digest(instance, 1) == digests[4]
+
+
+def test_what_was_made_is_taken_from_where_it_was_kept(archive: Archive) -> None:
+    instance = large(archive)
+    pictures = Pictures(archive)
+    wish = Rendering(media_type=PNG)
+    made = pictures.draw(instance, 1, wish)
+    archive.store.delete(instance.location.key)
+    assert pictures.draw(instance, 1, wish) == made
+    assert Pictures(archive).draw(instance, 1, wish) == made  # of another process: from the disk
+
+
+def test_decoded_values_are_kept_for_other_windows(archive: Archive) -> None:
+    noise = np.random.default_rng(1).integers(0, 4096, (512, 512)).astype("<u2")
+    codestream = imagecodecs.jpeg2k_encode(noise, level=0, codecformat="j2k", reversible=True)
+    dataset = make_dataset(Rows=512, Columns=512, PixelData=encapsulate([codestream]))
+    dataset["PixelData"].VR = "OB"
+    instance = store(archive, dataset, J2K)
+    pictures = Pictures(archive)
+    np.testing.assert_array_equal(pictures.decode(instance, 1).stored_values, noise)
+    archive.store.delete(instance.location.key)
+    shown = pictures.draw(instance, 1, Rendering(Appearance(voi=Window(2048, 100))))
+    assert shown.startswith(b"\xff\xd8")
+    np.testing.assert_array_equal(pictures.decode(instance, 1).stored_values, noise)
+
+
+def test_kept_values_of_another_size_are_not_believed(archive: Archive) -> None:
+    dataset = make_dataset(PixelData=encapsulate([imagecodecs.jpegls_encode(LARGE[:16, :16])]))
+    dataset["PixelData"].VR = "OB"
+    instance = store(archive, dataset, JPEG_LS)
+    pictures = Pictures(archive)
+    pictures.keep(instance, f"values-{__version__}-1", b"short", took_s=1)
+    np.testing.assert_array_equal(pictures.decode(instance, 1).stored_values, LARGE[:16, :16])
+
+
+def test_what_is_kept_of_one_content_is_not_taken_for_another(archive: Archive) -> None:
+    instance = large(archive)
+    pictures = Pictures(archive)
+    pictures.keep(instance, "key", b"picture", took_s=1)
+    assert pictures.find(instance, "key") == b"picture"
+    other = replace(instance, location=replace(instance.location, sha256="0" * 64))
+    assert pictures.find(other, "key") is None
+
+
+def test_a_frame_that_is_not_there_has_no_picture(archive: Archive) -> None:
+    with pytest.raises(NotFound):
+        Pictures(archive).draw(store(archive, make_dataset()), 2, Rendering())
+
+
+def test_the_middle_image_of_the_first_series_of_images_stands_for_all(archive: Archive) -> None:
+    report = store(archive, make_dataset(PixelData=None))
+    images = [store(archive, make_dataset()) for _ in range(2)]
+    assert representative([report, *images]) == images[0]
