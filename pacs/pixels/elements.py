@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as ItemSequence
@@ -13,8 +14,8 @@ from pydicom.sequence import Sequence as ItemSequence
 from pacs.errors import UndecodablePixels
 
 
-def read_value(attributes: Dataset, keyword: str) -> Any:
-    """Return the value of an element, None where it is absent or empty.
+def read_value(attributes: Dataset, keyword: str | int) -> Any:
+    """Return the value of an element, by keyword or tag, None where it is absent or empty.
 
     Raises
     ------
@@ -23,12 +24,13 @@ def read_value(attributes: Dataset, keyword: str) -> Any:
     """
     try:
         value = attributes.get(keyword)
+        value = value.value if isinstance(value, DataElement) else value
     except Exception as error:  # pydicom converts when asked, and each VR fails in its own way
-        raise UndecodablePixels(f"{keyword} cannot be read") from error
+        raise UndecodablePixels(f"{_name(keyword)} cannot be read") from error
     return None if _is_empty(value) else value
 
 
-def read_integer(attributes: Dataset, keyword: str) -> int | None:
+def read_integer(attributes: Dataset, keyword: str | int) -> int | None:
     """Return the first value as an integer, None where there is none.
 
     Raises
@@ -41,11 +43,11 @@ def read_integer(attributes: Dataset, keyword: str) -> int | None:
         return None
     value = _as_sequence(value)[0]
     if isinstance(value, bytes):  # int() would read them as text
-        raise UndecodablePixels(f"{keyword} is not an integer")
+        raise UndecodablePixels(f"{_name(keyword)} is not an integer")
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise UndecodablePixels(f"{keyword} is not an integer") from error
+        raise UndecodablePixels(f"{_name(keyword)} is not an integer") from error
 
 
 def read_decimals(attributes: Dataset, keyword: str) -> list[float]:
@@ -74,6 +76,10 @@ def read_items(attributes: Dataset, keyword: str) -> Sequence[Dataset]:
     except UndecodablePixels:
         return []
     return value if isinstance(value, ItemSequence) else []
+
+
+def _name(keyword: str | int) -> str:
+    return keyword if isinstance(keyword, str) else f"({keyword >> 16:04X},{keyword & 0xFFFF:04X})"
 
 
 def _is_empty(value: Any) -> bool:
