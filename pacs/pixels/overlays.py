@@ -1,4 +1,4 @@
-"""Overlay planes: bitmaps over an image, beside its pixels or in their unused bits (PS3.3 C.9.2, PS3.5 8.1.2)."""
+"""Overlay planes: bitmaps over an image, beside its pixels or in their unused bits (PS3.3 C.9.2)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _BIT_POSITION, _DATA = 0x0102, 0x3000
 class Overlay:
     """An overlay plane of a frame.
 
-    ``bits`` is ``(rows, columns)`` bool; its first pixel lies over row ``top`` and column ``left`` of the image,
-    counted from 0, which may be negative.
+    ``bits`` is ``(rows, columns)`` bool; its first pixel lies over row ``top`` and column ``left`` of the
+    image, counted from 0, which may be negative.
     """
 
     group: int
@@ -36,7 +36,9 @@ class Overlay:
         """Lay the plane over an image of ``(rows, columns)``."""
         plane = np.zeros((rows, columns), np.bool_)
         top, left = max(self.top, 0), max(self.left, 0)
-        bits = self.bits[max(-self.top, 0) :, max(-self.left, 0) :][: max(rows - top, 0), : max(columns - left, 0)]
+        bits = self.bits[max(-self.top, 0) :, max(-self.left, 0) :][
+            : max(rows - top, 0), : max(columns - left, 0)
+        ]
         plane[top : top + bits.shape[0], left : left + bits.shape[1]] = bits
         return plane
 
@@ -60,8 +62,8 @@ def read_overlays(
 
     Notes
     -----
-    A plane without a number of frames lies over all frames of the image. One that is damaged, or larger than any
-    detector, is left out.
+    A plane without a number of frames lies over all frames of the image. One that is damaged, or larger than
+    any detector, is left out.
 
     References
     ----------
@@ -86,7 +88,7 @@ def _read_overlay(
     encoded_frame: bytes | None,
 ) -> Overlay | None:
     rows, columns = (_integer(attributes, group, element, 0) for element in (_ROWS, _COLUMNS))
-    if not (0 < rows and 0 < columns and rows * columns <= _MAX_BITS):
+    if rows < 1 or columns < 1 or rows * columns > _MAX_BITS:
         return None
     data = read_value(attributes, group << 16 | _DATA)
     if isinstance(data, bytes):

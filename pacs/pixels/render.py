@@ -11,10 +11,13 @@ from pydicom.dataset import Dataset
 from pacs.errors import InvalidRequest
 from pacs.pixels.appearance import AS_STORED, Appearance, Region
 from pacs.pixels.color import convert_to_rgb
+from pacs.pixels.composition import WHITE, blend
 from pacs.pixels.description import PixelDescription
 from pacs.pixels.geometry import fit_size, read_pixel_aspect_ratio
 from pacs.pixels.grayscale import GrayscaleTransformation, read_transformation
+from pacs.pixels.overlays import read_overlays
 from pacs.pixels.resampling import can_halve, halve, resize, thin
+from pacs.pixels.view import View
 
 
 def render_frame(
@@ -23,8 +26,9 @@ def render_frame(
     description: PixelDescription,
     frame_index: int,
     appearance: Appearance = AS_STORED,
+    encoded_frame: bytes | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """Render a frame as a display would show it.
+    """Render a frame as a display would show it, with its overlays in white.
 
     Parameters
     ----------
@@ -38,6 +42,8 @@ def render_frame(
         0-based.
     appearance
         What is asked for.
+    encoded_frame
+        What the stored values were decoded from, for overlays in unused bits of native pixels.
 
     Returns
     -------
@@ -56,30 +62,34 @@ def render_frame(
     ----------
     PS3.18 8.3.5.1, PS3.4 N.2
     """
-    values = _cut(stored_values, appearance.region)
-    aspect_ratio = read_pixel_aspect_ratio(attributes, frame_index)
-    rows, columns = values.shape[:2]
-    shown_size = fit_size(rows, columns, aspect_ratio, appearance.size, appearance.enlarge)
-    kept = thin(values, shown_size)
+    view = _plan_view(attributes, description, frame_index, appearance)
+    kept = thin(view.cut(stored_values), view.size)
     if description.is_monochrome:
         # The window is chosen from the whole frame, so that a thumbnail looks like its image.
         transformation = read_transformation(
             stored_values, attributes, description, frame_index, appearance.voi
         )
-        picture = _show_gray(kept, transformation, shown_size)
+        picture = _show_gray(kept, transformation, view.size)
     else:
         picture = convert_to_rgb(kept, attributes, description)
-    return _flip(resize(picture, shown_size), appearance)
+    picture = view.turn(resize(picture, view.size))
+    for overlay in read_overlays(attributes, frame_index, description, encoded_frame):
+        plane = overlay.spread(description.rows, description.columns)
+        picture = blend(picture, _cover(plane, view), WHITE)
+    return picture
 
 
-def _cut(values: npt.NDArray[Any], region: Region | None) -> npt.NDArray[Any]:
-    if region is None:
-        return values
+def _plan_view(
+    attributes: Dataset, description: PixelDescription, frame_index: int, appearance: Appearance
+) -> View:
+    region = appearance.region or Region(0, 0, description.columns, description.rows)
     right, bottom = region.left + region.width, region.top + region.height
-    rows, columns = values.shape[:2]
-    if not (0 <= region.left < right <= columns and 0 <= region.top < bottom <= rows):
+    if not (0 <= region.left < right <= description.columns and 0 <= region.top < bottom <= description.rows):
         raise InvalidRequest("the viewport's region is not within the image")
-    return np.ascontiguousarray(values[region.top : bottom, region.left : right])
+    aspect_ratio = read_pixel_aspect_ratio(attributes, frame_index)
+    size = fit_size(region.height, region.width, aspect_ratio, appearance.size, appearance.enlarge)
+    view = View(region.left, region.top, right, bottom, size)
+    return view.flipped(appearance.flipped_horizontally, appearance.flipped_vertically)
 
 
 def _show_gray(
@@ -93,9 +103,6 @@ def _show_gray(
     return table.apply(values)
 
 
-def _flip(picture: npt.NDArray[np.uint8], appearance: Appearance) -> npt.NDArray[np.uint8]:
-    if appearance.flipped_horizontally:
-        picture = picture[:, ::-1]
-    if appearance.flipped_vertically:
-        picture = picture[::-1]
-    return np.ascontiguousarray(picture)
+def _cover(plane: npt.NDArray[np.bool_], view: View) -> npt.NDArray[np.uint8]:
+    """Bring a plane over the frame to the picture, as the share of each of its pixels that is covered."""
+    return view.turn(resize(view.cut(plane).astype(np.uint8) * 255, view.size))

@@ -13,6 +13,7 @@ from pacs.pixels.voi import VoiChoice
 from pacs.pixels.window import Window
 from tests.unit.pacs.pixels.images import EXPLICIT, gradient, image_attributes, rgb_attributes
 from tests.unit.pacs.pixels.test_grayscale import table_item
+from tests.unit.pacs.pixels.test_overlays import PLANE, add_plane
 
 
 def render_gray(stored: np.ndarray, changes: dict[str, Any] | None = None, **options: Any) -> np.ndarray:
@@ -130,3 +131,38 @@ def test_where_levels_rise_and_fall_the_levels_are_averaged_not_the_stored_value
     stored[::2] = 1000  # the average, 500, is as bright as neither
     changes = {"PresentationLUTSequence": [table_item(0, [0, 1023, 0], 10)]}
     assert render_gray(stored, changes, voi=Window(500, 1000, "LINEAR_EXACT"), size=(32, 32)).max() == 0
+
+
+def test_overlays_are_white_over_whatever_is_shown() -> None:
+    stored = np.zeros((4, 6), np.uint16)
+    attributes = add_plane(image_attributes(PhotometricInterpretation="MONOCHROME1"), origin=[2, 2])
+    description = describe_pixels(attributes, EXPLICIT)
+    appearance = Appearance(voi=Window(-500, 10), region=Region(1, 1, 5, 3), flipped_horizontally=True)
+    shown = render_frame(stored, attributes, description, 0, appearance)
+    assert np.array_equal(shown == 255, PLANE[:3, 4::-1]) and shown.min() == 0
+
+
+def test_overlays_in_unused_bits_are_shown_where_the_encoded_frame_is_at_hand() -> None:
+    attributes = image_attributes(BitsStored=12, HighBit=11)
+    add_plane(attributes, data=None, bits_allocated=16, bit_position=15)
+    cells = (PLANE.astype("<u2") << 15).tobytes()
+    description = describe_pixels(attributes, EXPLICIT)
+    shown = render_frame(np.zeros((4, 6), np.uint16), attributes, description, 0, encoded_frame=cells)
+    assert np.array_equal(shown == 255, PLANE)
+
+
+def test_an_overlay_fades_with_the_share_of_a_pixel_that_it_covers() -> None:
+    attributes = image_attributes(Rows=8, Columns=8, BitsAllocated=8, BitsStored=8)
+    add_plane(attributes, rows=8, columns=8, data=b"\x55" * 8)  # every other column
+    stored = np.full((8, 8), 100, np.uint8)
+    shown = render_frame(
+        stored, attributes, describe_pixels(attributes, EXPLICIT), 0, Appearance(size=(4, 4))
+    )
+    assert np.abs(shown.astype(int) - (100 + 255) / 2).max() <= 1
+
+
+def test_colour_has_overlays_too() -> None:
+    attributes = add_plane(rgb_attributes())
+    stored = np.full((4, 6, 3), 7, np.uint8)
+    shown = render_frame(stored, attributes, describe_pixels(attributes, EXPLICIT), 0)
+    assert np.array_equal((shown == 255).all(-1), PLANE) and shown.min() == 7
