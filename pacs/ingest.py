@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import Enum
 
 from pacs.archive import Archive
@@ -34,13 +34,14 @@ from pacs.index.records import (
     RequestAttributes,
     WriteOutcome,
 )
+from pacs.index.tombstones import Removal
 from storage.errors import ObjectExists, ObjectNotFound, StoreUnavailable
+from storage.packed_keys import own_key
 from storage.store import Buffer, ObjectStat, StagedObject
 
 _log = logging.getLogger(__name__)
 
 _COPY_SIZE_BYTES = 1 << 20
-_CLOCKS_DIFFER_BY = timedelta(minutes=5)  # ours and the store's
 
 
 class Disposition(Enum):
@@ -61,6 +62,7 @@ _DISPOSITIONS = {
     WriteOutcome.REPLACED: Disposition.REPLACED,
     WriteOutcome.PATIENT_DIFFERS: Disposition.PATIENT_DIFFERS,
 }
+_NEW = (WriteOutcome.ADDED, WriteOutcome.PATIENT_DIFFERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,6 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
         raise UnsupportedSopClass("the SOP Class is not one that is stored here")
     if not archive.settings.accept_deleted_again and archive.index.is_deleted(claimed[1]):
         raise DeletedInstance("the instance was deleted here")
-    began = datetime.now(UTC)
     with archive.store.stage(packed=True) as staged:
         staged.write(encode_file_meta(*claimed, syntax.uid))
         dataset_offset = staged.size_bytes
@@ -153,27 +154,36 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
     location = locate(kept.key, kept.size_bytes, sha256, dataset_offset, attributes)
     record = make_record(archive, attributes, syntax, location, origin, arrives=True)
     outcome = archive.index.write(record, make_durable=staged.flush)
-    if outcome in (WriteOutcome.ADDED, WriteOutcome.PATIENT_DIFFERS):
-        if kept.modified_at < began - _CLOCKS_DIFFER_BY:
-            _require_still_there(archive, record)
-    else:
+    if outcome is not WriteOutcome.ALREADY_THERE:
+        _require_not_removed(archive, record, outcome)
+    if outcome not in _NEW:
         _drop_second_copy(archive, attributes.sop_instance_uid, location)
     return _outcome(record, outcome)
 
 
-def _require_still_there(archive: Archive, record: InstanceRecord) -> None:
-    """Take an instance back whose object was in the store before it came, and was just then removed.
+def _require_not_removed(archive: Archive, record: InstanceRecord, outcome: WriteOutcome) -> None:
+    """Acknowledge nothing that was deleted, was in the store yet, and is removed while it comes again.
 
-    That is what a deletion leaves there for a while. Had its time run out in this moment, the row would be
-    all that there is.
+    Such an object has the key that it had, so what is being removed is all that there is. What lies in a pack
+    has a key of its own each time that it comes.
     """
-    try:
-        archive.store.stat(record.location.key)
-    except ObjectNotFound:
+    key = record.location.key
+    removal = Removal.NOT_BEGUN if own_key(key) != key else archive.index.find_removal(key)
+    if removal is Removal.NOT_BEGUN or (removal is Removal.DONE and _is_there(archive, key)):
+        return
+    if outcome in _NEW:
         uids = [str(record.study["study_instance_uid"]), str(record.series["series_instance_uid"])]
         uids.append(str(record.instance["sop_instance_uid"]))
         archive.index.delete_instances(uids, datetime.now(UTC), _read_nothing, limit=1)
-        raise StoreUnavailable("the object was removed while it came again; try again") from None
+    raise StoreUnavailable("the object was removed while it came again; try again")
+
+
+def _is_there(archive: Archive, key: str) -> bool:
+    try:
+        archive.store.stat(key)
+    except ObjectNotFound:
+        return False
+    return True
 
 
 def _read_nothing(key: str) -> InstanceRecord:

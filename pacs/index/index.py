@@ -17,7 +17,7 @@ from pacs.index.records import Conflict, InstanceRecord, Query, SearchResult, St
 from pacs.index.search import search
 from pacs.index.series_contents import SeriesContents, SettledSeries
 from pacs.index.spooled import SpooledObjects
-from pacs.index.tombstones import Tombstone
+from pacs.index.tombstones import Removal, Tombstone
 from pacs.index.writer import IndexWriter
 from pacs.ledger.entries import Kept
 
@@ -139,13 +139,17 @@ class Index:
         """Tell whether an instance was deleted and has not come again. Raises IndexUnavailable."""
         return tombstones.is_deleted(self._engine, sop_instance_uid)
 
-    def list_unremoved(self, deleted_before: datetime, after: int, limit: int) -> list[Tombstone]:
-        """List what was deleted and is still in the store. Raises IndexUnavailable."""
-        return tombstones.list_unremoved(self._engine, deleted_before, after, limit)
+    def claim_removals(self, deleted_before: datetime, at: datetime, limit: int) -> list[Tombstone]:
+        """Claim what was deleted and is still in the store, to remove it. Raises IndexUnavailable."""
+        return tombstones.claim_removals(self._engine, deleted_before, at, limit)
 
-    def mark_removed(self, removed: Sequence[Tombstone], at: datetime) -> None:
-        """Note that deleted objects are out of the store. Raises IndexUnavailable."""
-        tombstones.mark_removed(self._engine, removed, at)
+    def find_removal(self, object_key: str) -> Removal:
+        """Tell how far the removal of a deleted object has come. Raises IndexUnavailable."""
+        return tombstones.find_removal(self._engine, object_key)
+
+    def mark_removed(self, claimed: Sequence[Tombstone], at: datetime) -> None:
+        """Note that deleted objects are out of the store, or wanted there. Raises IndexUnavailable."""
+        tombstones.mark_removed(self._engine, claimed, at)
 
     def is_empty(self) -> bool:
         """Tell whether no instance is indexed. Raises IndexUnavailable."""

@@ -212,7 +212,8 @@ tombstone = Table(
     Column("sop_instance_uid", Text, nullable=False),
     Column("object_key", Text, nullable=False, unique=True),
     Column("deleted_at", DateTime(timezone=True), nullable=False),
-    Column("removed_at", DateTime(timezone=True)),  # the object, from the store
+    Column("removal_began_at", DateTime(timezone=True)),  # of the object, from the store
+    Column("removed_at", DateTime(timezone=True)),
 )
 Index(None, tombstone.c.sop_instance_uid)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, and_, case, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pacs.errors import UnreadableInstance
@@ -24,6 +25,8 @@ from pacs.ledger.entries import write_entry
 from storage.errors import StoreError
 from storage.packed_keys import own_key
 
+_CLAIM_ENDS_AFTER: Final = timedelta(minutes=15)  # longer than a batch takes with a store that hardly answers
+
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
@@ -33,6 +36,14 @@ class Tombstone:
     sop_instance_uid: str
     key: str
     deleted_at: datetime
+
+
+class Removal(Enum):
+    """How far the removal of an object from the store has come."""
+
+    NOT_BEGUN = "not begun"
+    UNDER_WAY = "under way"
+    DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,29 +109,57 @@ def is_deleted(engine: Engine, sop_instance_uid: str) -> bool:
         return connection.scalar(found) is not None
 
 
-def list_unremoved(engine: Engine, deleted_before: datetime, after: int, limit: int) -> list[Tombstone]:
-    """List what was deleted before a time and not removed from the store yet. Raises IndexUnavailable."""
-    statement = (
-        select(tombstone)
-        .where(
-            tombstone.c.removed_at.is_(None),
-            tombstone.c.deleted_at <= deleted_before,
-            tombstone.c.id > after,
-        )
-        .order_by(tombstone.c.id)
-        .limit(limit)
+def claim_removals(engine: Engine, deleted_before: datetime, at: datetime, limit: int) -> list[Tombstone]:
+    """Note, for the caller to do, the removal of objects that were deleted before a time, and return them.
+
+    Who removes notes it first and then looks which objects are wanted again. Who brings an object that was in
+    the store already indexes it first and then looks for the note (:func:`find_removal`). So one of them
+    sees the other, whoever is faster. What another has claimed is left to it, unless it seems to be gone.
+
+    Raises
+    ------
+    pacs.errors.IndexUnavailable
+    """
+    began = tombstone.c.removal_began_at
+    is_due = (
+        tombstone.c.removed_at.is_(None),
+        or_(and_(began.is_(None), tombstone.c.deleted_at <= deleted_before), began <= at - _CLAIM_ENDS_AFTER),
+    )
+    claimed = []
+    with writing(engine) as connection:
+        rows = connection.execute(
+            select(tombstone).where(*is_due).order_by(tombstone.c.id).limit(limit)
+        ).all()
+        for row in rows:
+            claim = update(tombstone).where(tombstone.c.id == row.id, *is_due).values(removal_began_at=at)
+            if connection.execute(claim).rowcount:
+                claimed.append(Tombstone(row.id, row.sop_instance_uid, row.object_key, row.deleted_at))
+    return claimed
+
+
+def find_removal(engine: Engine, object_key: str) -> Removal:
+    """Tell how far the removal of an object has come. Raises IndexUnavailable."""
+    statement = select(tombstone.c.removal_began_at, tombstone.c.removed_at).where(
+        tombstone.c.object_key == object_key
     )
     with reading(engine) as connection:
-        rows = connection.execute(statement).all()
-    return [Tombstone(row.id, row.sop_instance_uid, row.object_key, row.deleted_at) for row in rows]
+        row = connection.execute(statement).first()
+    if row is None or row.removal_began_at is None:
+        return Removal.NOT_BEGUN
+    return Removal.UNDER_WAY if row.removed_at is None else Removal.DONE
 
 
-def mark_removed(engine: Engine, removed: Sequence[Tombstone], at: datetime) -> None:
-    """Note what is out of the store; not what was deleted again meanwhile. Raises IndexUnavailable."""
+def mark_removed(engine: Engine, claimed: Sequence[Tombstone], at: datetime) -> None:
+    """Note that what was claimed is out of the store, or wanted there; raises IndexUnavailable.
+
+    What was deleted again meanwhile has its time from then on.
+    """
     with writing(engine) as connection:
-        for one in removed:
-            same = (tombstone.c.id == one.row_id, tombstone.c.deleted_at == one.deleted_at)
-            connection.execute(update(tombstone).where(*same).values(removed_at=at))
+        for one in claimed:
+            of_row = update(tombstone).where(tombstone.c.id == one.row_id)
+            same = tombstone.c.deleted_at == one.deleted_at
+            connection.execute(of_row.where(same).values(removed_at=at))
+            connection.execute(of_row.where(~same).values(removal_began_at=None))
 
 
 def _contents_of(connection: Connection, current: Sequence[Mapping[str, Any]]) -> list[_Grave]:
@@ -168,7 +207,14 @@ def _forget_patients(connection: Connection, study_instance_uids: Collection[str
 
 @cache
 def _insert(dialect_name: str) -> Any:
-    """Return the statement that notes a deletion, the later one of what was deleted before."""
+    """Return the statement that notes a deletion, the later one of what was deleted before.
+
+    A removal that is under way goes on to be noted: it may have found the object unwanted a moment ago.
+    """
     insert = (postgresql if dialect_name == "postgresql" else sqlite).insert(tombstone)
-    later = {"deleted_at": insert.excluded.deleted_at, "removed_at": None}
+    later = {
+        "deleted_at": insert.excluded.deleted_at,
+        "removal_began_at": case((tombstone.c.removed_at.is_(None), tombstone.c.removal_began_at)),
+        "removed_at": None,
+    }
     return insert.on_conflict_do_update(index_elements=[tombstone.c.object_key], set_=later)

@@ -17,7 +17,7 @@ from storage.errors import StoreError
 _log = logging.getLogger(__name__)
 
 _EVERY_S: Final = 60.0
-_BATCH_SIZE: Final = 500
+_BATCH_SIZE: Final = 20  # removed well before a claim ends
 
 
 def remove_deleted(archive: Archive, stop: Event, keep: timedelta) -> int:
@@ -30,15 +30,14 @@ def remove_deleted(archive: Archive, stop: Event, keep: timedelta) -> int:
     ------
     pacs.errors.IndexUnavailable, storage.errors.StoreError
     """
-    deleted_before = datetime.now(UTC) - keep
-    after = removed = 0
+    removed = 0
     while not stop.is_set():
-        batch = archive.index.list_unremoved(deleted_before, after, _BATCH_SIZE)
-        if not batch:
+        now = datetime.now(UTC)
+        claimed = archive.index.claim_removals(now - keep, now, _BATCH_SIZE)
+        if not claimed:
             break
-        removed += _remove(archive, batch)
-        archive.index.mark_removed(batch, datetime.now(UTC))
-        after = batch[-1].row_id
+        removed += _remove(archive, claimed)
+        archive.index.mark_removed(claimed, datetime.now(UTC))
     return removed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -19,6 +20,7 @@ from pacs.conflicts import settle
 from pacs.delete import delete_instances
 from pacs.dicom.attributes import Level
 from pacs.errors import DeletedInstance, DeletionNotAllowed, NotFound
+from pacs.index.group_commit import GroupCommit
 from pacs.index.records import Query
 from pacs.ingest import Disposition, IncomingInstance, Origin, store_instance
 from pacs.jobs.ledger_replay import catch_up
@@ -174,6 +176,7 @@ def test_a_worker_that_dies_between_store_and_index_leaves_work_that_is_finished
         )
         remove_deleted(archive, Event(), AT_ONCE)
     assert objects(archive) == set()
+    monkeypatch.setattr("pacs.index.tombstones._CLAIM_ENDS_AFTER", AT_ONCE)
     assert remove_deleted(archive, Event(), AT_ONCE) == 1
     assert remove_deleted(archive, Event(), AT_ONCE) == 0
 
@@ -247,27 +250,102 @@ def test_a_study_says_what_is_left_of_it_once_a_wrong_instance_is_deleted(archiv
     assert archive.index.list_conflicts() == []
 
 
-def test_an_object_that_is_removed_while_it_comes_again_is_not_acknowledged(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def unpacked(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> Archive:
+    """An archive in which a content always has the same key, as in S3, and as what no pack takes has."""
+    stage = archive.store.stage
+    monkeypatch.setattr(archive.store, "stage", lambda *, packed: stage(packed=False))
+    return archive
+
+
+def test_an_object_is_not_acknowledged_while_it_is_being_removed(unpacked: Archive) -> None:
+    dataset = make_dataset()
+    send(unpacked, dataset)
+    delete_instances(unpacked, dataset.StudyInstanceUID)
+    now = datetime.now(UTC)
+    claimed = unpacked.index.claim_removals(now, now, 10)  # and found unwanted, a moment ago
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            send(unpacked, dataset)
+        assert find_instances_of(unpacked, dataset.StudyInstanceUID) == []
+    unpacked.store.delete(claimed[0].key)
+    unpacked.index.mark_removed(claimed, now)
+    assert send(unpacked, dataset) is Disposition.STORED
+    assert remove_deleted(unpacked, Event(), AT_ONCE) == 0
+    assert len(objects(unpacked)) == 1
+
+
+def test_an_object_that_was_removed_between_its_commit_and_its_row_is_not_acknowledged(
+    unpacked: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = make_dataset()
-    send(archive, dataset)
-    (found,) = find_instances(archive, dataset.StudyInstanceUID)
-    delete_instances(archive, dataset.StudyInstanceUID)
-    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    send(unpacked, dataset)
+    delete_instances(unpacked, dataset.StudyInstanceUID)
+    write = GroupCommit.write
 
-    def removed_meanwhile(archive: Archive, staged: Any, key: str, sha256: str) -> Any:
-        stat = staged.commit(key)
-        archive.store.delete(stat.key)
-        return replace(stat, modified_at=long_ago)
+    def removed_before(*arguments: Any, **options: Any) -> Any:
+        remove_deleted(unpacked, Event(), AT_ONCE)
+        return write(*arguments, **options)
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr("pacs.ingest._commit", removed_meanwhile)
+        meanwhile.setattr(GroupCommit, "write", removed_before)
         with pytest.raises(StoreUnavailable):
-            send(archive, dataset)
-    assert find_instances_of(archive, dataset.StudyInstanceUID) == []
-    assert send(archive, dataset) is Disposition.STORED
-    assert found.sop_instance_uid == dataset.SOPInstanceUID
+            send(unpacked, dataset)
+    assert find_instances_of(unpacked, dataset.StudyInstanceUID) == []
+    assert send(unpacked, dataset) is Disposition.STORED
+
+
+def test_what_came_again_before_its_removal_stays(unpacked: Archive) -> None:
+    dataset = make_dataset()
+    send(unpacked, dataset)
+    delete_instances(unpacked, dataset.StudyInstanceUID)
+    assert send(unpacked, dataset) is Disposition.STORED
+    assert remove_deleted(unpacked, Event(), AT_ONCE) == 0
+    assert len(objects(unpacked)) == 1
+
+
+def test_one_worker_leaves_to_another_what_that_has_claimed_until_it_seems_to_be_gone(
+    archive: Archive,
+) -> None:
+    (deleted,) = send_series(archive, 1)
+    delete_instances(archive, deleted.StudyInstanceUID)
+    now = datetime.now(UTC)
+    assert len(archive.index.claim_removals(now, now, 10)) == 1
+    assert remove_deleted(archive, Event(), AT_ONCE) == 0
+    later = now + timedelta(hours=1)
+    assert len(archive.index.claim_removals(now, later, 10)) == 1
+
+
+def test_senders_beside_a_worker_that_removes_keep_all_that_was_acknowledged(unpacked: Archive) -> None:
+    datasets = [make_dataset() for _ in range(6)]
+    over = Event()
+
+    def delete_and_send(dataset: Dataset) -> None:
+        for _ in range(6):
+            with suppress(StoreUnavailable):
+                send(unpacked, dataset)
+            with suppress(NotFound):
+                delete_instances(unpacked, dataset.StudyInstanceUID)
+        while True:
+            with suppress(StoreUnavailable):
+                send(unpacked, dataset)
+                return
+
+    def remove() -> None:
+        while not over.is_set():
+            remove_deleted(unpacked, Event(), AT_ONCE)
+
+    with ThreadPoolExecutor(len(datasets) + 1) as pool:
+        removing = pool.submit(remove)
+        try:
+            list(pool.map(delete_and_send, datasets))
+        finally:
+            over.set()
+        removing.result()
+    remove_deleted(unpacked, Event(), AT_ONCE)
+    for dataset in datasets:
+        (found,) = find_instances(unpacked, dataset.StudyInstanceUID)
+        assert unpacked.store.stat(found.location.key).size_bytes == found.location.size_bytes
 
 
 def test_deleting_beside_writers_leaves_right_counts_and_no_row_without_its_object(archive: Archive) -> None:
