@@ -24,8 +24,9 @@ format: .venv/installed-check
 soak: .venv/installed-test
 	$(BIN)/python -m pytest -m soak
 
-# Pictures against other programs; DATA=folder for files of your own.
+# Stored values and pictures against other programs; DATA=folder for files of your own.
 fidelity: .venv/installed-test
+	$(BIN)/python -m tests.fidelity "$(or $(DATA),../shared/data)"
 	FIDELITY_DATA="$(DATA)" $(BIN)/python -m pytest -n $(WORKERS) tests/fidelity
 
 bench: .venv/installed-test
