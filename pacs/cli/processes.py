@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-from pacs.cli.running import apply_migrations, archive_process, migrate_when_possible, stopped_by_signals
+from pacs.cli.running import (
+    apply_migrations,
+    archive_process,
+    migrate_when_possible,
+    stand_back,
+    stopped_by_signals,
+)
 from pacs.settings import load_settings
 from pacs.supervisor import supervise
 
@@ -84,4 +90,5 @@ def work(supervisor_fd: SupervisorFd = None) -> None:
         stop = threading.Event()
         with stopped_by_signals(stop.set):
             ready()
+            stand_back()
             run_worker(archive, stop)

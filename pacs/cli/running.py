@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - as in pacs.cli.processes
 
 _RETRY_AFTER_S = 5.0
+_STANDING_BACK = 10  # of niceness
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -44,6 +47,19 @@ def archive_process(supervisor_fd: int | None) -> Iterator[tuple[Archive, Callab
         yield archive, link.ready if link else lambda: typer.echo("ready")
     finally:
         archive.close()
+
+
+def stand_back() -> None:
+    """Let other processes of this machine go first, from now on: what we do may be done a little later.
+
+    Linux shares its processors among sessions first and within each by niceness, so one that leads a session
+    of its own tells both. What has no processor for long is not starved: it gets a tenth of one.
+    """
+    with contextlib.suppress(OSError):
+        os.nice(_STANDING_BACK)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(_STANDING_BACK))
 
 
 @contextlib.contextmanager

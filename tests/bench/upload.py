@@ -193,7 +193,7 @@ def _worker(archive: Archive) -> Iterator[None]:
         }
     )
     command = [sys.executable, "-m", "pacs.cli", "work"]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         yield
     finally:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from pacs.cli.running import stopped_by_signals
+
+AUTOGROUP = Path("/proc/self/autogroup")
 
 
 @pytest.fixture
@@ -53,3 +58,23 @@ def test_another_signal_stops_nothing_and_what_was_before_is_there_again() -> No
     signal.signal(signal.SIGUSR1, handlers[1] or signal.SIG_DFL)
     assert signal.getsignal(signal.SIGTERM) == handlers[0]
     assert signal.set_wakeup_fd(-1) == -1
+
+
+@pytest.mark.parametrize("leads_a_session", [True, False])
+def test_who_stands_back_lets_other_processes_go_first(leads_a_session: bool) -> None:
+    told = "from pacs.cli.running import stand_back; stand_back(); import os; print(os.nice(0))"
+    command = [sys.executable, "-c", told]
+    done = subprocess.run(command, start_new_session=leads_a_session, capture_output=True, check=True)
+    assert int(done.stdout) == min(os.nice(0) + 10, 19)
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this system does not share processors among sessions")
+def test_who_stands_back_lets_other_sessions_go_first_if_the_session_is_its_own() -> None:
+    told = f"from pacs.cli.running import stand_back; stand_back(); print(open('{AUTOGROUP}').read())"
+    command = [sys.executable, "-c", told]
+    ours = AUTOGROUP.read_text().split()[-1]
+    for leads_a_session, niceness in ((True, "10"), (False, ours)):
+        done = subprocess.run(
+            command, start_new_session=leads_a_session, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split()[-1] == niceness
