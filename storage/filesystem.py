@@ -28,10 +28,12 @@ from storage.posix import (
     open_for_reading,
     read_at,
     remove_if_abandoned,
+    size_of_file,
     sync_folder,
 )
 from storage.staging import SPILL_SIZE_BYTES, SpillingStage, write_all
 from storage.store import Buffer, ObjectStat, ObjectStore, StagedObject, check_range
+from storage.stored_file import StoredFile
 
 TEMPORARY_FOLDER = ".tmp"
 _LOCK_FILE = ".lock"
@@ -85,6 +87,20 @@ class FilesystemStore(ObjectStore):
             if packed is not None:
                 return self._packs.open(packed)
             return io.BufferedReader(_ObjectFile(path, key), _READ_BUFFER_BYTES)
+
+    def open_file(self, key: str) -> StoredFile | None:
+        """Open the file, or the pack, of an object."""
+        path, packed = self._path(key), parse_packed_key(key)
+        with self._reading(key):
+            if packed is not None:
+                return self._packs.open_file(packed)
+            descriptor = open_for_reading(path)
+            try:
+                size_bytes = size_of_file(descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            return StoredFile(descriptor, 0, size_bytes)
 
     def read_range(self, key: str, offset: int, size_bytes: int) -> bytes:
         """Read a part of an object."""

@@ -26,6 +26,7 @@ from storage.pack_reading import PackedObject, is_all_deleted, member_at, scan
 from storage.packed_keys import FOLDER, PackedKey
 from storage.posix import open_for_reading
 from storage.store import Buffer, ObjectStat
+from storage.stored_file import StoredFile
 from storage.tar import (
     BLOCK,
     HEADER_READ_BYTES,
@@ -96,6 +97,10 @@ class Packs:
         """Open an object; raises ObjectNotFound where it is not, or not any more."""
         descriptor = self._open_member(key)
         return io.BufferedReader(PackedObject(descriptor, key), _READ_BUFFER_BYTES)
+
+    def open_file(self, key: PackedKey) -> StoredFile:
+        """Open the pack of an object; raises ObjectNotFound where it is not, or not any more."""
+        return StoredFile(self._open_member(key), key.offset, key.size_bytes)
 
     def read_range(self, key: PackedKey, offset: int, size_bytes: int) -> bytes:
         """Read a part of an object; raises ObjectNotFound where it is not, or not any more."""

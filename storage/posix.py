@@ -131,12 +131,17 @@ def open_for_reading(path: Path | str, flags: int = 0) -> int:
     return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags)
 
 
-def read_at(descriptor: int, offset: int, size_bytes: int) -> bytes:
-    """Read ``size_bytes`` bytes from ``offset``, fewer where the file ends before."""
+def size_of_file(descriptor: int) -> int:
+    """Return the size of an open file, in bytes; what is no regular file is refused."""
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    size_bytes = min(size_bytes, found.st_size - offset)
+    return found.st_size
+
+
+def read_at(descriptor: int, offset: int, size_bytes: int) -> bytes:
+    """Read ``size_bytes`` bytes from ``offset``, fewer where the file ends before."""
+    size_bytes = min(size_bytes, size_of_file(descriptor) - offset)
     if size_bytes <= 0:
         return b""
     first = os.pread(descriptor, size_bytes, offset)

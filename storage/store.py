@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import BinaryIO, Protocol, Self, TypeAlias
 
 from storage.errors import StoreUnavailable
+from storage.stored_file import StoredFile
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -152,6 +153,15 @@ class ObjectStore(Protocol):
         ------
         ObjectNotFound, StoreUnavailable
         """
+
+    def open_file(self, key: str) -> StoredFile | None:
+        """Open the file of this machine in which an object lies as it is; None where it lies in none.
+
+        Raises
+        ------
+        ObjectNotFound, StoreUnavailable
+        """
+        return None
 
     def read_range(self, key: str, offset: int, size_bytes: int) -> bytes:
         """Read ``size_bytes`` bytes from ``offset``; fewer where the object ends before.
