@@ -6,9 +6,7 @@ import io
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 from typing import BinaryIO
 
 from pydicom import dcmread
@@ -25,11 +23,9 @@ from pacs.errors import NotFound, PixelsUnavailable, UnreadableInstance
 from pacs.index.records import StoredInstance
 from pacs.pixels.description import describe_pixels
 from pacs.pixels.frames import read_encoded_frame
-from storage.errors import ObjectNotFound
+from storage.stored_file import StoredFile
 
 _CHUNK_SIZE_BYTES = 1 << 20
-_CONCURRENT_STATS = 16
-_FEW_STATS = 64
 _CACHED_DATASETS = 256
 _MAX_ELEMENTS = 300_000
 _MAX_ITEMS = 300_000
@@ -74,6 +70,16 @@ def open_instance(archive: Archive, instance: StoredInstance) -> BinaryIO:
     return archive.store.open(instance.location.key)
 
 
+def open_file(archive: Archive, instance: StoredInstance) -> StoredFile | None:
+    """Open the file in which the Part 10 object lies as it is kept; None where it lies in none of ours.
+
+    Raises
+    ------
+    storage.errors.ObjectNotFound, storage.errors.StoreUnavailable
+    """
+    return archive.store.open_file(instance.location.key)
+
+
 def read_chunks(
     archive: Archive, instance: StoredInstance, offset: int = 0, size_bytes: int | None = None
 ) -> Iterator[bytes]:
@@ -100,24 +106,9 @@ def split_by_presence(
     ------
     storage.errors.StoreUnavailable
     """
-    size = -(-len(instances) // _CONCURRENT_STATS) or 1
-    batches = [instances[start : start + size] for start in range(0, len(instances), size)]
-    if len(instances) <= _FEW_STATS:
-        present = [_is_present(archive, instance) for instance in instances]
-    else:  # an S3 server takes a millisecond for each
-        with ThreadPoolExecutor(_CONCURRENT_STATS) as pool:
-            found = pool.map(lambda batch: [_is_present(archive, one) for one in batch], batches)
-            present = list(chain.from_iterable(found))
-    paired = list(zip(instances, present, strict=True))
-    return [one for one, there in paired if there], [one for one, there in paired if not there]
-
-
-def _is_present(archive: Archive, instance: StoredInstance) -> bool:
-    try:
-        archive.store.stat(instance.location.key)
-    except ObjectNotFound:
-        return False
-    return True
+    missing = archive.store.find_missing([instance.location.key for instance in instances])
+    present = [one for one in instances if one.location.key not in missing]
+    return present, [one for one in instances if one.location.key in missing]
 
 
 def read_attributes(archive: Archive, instance: StoredInstance) -> Dataset:

@@ -6,7 +6,7 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,6 +125,16 @@ class FilesystemStore(ObjectStore):
         if not stat.S_ISREG(found.st_mode):
             raise ObjectNotFound(key)
         return _object_stat(key, found)
+
+    def find_missing(self, keys: Iterable[str]) -> set[str]:
+        """Tell which of several objects are not there; a pack is opened once for all of its objects."""
+        packed = {key: parse_packed_key(key) for key in keys}
+        missing = {key for key, found in packed.items() if found is None and not self._has(key)}
+        with os_errors_translated(PACKS_FOLDER):
+            missing |= self._packs.find_missing({key: one for key, one in packed.items() if one is not None})
+        if missing:
+            self.require_there()
+        return missing
 
     def list(self, prefix: str = "") -> Iterator[ObjectStat]:
         """Iterate over the objects below the folders that ``prefix`` names, reading one folder at a time."""

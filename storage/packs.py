@@ -13,7 +13,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -119,6 +119,24 @@ class Packs:
         finally:
             os.close(descriptor)
 
+    def find_missing(self, keys: Mapping[str, PackedKey]) -> set[str]:
+        """Tell which objects are not there, or not any more."""
+        by_pack: dict[str, list[str]] = {}
+        for name, key in keys.items():
+            by_pack.setdefault(key.pack, []).append(name)
+        missing: set[str] = set()
+        for pack, names in by_pack.items():
+            try:
+                descriptor = open_for_reading(self._root / FOLDER / pack)
+            except FileNotFoundError:
+                missing.update(names)
+                continue
+            try:
+                missing.update(name for name in names if not _has_member(descriptor, keys[name]))
+            finally:
+                os.close(descriptor)
+        return missing
+
     def delete(self, key: PackedKey) -> None:
         """Mark an object as deleted, durably, and give its space back where the file system can.
 
@@ -190,6 +208,13 @@ class Packs:
                 if descriptor is not None and is_all_deleted(descriptor):
                     path.unlink()
                     return True
+        return False
+
+
+def _has_member(descriptor: int, key: PackedKey) -> bool:
+    try:
+        return not member_at(descriptor, key).deleted
+    except ObjectNotFound:
         return False
 
 

@@ -10,10 +10,9 @@ from itertools import chain
 from typing import Final
 
 from fastapi import Request, Response
-from starlette.responses import StreamingResponse
 
 from viewer_api.problems import HttpProblem
-from viewer_api.streaming import gathered, primed
+from viewer_api.streaming import Chunk, ChunksResponse
 
 # One range only: who asks for several at once gets everything, which RFC 9110 14.2 allows.
 _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
@@ -27,7 +26,7 @@ class Piece:
     """A piece of a body: how large it is, and how to read a part of it, by offset and size."""
 
     size_bytes: int
-    read: Callable[[int, int], Iterable[bytes]]
+    read: Callable[[int, int], Iterable[Chunk]]
 
 
 def piece_of(data: bytes) -> Piece:
@@ -104,9 +103,9 @@ def answer_pieces(
     told = {**headers, **_ACCEPTS, "Content-Length": str(length + sum(map(len, around)))}
     if part is not None:
         told["Content-Range"] = _content_range(part, size_bytes)
-    body = chain(around[:1], _read(pieces, offset, length), around[1:])
+    body: Iterable[Chunk] = chain(around[:1], _read(pieces, offset, length), around[1:])
     status = HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT
-    return StreamingResponse(primed(gathered(body)), status, told, media_type)
+    return ChunksResponse(body, status, told, media_type)
 
 
 def _asked_part(request: Request, size_bytes: int, headers: Mapping[str, str]) -> tuple[int, int] | None:
@@ -120,7 +119,7 @@ def _content_range(part: tuple[int, int], size_bytes: int) -> str:
     return f"bytes {offset}-{offset + length - 1}/{size_bytes}"
 
 
-def _read(pieces: Sequence[Piece], offset: int, length: int) -> Iterator[bytes]:
+def _read(pieces: Sequence[Piece], offset: int, length: int) -> Iterator[Chunk]:
     for piece in pieces:
         size_bytes = min(piece.size_bytes - offset, length)
         if size_bytes > 0:

@@ -105,7 +105,7 @@ class HeadRequests:
             return
 
         async def send_head(message: Message) -> None:
-            if message["type"] == "http.response.body":
+            if message["type"] != "http.response.start":
                 raise _HeadWasSent
             await send(message)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from pacs.archive import Archive
 from pacs.conversion import read_native_pixel_data
@@ -16,6 +17,7 @@ from viewer_api.byte_ranges import Piece
 from viewer_api.frame_bytes import stored_frame
 from viewer_api.media_types import OCTET_STREAM
 from viewer_api.negotiation import Representation
+from viewer_api.stored_chunks import stored_chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,7 @@ def pieces_of_value(archive: Archive, instance: StoredInstance) -> list[Piece] |
     """
     syntax, location = TRANSFER_SYNTAXES[instance.transfer_syntax_uid], instance.location
     if syntax.video:
-        stream, offset, size_bytes = open_pixel_data(archive, instance)
-        with stream:
-            fragments = EncapsulatedPixelData(stream, offset, size_bytes).list_fragments()
-        return [_piece(archive, instance, fragment) for fragment in fragments]
+        return [_piece(archive, instance, fragment) for fragment in _list_fragments(archive, instance)]
     is_plain = not (syntax.encapsulated or syntax.deflated or syntax.big_endian)
     if is_plain and location.pixel_data_offset is not None and location.pixel_data_size_bytes is not None:
         return [_piece(archive, instance, Extent(location.pixel_data_offset, location.pixel_data_size_bytes))]
@@ -64,10 +63,10 @@ def list_pixel_parts(archive: Archive, instance: StoredInstance, form: Represent
     syntax = TRANSFER_SYNTAXES[uid]
     stored = uid == form.transfer_syntax_uid or (form.transfer_syntax_uid is None and not form.implied)
     if syntax.video:
-        pieces = pieces_of_value(archive, instance) or []
+        fragments = _list_fragments(archive, instance)
         media_type = syntax.media_type if form.media_type != OCTET_STREAM else OCTET_STREAM
-        chunks = (chunk for piece in pieces for chunk in piece.read(0, piece.size_bytes))
-        yield BulkPart(name, Representation(media_type, uid), chunks)
+        chunks = (read_chunks(archive, instance, one.offset, one.size_bytes) for one in fragments)
+        yield BulkPart(name, Representation(media_type, uid), chain.from_iterable(chunks))
     elif syntax.encapsulated and stored:
         media_type = OCTET_STREAM if form.media_type == OCTET_STREAM else syntax.media_type
         for number in range(1, instance.number_of_frames + 1):
@@ -78,8 +77,14 @@ def list_pixel_parts(archive: Archive, instance: StoredInstance, form: Represent
         yield BulkPart(name, native, read_native_pixel_data(archive, instance))
 
 
+def _list_fragments(archive: Archive, instance: StoredInstance) -> Sequence[Extent]:
+    stream, offset, size_bytes = open_pixel_data(archive, instance)
+    with stream:
+        return EncapsulatedPixelData(stream, offset, size_bytes).list_fragments()
+
+
 def _piece(archive: Archive, instance: StoredInstance, extent: Extent) -> Piece:
     return Piece(
         extent.size_bytes,
-        lambda offset, size_bytes: read_chunks(archive, instance, extent.offset + offset, size_bytes),
+        lambda offset, size_bytes: stored_chunks(archive, instance, extent.offset + offset, size_bytes),
     )

@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Final
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, TypeAlias
+
+from starlette.concurrency import iterate_in_threadpool
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from storage.stored_file import StoredFile
+from viewer_api.zero_copy import ZERO_COPY_SEND
 
 GATHERED_SIZE_BYTES: Final = 1 << 20
+_SMALL_BYTES: Final = 4096
+_MAX_BATCH: Final = 64  # chunks, each of which may hold a file open
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A part of an object that lies in a file; it may leave without being read by this process."""
+
+    file: StoredFile
+    offset: int  # in the object
+    size_bytes: int
+
+    def read(self) -> Iterator[bytes]:
+        """Read it, piece by piece."""
+        offset, end = self.offset, self.offset + self.size_bytes
+        while offset < end and (data := self.file.read(offset, min(end - offset, GATHERED_SIZE_BYTES))):
+            offset += len(data)
+            yield data
+
+
+Chunk: TypeAlias = bytes | FilePart
 
 
 def primed(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -31,6 +61,71 @@ def gathered(chunks: Iterable[bytes]) -> Iterator[bytes]:
             waiting, size_bytes = [], 0
     if waiting:
         yield b"".join(waiting)
+
+
+class ChunksResponse(StreamingResponse):
+    """An answer of bytes and of parts of files, whose size the headers tell.
+
+    The first of it is made now, see :func:`primed`; the rest, if there is any, in a thread, in batches.
+    Parts of files go out as such where the server can send them (`viewer_api.zero_copy`).
+    """
+
+    def __init__(
+        self, chunks: Iterable[Chunk], status: int, headers: Mapping[str, str], media_type: str
+    ) -> None:
+        self._batches = _batches(iter(chunks))
+        self._made = list(islice(self._batches, 2))
+        super().__init__((), status, headers, media_type)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; a client that goes away is waited for only where there is more to make."""
+        self._by_file = ZERO_COPY_SEND in scope.get("extensions", ())
+        if len(self._made) < 2:
+            await self.stream_response(send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def stream_response(self, send: Send) -> None:
+        """Send head and body."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for batch in self._made:
+            await self._send(batch, send)
+        if len(self._made) > 1:
+            self._made = []
+            async for batch in iterate_in_threadpool(self._batches):
+                await self._send(batch, send)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _send(self, batch: Iterable[Chunk], send: Send) -> None:
+        for chunk in batch:
+            if isinstance(chunk, bytes):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            elif self._by_file:
+                message = {"type": ZERO_COPY_SEND, "file": chunk.file, "count": chunk.size_bytes}
+                offset = chunk.file.offset + chunk.offset
+                await send({**message, "offset": offset, "more_body": True})
+            else:
+                async for piece in iterate_in_threadpool(chunk.read()):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+
+def _batches(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
+    """Take as many chunks at a time as are worth a change of threads, small ones joined."""
+    batch: list[Chunk] = []
+    size_bytes = 0
+    for chunk in chunks:
+        if isinstance(chunk, bytes):
+            size_bytes += len(chunk)
+            before = batch[-1] if batch else None
+            if isinstance(before, bytes) and len(before) + len(chunk) <= _SMALL_BYTES:
+                batch[-1] = before + chunk
+                continue
+        batch.append(chunk)
+        if size_bytes >= GATHERED_SIZE_BYTES or len(batch) >= _MAX_BATCH:
+            yield batch
+            batch, size_bytes = [], 0
+    if batch:
+        yield batch
 
 
 def _behind(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,29 +13,21 @@ from pathlib import Path
 
 import orjson
 import pytest
-import uvicorn
 
 from pacs.archive import open_archive
 from pacs.dicom.dataset_json import dataset_to_json
 from pacs.settings import Settings
 from tests.datasets import make_dataset
+from tests.http_server import serving
 from viewer_api import http_protocol
-from viewer_api.app import create_app
-from viewer_api.http_protocol import BoundedHttpProtocol
 
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     archive = open_archive(Settings(data_dir=Path(tmp_path_factory.mktemp("http"))))
     archive.index.migrate()
-    config = uvicorn.Config(create_app(archive), log_config=None, http=BoundedHttpProtocol, lifespan="on")
-    server = uvicorn.Server(config)
-    listening = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    yield listening.getsockname()[1]
-    server.should_exit = True
-    thread.join()
+    with serving(archive) as port:
+        yield port
     archive.close()
 
 

@@ -151,6 +151,34 @@ def test_a_range_does_not_count_from_the_end(store, offset, size_bytes):
         store.read_range(KEY, offset, size_bytes)
 
 
+def test_an_object_that_lies_in_a_file_is_there_byte_for_byte(store):
+    for packed in (False, True):
+        with store.stage(packed=packed) as staged:
+            staged.write(b"0123456789" * (1 + packed))
+            key = staged.commit(KEY + str(packed)).key
+        found = store.open_file(key)
+        if found is not None:
+            stored = os.pread(found.fileno(), found.size_bytes, found.offset)
+            assert stored == found.read(0, 100) == b"0123456789" * (1 + packed)
+            assert (found.read(8, 100)[:2], found.read(50, 1)) == (b"89", b"")
+    with pytest.raises(ObjectNotFound):
+        if store.open_file("missing/object") is None:
+            raise ObjectNotFound
+
+
+def test_of_several_objects_the_missing_ones_are_told(store):
+    keys = []
+    for number, packed in enumerate((False, True, True, False)):
+        with store.stage(packed=packed) as staged:
+            staged.write(b"x" * number)
+            keys.append(staged.commit(f"several/{number}").key)
+    assert store.find_missing(keys) == set()
+    store.delete(keys[0])
+    store.delete(keys[2])
+    absent = "packs/20260101/0123456789abcdef.tar/512-3/several/5"
+    assert store.find_missing([*keys, "several/4", absent]) == {keys[0], keys[2], "several/4", absent}
+
+
 def test_an_open_object_can_be_moved_in(store):
     content = os.urandom(1_700_000)
     store.put(KEY, content)

@@ -15,7 +15,6 @@ from starlette.responses import StreamingResponse
 from pacs import __version__
 from pacs.archive import Archive
 from pacs.index.records import StoredInstance
-from pacs.retrieve import read_chunks
 from viewer_api import multipart
 from viewer_api.byte_ranges import Piece, answer_pieces, piece_of
 from viewer_api.caching import IMMUTABLE, RENDERED, cache_headers, make_etag, not_modified
@@ -31,7 +30,8 @@ from viewer_api.negotiation import Representation
 from viewer_api.openapi import partial_content, problems, success
 from viewer_api.retrieve_request import OfInstance, OfSeries, OfStudy, RetrieveRequest
 from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH, Answer
-from viewer_api.streaming import gathered, primed
+from viewer_api.stored_chunks import stored_chunks
+from viewer_api.streaming import Chunk, ChunksResponse, gathered, primed
 from viewer_api.zip_stream import stream_zip
 
 _RESPONSES: Final = (
@@ -123,7 +123,7 @@ def _answer_stored(
 ) -> Response:
     """Answer with an instance byte for byte, or with a range of the answer."""
     syntax = instance.transfer_syntax_uid
-    stored = Piece(instance.location.size_bytes, partial(read_chunks, asked.archive, instance))
+    stored = Piece(instance.location.size_bytes, partial(stored_chunks, asked.archive, instance))
     if not chosen.multipart:
         return answer_pieces(asked.request, [stored], str(Representation(DICOM, syntax)), headers)
     boundary = headers["ETag"].strip('"')
@@ -153,30 +153,29 @@ def _answer_instances(asked: RetrieveRequest) -> Answer:
     headers = {"Vary": "Accept"}
     if answerable.warning:
         headers["Warning"] = answerable.warning
-    if chosen.multipart:
-        media_type, chunks = _write_parts(asked.archive, answerable, headers)
-    else:
-        media_type, uid = ZIP, asked.uids[-1]
-        headers["Content-Disposition"] = f'attachment; filename="{uid}.zip"'
-        chunks = stream_zip(asked.archive, answerable.instances, uid)
     status = HTTPStatus.PARTIAL_CONTENT if answerable.warning else HTTPStatus.OK
+    if chosen.multipart:
+        return _answer_parts(asked, answerable, status, headers)
+    uid = asked.uids[-1]
+    headers["Content-Disposition"] = f'attachment; filename="{uid}.zip"'
+    files = gathered(stream_zip(asked.archive, answerable.instances, uid))
     if answerable.as_stored:
-        return StreamingResponse(primed(gathered(chunks)), status, headers, media_type)
-    return lambda: StreamingResponse(
-        asked.state.decodes.iterate(primed(gathered(chunks))), status, headers, media_type
-    )
+        return StreamingResponse(primed(files), status, headers, ZIP)
+    return lambda: StreamingResponse(asked.state.decodes.iterate(primed(files)), status, headers, ZIP)
 
 
-def _write_parts(
-    archive: Archive, answerable: Answerable, headers: dict[str, str]
-) -> tuple[str, Iterator[bytes]]:
-    """Return media type and body of an answer in parts; its length goes to ``headers`` if it is known."""
+def _answer_parts(
+    asked: RetrieveRequest, answerable: Answerable, status: int, headers: dict[str, str]
+) -> Answer:
     boundary = secrets.token_hex(16)
     syntaxes = {outgoing.transfer_syntax_uid for outgoing in answerable.instances}
-    common = syntaxes.pop() if len(syntaxes) == 1 else None
+    media_type = multipart.content_type(boundary, DICOM, syntaxes.pop() if len(syntaxes) == 1 else None)
     if answerable.as_stored:
         headers["Content-Length"] = str(_size_bytes(answerable, boundary))
-    return multipart.content_type(boundary, DICOM, common), _parts(archive, answerable.instances, boundary)
+        stored = _stored_parts(asked.archive, answerable.instances, boundary)
+        return ChunksResponse(stored, status, headers, media_type)
+    parts = gathered(_parts(asked.archive, answerable.instances, boundary))
+    return lambda: StreamingResponse(asked.state.decodes.iterate(primed(parts)), status, headers, media_type)
 
 
 def _size_bytes(answerable: Answerable, boundary: str) -> int:
@@ -188,6 +187,16 @@ def _size_bytes(answerable: Answerable, boundary: str) -> int:
         for outgoing in answerable.instances
     )
     return sum(parts) + len(multipart.closing(boundary))
+
+
+def _stored_parts(
+    archive: Archive, instances: Sequence[OutgoingInstance], boundary: str
+) -> Iterator[Chunk]:
+    for outgoing in instances:
+        yield _head(outgoing.transfer_syntax_uid, boundary)
+        yield from stored_chunks(archive, outgoing.instance)
+        yield b"\r\n"
+    yield multipart.closing(boundary)
 
 
 def _parts(archive: Archive, instances: Sequence[OutgoingInstance], boundary: str) -> Iterator[bytes]:

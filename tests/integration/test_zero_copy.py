@@ -1,0 +1,207 @@
+"""Answers that leave by their files: the same bytes as those that are read, whatever the client does."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+from pydicom.uid import generate_uid
+
+from pacs.archive import Archive, open_archive
+from pacs.index.records import StoredInstance
+from pacs.ingest import Origin, open_part10, store_instance
+from pacs.retrieve import find_instances
+from pacs.settings import Settings
+from tests.datasets import encode_file, make_dataset
+from tests.http_server import serving
+from viewer_api import zero_copy
+
+pytestmark = pytest.mark.skipif(not zero_copy.IS_POSSIBLE, reason="sendfile as Linux has it")
+
+STUDY, SERIES = "2.25.1", "2.25.1.1"
+PATH = f"/dicom-web/studies/{STUDY}/series/{SERIES}"
+AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+ALONE = "application/dicom; transfer-syntax=*"
+# In a pack, as a file of its own, and more than the buffers of a connection take.
+SIZES = {"2.25.1.1.1": 16, "2.25.1.1.2": 1024, "2.25.1.1.3": 4096}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    opened = open_archive(Settings(data_dir=Path(tmp_path_factory.mktemp("archive"))))
+    opened.index.migrate()
+    for uid, rows in SIZES.items():
+        dataset = make_dataset(StudyInstanceUID=STUDY, SeriesInstanceUID=SERIES, SOPInstanceUID=uid)
+        dataset.Rows, dataset.Columns, dataset.PixelData = rows, 1024, os.urandom(rows * 2048)
+        store_instance(opened, open_part10([encode_file(dataset)]), Origin("stow"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def url(archive: Archive) -> Iterator[str]:
+    with serving(archive) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def sent_by_file(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of bytes of each call that sent some."""
+    counted = []
+    send = os.sendfile
+
+    def counting(*arguments: int) -> int:
+        counted.append(send(*arguments))
+        return counted[-1]
+
+    monkeypatch.setattr(os, "sendfile", counting)
+    return counted
+
+
+def find(archive: Archive, uid: str) -> StoredInstance:
+    (instance,) = find_instances(archive, STUDY, SERIES, uid)
+    return instance
+
+
+def content_of(archive: Archive, uid: str) -> bytes:
+    location = find(archive, uid).location
+    return archive.store.read_range(location.key, 0, location.size_bytes)
+
+
+@pytest.mark.parametrize("uid", SIZES)
+def test_an_instance_is_sent_from_its_file_byte_for_byte(
+    url: str, archive: Archive, uid: str, sent_by_file: list[int]
+) -> None:
+    answer = httpx.get(f"{url}{PATH}/instances/{uid}", headers={"accept": ALONE})
+    assert answer.content == content_of(archive, uid)
+    assert sum(sent_by_file) == len(answer.content)
+
+
+@pytest.mark.parametrize("uid", SIZES)
+def test_a_range_of_a_file_is_sent(url: str, archive: Archive, uid: str) -> None:
+    headers = {"accept": ALONE, "range": "bytes=1000-20000"}
+    answer = httpx.get(f"{url}{PATH}/instances/{uid}", headers=headers)
+    assert answer.content == content_of(archive, uid)[1000:20001]
+
+
+def test_a_series_is_the_same_by_file_and_through_memory(
+    url: str, archive: Archive, sent_by_file: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_file = httpx.get(url + PATH, headers={"accept": AS_STORED})
+    assert sum(sent_by_file) == sum(find(archive, uid).location.size_bytes for uid in SIZES)
+    monkeypatch.setattr(type(archive.store), "open_file", lambda *_: None)
+    sent_by_file.clear()
+    through_memory = httpx.get(url + PATH, headers={"accept": AS_STORED})
+    assert not sent_by_file
+    boundaries = [one.headers["content-type"].rpartition("=")[2] for one in (by_file, through_memory)]
+    assert through_memory.content == by_file.content.replace(*(one.encode() for one in boundaries))
+
+
+def test_a_head_is_answered_without_the_file(url: str, sent_by_file: list[int]) -> None:
+    answer = httpx.head(url + PATH, headers={"accept": AS_STORED})
+    assert (answer.status_code, answer.content, sent_by_file) == (200, b"", [])
+    assert int(answer.headers["content-length"]) > sum(SIZES.values()) * 2048
+
+
+def test_one_connection_gets_answers_in_turn(url: str, archive: Archive) -> None:
+    with httpx.Client(base_url=url) as client:
+        for uid in [*SIZES, *SIZES]:
+            answer = client.get(f"{PATH}/instances/{uid}", headers={"accept": ALONE})
+            assert answer.content == content_of(archive, uid)
+            assert client.get("/health").json() == {"status": "ok"}
+
+
+def test_requests_that_were_sent_before_an_answer_came_are_answered_in_turn(
+    url: str, archive: Archive
+) -> None:
+    uids = list(SIZES)
+    with closing(connected(url)) as connection:
+        connection.sendall(b"".join(request(uid) for uid in uids))
+        received = b""
+        while received.count(b"HTTP/1.1 200") < len(uids) or not received.endswith(
+            content_of(archive, uids[-1])
+        ):
+            received += connection.recv(1 << 20)
+    for uid in uids:
+        _, _, received = received.partition(b"\r\n\r\n")
+        assert received.startswith(content_of(archive, uid))
+
+
+def test_a_client_that_reads_slowly_gets_everything_and_keeps_nobody_waiting(
+    url: str, archive: Archive
+) -> None:
+    uid = "2.25.1.1.3"
+    with closing(connected(url, receive_buffer_bytes=4096)) as connection:
+        connection.sendall(request(uid))
+        time.sleep(0.2)  # the buffers are full now
+        assert httpx.get(url + "/health", timeout=5).status_code == 200
+        received = b""
+        while not received.endswith(content_of(archive, uid)[-100:]):
+            received += connection.recv(1 << 16)
+    assert received.endswith(content_of(archive, uid))
+
+
+def test_clients_that_go_away_leave_nothing_open(url: str) -> None:
+    before = None
+    for _ in range(20):
+        with closing(connected(url, receive_buffer_bytes=4096)) as connection:
+            connection.sendall(request("2.25.1.1.3"))
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        wait_for_quiet(url)
+        before = before or open_files()
+    assert open_files() <= before
+
+
+def test_a_file_that_lies_on_the_disk_only_is_read_first(
+    url: str, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_places = []
+    read = zero_copy._read
+    monkeypatch.setattr(zero_copy, "_is_cached", lambda *_: False)
+    monkeypatch.setattr(zero_copy, "_read", lambda *part: read_places.append(part[1]) or read(*part))
+    answer = httpx.get(f"{url}{PATH}/instances/2.25.1.1.3", headers={"accept": ALONE})
+    assert answer.content == content_of(archive, "2.25.1.1.3")
+    assert len(read_places) >= len(answer.content) >> 20
+
+
+def test_what_a_damaged_file_lacks_ends_the_connection_before_its_time(tmp_path: Path) -> None:
+    archive = open_archive(Settings(data_dir=tmp_path))
+    archive.index.migrate()
+    dataset = make_dataset(StudyInstanceUID=STUDY, SeriesInstanceUID=SERIES, SOPInstanceUID=generate_uid())
+    dataset.Rows, dataset.Columns, dataset.PixelData = 1024, 1024, bytes(2 << 20)
+    store_instance(archive, open_part10([encode_file(dataset)]), Origin("stow"))
+    location = find(archive, str(dataset.SOPInstanceUID)).location
+    os.truncate(tmp_path / "objects" / location.key, location.size_bytes // 2)
+    with serving(archive) as port, pytest.raises(httpx.RemoteProtocolError):
+        httpx.get(
+            f"http://127.0.0.1:{port}{PATH}/instances/{dataset.SOPInstanceUID}", headers={"accept": ALONE}
+        )
+    archive.close()
+
+
+def connected(url: str, receive_buffer_bytes: int = 1 << 20) -> socket.socket:
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+    connection.connect(("127.0.0.1", httpx.URL(url).port))
+    connection.settimeout(30)
+    return connection
+
+
+def request(uid: str) -> bytes:
+    return f"GET {PATH}/instances/{uid} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: {ALONE}\r\n\r\n".encode()
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+
+def wait_for_quiet(url: str) -> None:
+    for _ in range(3):
+        assert httpx.get(url + "/health").status_code == 200
+        time.sleep(0.02)

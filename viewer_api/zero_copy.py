@@ -1,0 +1,140 @@
+"""Parts of files that leave without passing through this process: sendfile(2), as an extension of ASGI.
+
+Most of what goes out are pixels that lie in a file just so. Read and written, they are copied
+twice, into memory that the system has to find and clear first: that takes longer than all the rest.
+
+References
+----------
+https://asgi.readthedocs.io/en/latest/extensions.html#zero-copy-send
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import sys
+from typing import Final
+
+from anyio import to_thread
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+ZERO_COPY_SEND: Final = "http.response.zerocopysend"
+IS_POSSIBLE: Final = sys.platform == "linux"
+
+_STEP_SIZE_BYTES: Final = 1 << 20
+_READ_SIZE_BYTES: Final = 128 * 1024  # what the system reads ahead of who reads on and on
+
+
+class ZeroCopy:
+    """Sends parts of files over one connection, in turn with what its transport writes."""
+
+    def __init__(self, transport: asyncio.Transport, flow: FlowControl) -> None:
+        self._transport = transport
+        self._flow = flow
+        self._loop = asyncio.get_running_loop()
+        self._descriptor = -1  # of the socket: our own, as the transport's may not be waited for
+        self._is_lost = False
+        self._writable: asyncio.Future[None] | None = None
+
+    def extended(self, app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
+        """Return the application with the extension, for the one request of a cycle."""
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            async def send_any(message: Message) -> None:
+                if message["type"] == ZERO_COPY_SEND:
+                    await self._answer(cycle, message)
+                    message = {"type": "http.response.body", "more_body": message.get("more_body", False)}
+                    if message["more_body"]:
+                        return
+                await send(message)
+
+            await app({**scope, "extensions": {ZERO_COPY_SEND: {}}}, receive, send_any)
+
+        return serve
+
+    def close(self) -> None:
+        """Let go of the connection, which is lost."""
+        self._is_lost = True
+        self._stop_waiting()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    async def _answer(self, cycle: RequestResponseCycle, message: Message) -> None:
+        size_bytes = message["count"]
+        if cycle.chunked_encoding or size_bytes > cycle.expected_content_length:
+            raise RuntimeError("only what a Content-Length has room for can be sent from a file")
+        cycle.expected_content_length -= size_bytes
+        try:
+            await self._drain()
+            await self._send(message["file"].fileno(), message["offset"], size_bytes)
+        except ConnectionError:
+            raise ClientDisconnect from None
+
+    async def _drain(self) -> None:
+        """Wait until the transport has written what it was given before."""
+        self._transport.set_write_buffer_limits(0)
+        try:
+            while self._flow.write_paused and not self._is_lost:
+                await self._flow.drain()
+        finally:
+            self._transport.set_write_buffer_limits()
+
+    async def _send(self, file: int, offset: int, size_bytes: int) -> None:
+        end = offset + size_bytes
+        while offset < end:
+            step = min(end - offset, _STEP_SIZE_BYTES)
+            if not _is_cached(file, offset, step):
+                await to_thread.run_sync(_read, file, offset, step)
+            try:
+                sent = os.sendfile(self._socket(), file, offset, step)
+            except BlockingIOError:
+                await self._wait_until_writable()
+                continue
+            if not sent:
+                raise RuntimeError("a file ends before what was to be sent of it")
+            offset += sent
+            await asyncio.sleep(0)  # a client that reads as fast must not keep the others waiting
+
+    def _socket(self) -> int:
+        if self._is_lost:
+            raise ClientDisconnect
+        if self._descriptor < 0:
+            self._descriptor = os.dup(self._transport.get_extra_info("socket").fileno())
+        return self._descriptor
+
+    async def _wait_until_writable(self) -> None:
+        self._writable = self._loop.create_future()
+        self._loop.add_writer(self._socket(), self._stop_waiting)
+        try:
+            await self._writable
+        finally:
+            self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        waiting, self._writable = self._writable, None
+        if waiting is not None:
+            self._loop.remove_writer(self._descriptor)
+            if not waiting.done():
+                waiting.set_result(None)
+
+
+def _is_cached(file: int, offset: int, size_bytes: int) -> bool:
+    """Tell whether a part of a file lies in memory: sending it would hold up everybody otherwise."""
+    byte = [bytearray(1)]
+    places = (*range(offset, offset + size_bytes, _READ_SIZE_BYTES), offset + size_bytes - 1)
+    try:
+        return all(os.preadv(file, byte, place, os.RWF_NOWAIT) for place in places)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EOPNOTSUPP):
+            return False
+        raise
+
+
+def _read(file: int, offset: int, size_bytes: int) -> None:
+    """Have the system read a part of a file into its memory."""
+    for place in range(offset, offset + size_bytes, _READ_SIZE_BYTES):
+        os.pread(file, min(_READ_SIZE_BYTES, offset + size_bytes - place), place)
