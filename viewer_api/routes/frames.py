@@ -25,6 +25,7 @@ from viewer_api.frame_bytes import (
     stored_frame,
     transcodable,
 )
+from viewer_api.lean_route import LeanRoute
 from viewer_api.media_types import MULTIPART_RELATED, OCTET_STREAM
 from viewer_api.negotiation import Representation
 from viewer_api.openapi import partial_content, problems, success
@@ -33,7 +34,7 @@ from viewer_api.retrieve_request import OfInstance, RetrieveRequest
 from viewer_api.state import INSTANCE_PATH
 from viewer_api.streaming import primed_async
 
-router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response)
+router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response, route_class=LeanRoute)
 
 FrameList = Annotated[str, Path(description=f"Frame numbers from 1 on, by commas; at most {MAX_FRAMES}")]
 

@@ -25,6 +25,7 @@ from viewer_api.instance_parts import (
     plan_answer,
     read_outgoing,
 )
+from viewer_api.lean_route import LeanRoute
 from viewer_api.media_types import DICOM, MULTIPART_RELATED, ZIP
 from viewer_api.negotiation import Representation
 from viewer_api.openapi import partial_content, problems, success
@@ -46,7 +47,12 @@ _RESPONSES: Final = (
     )
 )
 
-router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response, responses=_RESPONSES)
+router = APIRouter(
+    tags=["Retrieve (WADO-RS)"],
+    default_response_class=Response,
+    responses=_RESPONSES,
+    route_class=LeanRoute,
+)
 
 
 @router.get(STUDY_PATH)
@@ -189,9 +195,7 @@ def _size_bytes(answerable: Answerable, boundary: str) -> int:
     return sum(parts) + len(multipart.closing(boundary))
 
 
-def _stored_parts(
-    archive: Archive, instances: Sequence[OutgoingInstance], boundary: str
-) -> Iterator[Chunk]:
+def _stored_parts(archive: Archive, instances: Sequence[OutgoingInstance], boundary: str) -> Iterator[Chunk]:
     for outgoing in instances:
         yield _head(outgoing.transfer_syntax_uid, boundary)
         yield from stored_chunks(archive, outgoing.instance)
