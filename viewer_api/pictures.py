@@ -31,6 +31,10 @@ async def answer_picture(
     find
         Looks for what is to be shown; it may take a while, and raises what is to be told.
     """
+    if asked.can_find_at_once():
+        known = _answer_from_memory(asked, find(), rendering, cache_control)
+        if known is not None:
+            return known
     answer = await run_in_threadpool(_answer_at_once, asked, find, rendering, cache_control)
     if isinstance(answer, Response):
         return answer
@@ -40,19 +44,31 @@ async def answer_picture(
     return _answer(picture, rendering, etag_of(rendering.digest(instance, frame_number)), cache_control)
 
 
+def _answer_from_memory(
+    asked: RetrieveRequest, shown: ShownFrame, rendering: Rendering, cache_control: str
+) -> Response | None:
+    """Answer what the client knows, or what is in memory; None where there is more to do."""
+    instance, frame_number = shown
+    key = rendering.digest(instance, frame_number)
+    if (answer := not_modified(asked.request, etag_of(key), cache_control)) is not None:
+        return answer
+    picture = asked.state.pictures.find_in_memory(instance, key)
+    return None if picture is None else _answer(picture, rendering, etag_of(key), cache_control)
+
+
 def _answer_at_once(
     asked: RetrieveRequest, find: Callable[[], ShownFrame], rendering: Rendering, cache_control: str
 ) -> Response | ShownFrame:
     """Answer what is known, kept, or small, without waiting for a turn; else tell what is to be shown."""
-    instance, frame_number = find()
-    key = rendering.digest(instance, frame_number)
-    etag = etag_of(key)
-    if (answer := not_modified(asked.request, etag, cache_control)) is not None:
+    shown = find()
+    if (answer := _answer_from_memory(asked, shown, rendering, cache_control)) is not None:
         return answer
+    instance, frame_number = shown
+    key = rendering.digest(instance, frame_number)
     picture = asked.state.pictures.find(instance, key)
     if picture is None and _is_small(instance):
         picture = asked.state.pictures.make(instance, frame_number, rendering)
-    return (instance, frame_number) if picture is None else _answer(picture, rendering, etag, cache_control)
+    return shown if picture is None else _answer(picture, rendering, etag_of(key), cache_control)
 
 
 def _is_small(instance: StoredInstance) -> bool:

@@ -36,6 +36,10 @@ class RetrieveRequest:
         """Choose what the client accepts. Raises ``viewer_api.problems.NotAcceptable``."""
         return self.acceptable.choose(offered)
 
+    def can_find_at_once(self) -> bool:
+        """Tell whether `find_instances` takes no time to speak of. Raises pacs.errors.IndexUnavailable."""
+        return self.archive.index.knows_instances(*self.uids)
+
     def find_instances(self) -> list[StoredInstance]:
         """List the instances that are asked for. Raises ``pacs.errors.NotFound``."""
         return find_instances(self.archive, *self.uids)

@@ -13,6 +13,7 @@ from pacs.index.group_commit import GroupCommit
 from pacs.index.known_stores import KnownStores
 from pacs.index.ledger_rows import LedgerRows
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
+from pacs.index.recent_instances import RecentInstances
 from pacs.index.records import Conflict, InstanceRecord, Query, SearchResult, StoredInstance, WriteOutcome
 from pacs.index.search import search
 from pacs.index.series_contents import SeriesContents, SettledSeries
@@ -28,6 +29,7 @@ class Index:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._group_commit = GroupCommit(IndexWriter(engine))
+        self._recent = RecentInstances(engine)
         self.spooled = SpooledObjects(engine)
         self.ledger = LedgerRows(engine)
         self.stores = KnownStores(engine)
@@ -51,7 +53,12 @@ class Index:
         sop_instance_uid: str | None = None,
     ) -> list[StoredInstance]:
         """List the instances of a study, a series, or one; empty if none. Raises IndexUnavailable."""
-        return queries.find_instances(self._engine, study_instance_uid, series_instance_uid, sop_instance_uid)
+        uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
+        return self._recent.find(uids, lambda: queries.find_instances(self._engine, *uids))
+
+    def knows_instances(self, *uids: str) -> bool:
+        """Tell whether `find_instances` would answer without a query. Raises IndexUnavailable."""
+        return self._recent.get((*uids, None, None)[:3]) is not None
 
     def list_series_contents(
         self, study_instance_uid: str, series_instance_uid: str | None = None
@@ -176,6 +183,7 @@ class Index:
     def close(self) -> None:
         """Release connections."""
         self._group_commit.close()
+        self._recent.close()
         self._engine.dispose()
 
 

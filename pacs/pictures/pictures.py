@@ -39,6 +39,10 @@ class Pictures:
         self._memory = ByteCache(settings.picture_memory_bytes)
         self._disk = DiskCache(picture_folder(settings.data_dir), settings.picture_cache_bytes)
 
+    def find_in_memory(self, instance: StoredInstance, key: str) -> bytes | None:
+        """Return what was kept under a key lately, in no time; None: nothing, or it is on the disk."""
+        return self._memory.get(f"{instance.location.sha256}.{key}")
+
     def find(self, instance: StoredInstance, key: str) -> bytes | None:
         """Return what was kept under a key, from memory or from the disk of this machine; None: nothing."""
         subject = instance.location.sha256
