@@ -15,8 +15,8 @@ from typing import Final
 from pacs.archive import Archive
 from pacs.index.known_stores import StorePlace
 from pacs.index.objects import ObjectCursor
-from storage.errors import ObjectNotFound, StoreFull, StoreUnavailable, WrongStore
-from storage.identity import give_identity, new_identity, read_identity
+from storage.errors import DamagedIdentity, ObjectNotFound, StoreFull, StoreUnavailable, WrongStore
+from storage.identity import drop_identity, give_identity, new_identity, read_identity
 from storage.packed_keys import own_key
 from storage.store import ObjectStore
 
@@ -73,13 +73,19 @@ class OwnStore:
     def claim(self) -> None:
         """Make this store the one that the index knows, whatever it was before.
 
+        A damaged identity is replaced; a store of a newer format is left alone.
+
         Raises
         ------
         storage.errors.WrongStore, storage.errors.StoreFull, storage.errors.StoreUnavailable
         pacs.errors.IndexUnavailable
         """
         stores = self.archive.index.stores
-        identity = read_identity(self.store)
+        try:
+            identity = read_identity(self.store)
+        except DamagedIdentity:
+            drop_identity(self.store)
+            identity = None
         if identity is None:
             identity = give_identity(self.store, stores.identity(self.place) or new_identity())
         stores.replace(self.place, identity)

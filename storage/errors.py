@@ -33,5 +33,9 @@ class WrongStore(StoreUnavailable):
     """It is not the store that was expected: its disk is not mounted, or the settings name another one."""
 
 
+class DamagedIdentity(WrongStore):
+    """What should tell which store it is cannot be understood."""
+
+
 class DamagedObject(StoreError):
     """The bytes are not those that were committed."""

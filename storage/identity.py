@@ -10,7 +10,7 @@ import re
 import uuid
 from typing import Final
 
-from storage.errors import ObjectExists, ObjectNotFound, WrongStore
+from storage.errors import DamagedIdentity, ObjectExists, ObjectNotFound, WrongStore
 from storage.store import ObjectStore
 
 IDENTITY_KEY: Final = "store.json"
@@ -29,8 +29,10 @@ def read_identity(store: ObjectStore) -> str | None:
 
     Raises
     ------
+    storage.errors.DamagedIdentity
+        There is something else in its place.
     storage.errors.WrongStore
-        There is something else in its place, or a store of a newer format.
+        It is a store of a newer format.
     storage.errors.StoreUnavailable
     """
     try:
@@ -41,12 +43,17 @@ def read_identity(store: ObjectStore) -> str | None:
         told = json.loads(content)
         layout, identity = told["format"], told["identity"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise WrongStore(f"{IDENTITY_KEY} of the store cannot be understood") from error
+        raise DamagedIdentity(f"{IDENTITY_KEY} of the store cannot be understood") from error
     if layout != FORMAT:
         raise WrongStore("the store has a format that this version does not know")
     if not isinstance(identity, str) or _IDENTITY.fullmatch(identity) is None:
-        raise WrongStore(f"{IDENTITY_KEY} of the store cannot be understood")
+        raise DamagedIdentity(f"{IDENTITY_KEY} of the store cannot be understood")
     return identity
+
+
+def drop_identity(store: ObjectStore) -> None:
+    """Take from a store what should tell which one it is. Raises StoreUnavailable."""
+    store.delete(IDENTITY_KEY)
 
 
 def give_identity(store: ObjectStore, identity: str) -> str:

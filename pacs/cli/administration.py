@@ -30,7 +30,8 @@ def claim_store(
     """Say that the store of the settings belongs to this archive, after you have replaced it by a copy.
 
     Filmless refuses to start on a store that it does not know: it may be the empty folder of a disk that is
-    not mounted. Nothing in the store is changed but its identity, which it gets if it has none.
+    not mounted. Nothing in the store is changed but its identity, which it gets if it has none or a damaged
+    one.
     """
     from pacs.archive import open_archive
     from pacs.own_stores import own_stores

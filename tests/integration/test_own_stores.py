@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,7 +16,7 @@ from pacs.index.known_stores import StorePlace
 from pacs.ingest import Origin, open_part10, store_instance
 from pacs.jobs.spool import note_spooled
 from pacs.own_stores import own_stores, require_own_stores
-from storage.errors import StoreUnavailable, WrongStore
+from storage.errors import DamagedIdentity, StoreUnavailable, WrongStore
 from storage.identity import IDENTITY_KEY, give_identity, new_identity, read_identity
 from tests.backends import fresh_archive
 from tests.datasets import encode_file, make_dataset
@@ -188,6 +189,29 @@ def test_a_copy_without_its_identity_can_be_claimed(folder_archive: Archive, tmp
         own.claim()
     require_own_stores(claiming)
     claiming.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 60, b'{"format": 1}', b'{"format": 1, "identity": "../.."}']
+)
+def test_a_damaged_identity_opens_no_door_until_the_store_is_claimed(
+    folder_archive: Archive, content: bytes
+) -> None:
+    (root_of(folder_archive) / IDENTITY_KEY).write_bytes(content)
+    with pytest.raises(DamagedIdentity):
+        require_own_stores(folder_archive)
+    for own in own_stores(folder_archive):
+        own.claim()
+    require_own_stores(folder_archive)
+
+
+def test_a_store_of_a_newer_format_is_left_alone(folder_archive: Archive) -> None:
+    newer = json.dumps({"format": 2, "identity": "0" * 32}).encode()
+    (root_of(folder_archive) / IDENTITY_KEY).write_bytes(newer)
+    for own in own_stores(folder_archive):
+        with pytest.raises(WrongStore, match="format"):
+            own.claim()
+    assert (root_of(folder_archive) / IDENTITY_KEY).read_bytes() == newer
 
 
 # --- a spool ------------------------------------------------------------------------------------------
