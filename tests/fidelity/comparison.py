@@ -65,7 +65,7 @@ class Comparison:
     decoding
         What decodes for the archive.
     is_short
-        Whether the first and the last frame of each file are enough.
+        Whether the first and the last frame of each file are enough, and one decoder that agrees.
     """
 
     def __init__(self, decoding: DecodingProcesses, *, is_short: bool = False) -> None:
@@ -104,9 +104,9 @@ class Comparison:
                 values = self._decoding.decode(data, description)
                 result, reason = self._judge(path, description, index, values, _tolerance(data, description))
                 if result not in AGREEMENT:
-                    return result, f"frame {index + 1}: {reason}", compared
+                    return result, f"frame {index + 1}: {'; '.join(reason)}", compared
                 is_close |= result is Result.CLOSE
-                reasons.add(reason)
+                reasons.update(reason)
                 compared += 1
         except ArchiveError as error:
             return self._explain_refusal(path, image, error)
@@ -114,18 +114,25 @@ class Comparison:
 
     def _judge(
         self, path: Path, description: PixelDescription, index: int, values: Samples, tolerance: int
-    ) -> tuple[Result, str]:
-        differences = []
+    ) -> tuple[Result, list[str]]:
+        """Return what came out, and the decoders that agree, or those that do not."""
+        differences: list[str] = []
+        agreeing: dict[str, float] = {}
         for name, expected in self._ask(path, description.transfer_syntax_uid, index, description):
             if isinstance(expected, str):
                 continue
             difference = _difference(values, expected)
             if difference <= tolerance:
-                return Result.EQUAL if difference == 0 else Result.CLOSE, name
-            differences.append(f"{name} by {difference:g}")
+                agreeing[name] = difference
+            else:
+                differences.append(f"{name} by {difference:g}")
+            if agreeing and self._is_short:
+                break
+        if agreeing:
+            return Result.EQUAL if min(agreeing.values()) == 0 else Result.CLOSE, list(agreeing)
         if differences:
-            return Result.DIFFERENT, "; ".join(differences)
-        return Result.ONLY_HERE, "all others refuse it"
+            return Result.DIFFERENT, differences
+        return Result.ONLY_HERE, ["all others refuse it"]
 
     def _explain_refusal(self, path: Path, image: ImageFile, error: ArchiveError) -> tuple[Result, str, int]:
         for name, values in self._ask(path, image.transfer_syntax_uid, 0, None):
