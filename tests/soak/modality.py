@@ -108,8 +108,11 @@ class OpenAssociation:
 class Modality(threading.Thread):
     """Sends images until told to stop, each until it is acknowledged, over associations without end."""
 
-    def __init__(self, port: int, *, side: int = 104, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, port: int, *, side: int = 104, timeout_s: float = 60.0, rests_up_to_s: float = 0.0
+    ) -> None:
         super().__init__(daemon=True)
+        self.rests_up_to_s = rests_up_to_s  # between two images, so that hours do not make millions of them
         self.port = port
         self.side = side
         self.timeout_s = timeout_s
@@ -128,6 +131,7 @@ class Modality(threading.Thread):
                         if association.send(image) == SUCCESS:
                             self.acknowledged += 1
                             image = next(images)
+                            self.stopped.wait(random.uniform(0, self.rests_up_to_s))
                         else:
                             self.stopped.wait(_PAUSE_S)
             except (PeerUnreachable, PeerRejected):

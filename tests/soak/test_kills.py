@@ -20,6 +20,7 @@ from tests.soak.modality import Ledger, Modality, acknowledged, stop
 _LISTENERS = 2
 _MODALITIES = 3
 _BETWEEN_KILLS = 10  # acknowledged at least
+_REST_S = 0.03
 
 
 def rounds(short: int) -> pytest.MarkDecorator:
@@ -44,7 +45,7 @@ def test_a_killed_listener_comes_back_and_nothing_acknowledged_is_missing(
 ) -> None:
     environment = {**setup.environment, "FILMLESS_DICOM_PROCESSES": str(_LISTENERS)}
     with running_up(tmp_path, environment) as archive:
-        modalities = [Modality(archive.dicom_port) for _ in range(_MODALITIES)]
+        modalities = [Modality(archive.dicom_port, rests_up_to_s=_REST_S) for _ in range(_MODALITIES)]
         for _ in range(rounds):
             _kill_under_load(modalities, lambda: _kill_listener(archive))
         ledger = stop(modalities)
@@ -59,7 +60,7 @@ def test_a_killed_database_comes_back_and_nothing_acknowledged_is_missing(
     with postgresql_and_s3(tmp_path) as setup, running_up(tmp_path, setup.environment) as archive:
         assert setup.database is not None
         database = setup.database
-        modalities = [Modality(archive.dicom_port) for _ in range(_MODALITIES)]
+        modalities = [Modality(archive.dicom_port, rests_up_to_s=_REST_S) for _ in range(_MODALITIES)]
         for _ in range(rounds):
             _kill_under_load(modalities, lambda: _kill_database(database))
         ledger = stop(modalities)
@@ -83,7 +84,9 @@ def test_an_archive_killed_whole_comes_back_and_nothing_acknowledged_is_missing(
     ledger: Ledger = {}
     for _ in range(rounds):
         with running_up(tmp_path, setup.environment) as archive:
-            modalities = [Modality(archive.dicom_port, timeout_s=5) for _ in range(_MODALITIES)]
+            modalities = [
+                Modality(archive.dicom_port, timeout_s=5, rests_up_to_s=_REST_S) for _ in range(_MODALITIES)
+            ]
             _kill_under_load(modalities, lambda: _kill_whole(archive))
             ledger |= stop(modalities)
     with running_up(tmp_path, setup.environment) as archive:
