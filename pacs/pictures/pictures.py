@@ -85,15 +85,16 @@ class Pictures:
         """Return the stored values of a frame (1-based); raises what `make` raises."""
         attributes = read_attributes(self._archive, instance)
         description = describe_pixels(attributes, instance.transfer_syntax_uid)
-        values = self._read_values(instance, frame_number, description)
-        return DecodedFrame(values, attributes, description, frame_number - 1)
+        if needs_codec(description):
+            values = self._read_values(instance, frame_number, description)
+            return DecodedFrame(values, attributes, description, frame_number - 1)
+        data = read_frame(self._archive, instance, frame_number).data
+        values = self._archive.decoding.decode(data, description)
+        return DecodedFrame(values, attributes, description, frame_number - 1, data)
 
     def _read_values(
         self, instance: StoredInstance, frame_number: int, description: PixelDescription
     ) -> npt.NDArray[Any]:
-        if not needs_codec(description):
-            data = read_frame(self._archive, instance, frame_number).data
-            return self._archive.decoding.decode(data, description)
         key = f"values-{__version__}-{frame_number}"
         kept = self.find(instance, key)
         if kept is not None and len(kept) == description.frame_size_bytes:

@@ -44,12 +44,16 @@ class Rendering:
 
 @dataclass(frozen=True, slots=True)
 class DecodedFrame:
-    """One frame with what is needed to show it; ``frame_index`` is 0-based."""
+    """One frame with what is needed to show it; ``frame_index`` is 0-based.
+
+    ``encoded_frame`` is what native stored values were decoded from: overlays may lie in its unused bits.
+    """
 
     stored_values: npt.NDArray[Any]
     attributes: Dataset
     description: PixelDescription
     frame_index: int
+    encoded_frame: bytes | None = None
 
 
 def make_picture(frame: DecodedFrame, rendering: Rendering) -> bytes:
@@ -63,7 +67,12 @@ def make_picture(frame: DecodedFrame, rendering: Rendering) -> bytes:
         The image is of a kind that is not supported, or a table of it is damaged.
     """
     picture = render_frame(
-        frame.stored_values, frame.attributes, frame.description, frame.frame_index, rendering.appearance
+        frame.stored_values,
+        frame.attributes,
+        frame.description,
+        frame.frame_index,
+        rendering.appearance,
+        frame.encoded_frame,
     )
     return _ENCODERS[rendering.media_type](picture, rendering.quality)
 

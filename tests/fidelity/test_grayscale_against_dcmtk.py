@@ -24,11 +24,16 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from pacs.errors import PixelsUnavailable
+from pacs.pixels.appearance import Appearance
+from pacs.pixels.decode import decode_frame
 from pacs.pixels.description import PixelDescription
+from pacs.pixels.frames import read_encoded_frame
 from pacs.pixels.grayscale import GrayscaleTransformation, read_transformation
 from pacs.pixels.lookup_table import LookupTable
 from pacs.pixels.modality_lut import Rescale
+from pacs.pixels.overlays import OVERLAY_GROUPS
 from pacs.pixels.presentation_lut import Polarity
+from pacs.pixels.render import render_frame
 from pacs.pixels.window import LINEAR, Window, default_windows
 from tests.data import program
 from tests.fidelity.files import folders
@@ -151,3 +156,22 @@ def _native_copy(attributes: Dataset, description: PixelDescription, stored: np.
             setattr(copy, keyword, attributes[keyword].value)
     copy.add_new("PixelData", "OW" if bits > 8 else "OB", stored.tobytes() + b"\0" * (stored.nbytes % 2))
     return copy
+
+
+@pytest.mark.parametrize("folder", sorted(FOLDERS))
+def test_overlays_lie_where_dcmtk_lays_them(folder: str, tmp_path: Path) -> None:
+    program("dcm2pnm")
+    for path in FOLDERS[folder]:
+        pixels = open_pixels(path)
+        if pixels is None or not any((group, 0x0010) in pixels.attributes for group in OVERLAY_GROUPS):
+            continue
+        description = pixels.describe()
+        data = read_encoded_frame(
+            pixels.stream, pixels.value_offset, pixels.value_size_bytes, description, 0, pixels.attributes
+        )
+        black = Appearance(voi=Window(1e6, 2))
+        shown = render_frame(decode_frame(data, description), pixels.attributes, description, 0, black, data)
+        command = [program("dcm2pnm"), "-q", "+op", "+Ww", "1000000", "2", str(path), str(tmp_path / "o.pgm")]
+        if subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0:
+            assert np.array_equal(shown, np.asarray(Image.open(tmp_path / "o.pgm"))), path.name
+            assert shown.any(), path.name
