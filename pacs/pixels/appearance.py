@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pacs.pixels.presentation_state import PresentationState
 from pacs.pixels.voi import VoiChoice
 from pacs.pixels.window import Window
 
@@ -34,6 +35,8 @@ class Appearance:
         Whether a region smaller than ``size`` is enlarged to it.
     flipped_horizontally, flipped_vertically
         Whether left and right, or top and bottom, change places.
+    presentation
+        A presentation state that applies to the frame, in place of what the image says of its looks.
 
     References
     ----------
@@ -46,6 +49,7 @@ class Appearance:
     enlarge: bool = False
     flipped_horizontally: bool = False
     flipped_vertically: bool = False
+    presentation: PresentationState | None = None
 
 
 AS_STORED = Appearance()

@@ -60,7 +60,7 @@ def read_decimals(attributes: Dataset, keyword: str) -> list[float]:
     return values if all(math.isfinite(each) for each in values) else []
 
 
-def read_texts(attributes: Dataset, keyword: str) -> list[str]:
+def read_texts(attributes: Dataset, keyword: str | int) -> list[str]:
     """Return all values as stripped text; an empty list where there is none."""
     try:
         value = read_value(attributes, keyword)

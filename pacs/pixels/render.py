@@ -10,13 +10,13 @@ from pydicom.dataset import Dataset
 
 from pacs.errors import InvalidRequest
 from pacs.pixels.appearance import AS_STORED, Appearance, Region
-from pacs.pixels.color import convert_to_rgb
 from pacs.pixels.composition import WHITE, blend
 from pacs.pixels.description import PixelDescription
 from pacs.pixels.geometry import fit_size, read_pixel_aspect_ratio
-from pacs.pixels.grayscale import GrayscaleTransformation, read_transformation
+from pacs.pixels.grayscale import read_transformation
 from pacs.pixels.overlays import read_overlays
-from pacs.pixels.resampling import can_halve, halve, resize, thin
+from pacs.pixels.picture import cover, draw_color, draw_grayscale
+from pacs.pixels.presentation_rendering import render_presentation
 from pacs.pixels.view import View
 
 
@@ -54,7 +54,8 @@ def render_frame(
     Raises
     ------
     InvalidRequest
-        The size is not possible, the region not within the frame, or the window not one of the data set's.
+        The size is not possible, the region not within the frame, the window not one of the data set's, or
+        the presentation state not for this frame.
     PixelsUnavailable, UndecodablePixels
         A palette or a lookup table is wanting or damaged, or the colour space has no conversion.
 
@@ -62,20 +63,28 @@ def render_frame(
     ----------
     PS3.18 8.3.5.1, PS3.4 N.2
     """
+    if appearance.presentation is not None:
+        return render_presentation(
+            stored_values,
+            attributes,
+            description,
+            frame_index,
+            appearance.presentation,
+            appearance,
+            encoded_frame,
+        )
     view = _plan_view(attributes, description, frame_index, appearance)
-    kept = thin(view.cut(stored_values), view.size)
     if description.is_monochrome:
         # The window is chosen from the whole frame, so that a thumbnail looks like its image.
         transformation = read_transformation(
             stored_values, attributes, description, frame_index, appearance.voi
         )
-        picture = _show_gray(kept, transformation, view.size)
+        picture = draw_grayscale(stored_values, view, transformation)
     else:
-        picture = convert_to_rgb(kept, attributes, description)
-    picture = view.turn(resize(picture, view.size))
+        picture = draw_color(stored_values, view, attributes, description)
     for overlay in read_overlays(attributes, frame_index, description, encoded_frame):
         plane = overlay.spread(description.rows, description.columns)
-        picture = blend(picture, _cover(plane, view), WHITE)
+        picture = blend(picture, cover(plane, view), WHITE)
     return picture
 
 
@@ -90,19 +99,3 @@ def _plan_view(
     size = fit_size(region.height, region.width, aspect_ratio, appearance.size, appearance.enlarge)
     view = View(region.left, region.top, right, bottom, size)
     return view.flipped(appearance.flipped_horizontally, appearance.flipped_vertically)
-
-
-def _show_gray(
-    values: npt.NDArray[Any], transformation: GrayscaleTransformation, shown_size: tuple[int, int]
-) -> npt.NDArray[np.uint8]:
-    table = transformation.tabulate(values)
-    if table is None:
-        return transformation.compute(values)
-    if can_halve(values, shown_size) and table.is_monotonic:
-        values = halve(values)
-    return table.apply(values)
-
-
-def _cover(plane: npt.NDArray[np.bool_], view: View) -> npt.NDArray[np.uint8]:
-    """Bring a plane over the frame to the picture, as the share of each of its pixels that is covered."""
-    return view.turn(resize(view.cut(plane).astype(np.uint8) * 255, view.size))

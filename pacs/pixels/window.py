@@ -81,10 +81,11 @@ def default_windows(attributes: Dataset, frame_index: int) -> list[Window]:
     PS3.3 C.11.2, C.7.6.16.2.10
     """
     macro = find_macro(attributes, frame_index, "FrameVOILUTSequence")
-    return (_read_windows(macro) if macro is not None else []) or _read_windows(attributes)
+    return (read_windows(macro) if macro is not None else []) or read_windows(attributes)
 
 
-def _read_windows(attributes: Dataset) -> list[Window]:
+def read_windows(attributes: Dataset) -> list[Window]:
+    """List the usable windows of a data set or of an item, in their order (PS3.3 C.11.2)."""
     centers, widths = read_decimals(attributes, "WindowCenter"), read_decimals(attributes, "WindowWidth")
     explanations = read_texts(attributes, "WindowCenterWidthExplanation")
     functions = read_texts(attributes, "VOILUTFunction") or [LINEAR]

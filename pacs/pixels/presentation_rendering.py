@@ -1,0 +1,154 @@
+"""Images as a presentation state wants them to be looked at (PS3.4 N.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from pacs.errors import InvalidRequest
+from pacs.pixels.annotation_drawing import draw_annotations
+from pacs.pixels.annotations import Layer
+from pacs.pixels.appearance import Appearance
+from pacs.pixels.composition import blend
+from pacs.pixels.description import PixelDescription
+from pacs.pixels.displayed_area import MAGNIFY, TRUE_SIZE, DisplayedArea
+from pacs.pixels.elements import read_texts
+from pacs.pixels.geometry import fit_size, read_pixel_aspect_ratio
+from pacs.pixels.overlays import Overlay, read_overlays
+from pacs.pixels.picture import cover, draw_color, draw_grayscale
+from pacs.pixels.presentation_state import PresentationState
+from pacs.pixels.view import View
+
+
+def render_presentation(
+    stored_values: npt.NDArray[Any],
+    attributes: Dataset,
+    description: PixelDescription,
+    frame_index: int,
+    state: PresentationState,
+    appearance: Appearance,
+    encoded_frame: bytes | None = None,
+) -> npt.NDArray[np.uint8]:
+    """Render a frame as a presentation state says: grayscale, shutter, place and size, then layer by layer.
+
+    Graphics and words are drawn at the size of the picture, so that they stay sharp.
+
+    Parameters
+    ----------
+    state
+        It must apply to the frame.
+    appearance
+        The size, and a region in place of the displayed area; a window cannot be asked for as well.
+
+    Returns
+    -------
+    ndarray
+        ``(height, width)`` uint8, or ``(height, width, 3)`` where the image or a layer has colour.
+
+    Raises
+    ------
+    InvalidRequest
+        The state is not for this frame, a window is asked for, or the size is not possible.
+    PixelsUnavailable, UndecodablePixels
+        A lookup table or a palette is wanting or damaged.
+
+    References
+    ----------
+    PS3.4 N.2
+    """
+    uid, number = (read_texts(attributes, "SOPInstanceUID") or [""])[0], frame_index + 1
+    if not state.applies_to(uid, number):
+        raise InvalidRequest("the presentation state is not for this image")
+    if appearance.voi is not None:
+        raise InvalidRequest("a presentation state has its own windows")
+    view = plan_view(state.find_area(uid, number), state, description, appearance)
+    if description.is_monochrome and state.is_grayscale:
+        grayscale = state.read_grayscale(attributes, uid, number, description)
+        picture = draw_grayscale(stored_values, view, grayscale)
+    else:
+        picture = draw_color(stored_values, view, attributes, description)
+    overlays = _find_overlays(attributes, description, frame_index, state, encoded_frame)
+    aspect_ratio = read_pixel_aspect_ratio(attributes, frame_index)
+    picture = _close_shutter(picture, view, state, description, overlays, aspect_ratio)
+    annotations = state.find_annotations(uid, number)
+    names = {layer.name for layer in state.layers}
+    used = {one.layer for one in annotations} | {name for _, name in state.overlay_layers}
+    unnamed = sorted(used - names)
+    for layer in (*state.layers, *(Layer(name, 0) for name in unnamed)):
+        coverage = draw_annotations([one for one in annotations if one.layer == layer.name], view)
+        for group, name in state.overlay_layers:
+            if name == layer.name and group in overlays:
+                plane = overlays[group].spread(description.rows, description.columns)
+                coverage = np.maximum(coverage, cover(plane, view))
+        picture = blend(picture, coverage, layer.color)
+    return picture
+
+
+def plan_view(
+    area: DisplayedArea | None,
+    state: PresentationState,
+    description: PixelDescription,
+    appearance: Appearance,
+) -> View:
+    """Find the place of the displayed area on the picture.
+
+    With a size, the area is shown as large as fits into it; MAGNIFY is never larger than its magnification.
+    How large a pixel of the display is nobody knows here, so TRUE SIZE is at most as large as it is stored.
+
+    Raises
+    ------
+    InvalidRequest
+        The size is not possible.
+
+    References
+    ----------
+    PS3.3 C.10.4, C.10.6; PS3.18 8.3.5.1.3
+    """
+    area = area or DisplayedArea((), 0, 0, description.columns, description.rows, 1.0)
+    sides = area.left, area.top, area.right, area.bottom
+    if (region := appearance.region) is not None:
+        sides = region.left, region.top, region.left + region.width, region.top + region.height
+    rows, columns = sides[3] - sides[1], sides[2] - sides[0]
+    turns = state.transformation.quarter_turns
+    wanted = appearance.size[::-1] if appearance.size is not None and turns % 2 else appearance.size
+    if area.size_mode == MAGNIFY:
+        width, height = fit_size(rows, columns, area.aspect_ratio, None)
+        magnified = round(width * area.magnification) or 1, round(height * area.magnification) or 1
+        wanted = magnified if wanted is None else (min(wanted[0], magnified[0]), min(wanted[1], magnified[1]))
+    enlarge = area.size_mode != TRUE_SIZE or appearance.enlarge
+    size = fit_size(rows, columns, area.aspect_ratio, wanted, enlarge)
+    view = View(*sides, size, turns, state.transformation.mirrored)
+    return view.flipped(appearance.flipped_horizontally, appearance.flipped_vertically)
+
+
+def _find_overlays(
+    attributes: Dataset,
+    description: PixelDescription,
+    frame_index: int,
+    state: PresentationState,
+    encoded_frame: bytes | None,
+) -> dict[int, Overlay]:
+    """Read the overlay planes by group: those of the image, and those of the state in place of them."""
+    of_image = read_overlays(attributes, frame_index, description, encoded_frame)
+    own = read_overlays(state.attributes, frame_index, state.described_as_own(description))
+    return {overlay.group: overlay for overlay in (*of_image, *own)}
+
+
+def _close_shutter(
+    picture: npt.NDArray[np.uint8],
+    view: View,
+    state: PresentationState,
+    description: PixelDescription,
+    overlays: dict[int, Overlay],
+    aspect_ratio: float,
+) -> npt.NDArray[np.uint8]:
+    shutter = state.shutter
+    if shutter is None:
+        return picture
+    hidden = shutter.hide(description.rows, description.columns, aspect_ratio)
+    if shutter.overlay_group in overlays:
+        hidden |= overlays[shutter.overlay_group].spread(description.rows, description.columns)
+    return blend(picture, cover(hidden, view), shutter.color)
