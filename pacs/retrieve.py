@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Generic, TypeVar
 
 from pydicom import dcmread
 from pydicom.charset import convert_encodings
@@ -21,15 +21,19 @@ from pacs.dicom.text import defined_terms
 from pacs.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
 from pacs.errors import NotFound, PixelsUnavailable, UnreadableInstance
 from pacs.index.records import StoredInstance
-from pacs.pixels.description import describe_pixels
-from pacs.pixels.frames import read_encoded_frame
+from pacs.pixels.description import PixelDescription, describe_pixels
+from pacs.pixels.fragments import Extent
+from pacs.pixels.frames import locate_native_frame, read_encoded_frame
 from storage.stored_file import StoredFile
 
 _CHUNK_SIZE_BYTES = 1 << 20
 _CACHED_DATASETS = 256
+_CACHED_DESCRIPTIONS = 4096
 _MAX_ELEMENTS = 300_000
 _MAX_ITEMS = 300_000
 _CACHED_SIZE_BYTES = 256 * 1024  # a header larger than this is read again each time
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,40 @@ def read_own_attributes(archive: Archive, instance: StoredInstance) -> Dataset:
     return _parse_head(_read_head(archive, instance), instance)
 
 
+def read_pixel_description(archive: Archive, instance: StoredInstance) -> PixelDescription:
+    """Describe the pixels by the data set; cached.
+
+    Raises
+    ------
+    pacs.errors.PixelsUnavailable, pacs.errors.UndecodablePixels, pacs.errors.UnreadableInstance
+    """
+    sha256 = instance.location.sha256
+    description = _descriptions.get(sha256)
+    if description is None:
+        description = describe_pixels(read_attributes(archive, instance), instance.transfer_syntax_uid)
+        _descriptions.put(sha256, description)
+    return description
+
+
+def locate_frame(archive: Archive, instance: StoredInstance, frame_number: int) -> Extent | None:
+    """Tell where in the object a frame (1-based) lies that is stored just as :func:`read_frame` reads it.
+
+    None where it has to be read, also to say what is wrong with it.
+
+    Raises
+    ------
+    pacs.errors.PixelsUnavailable, pacs.errors.UndecodablePixels, pacs.errors.UnreadableInstance
+    """
+    location = instance.location
+    if location.pixel_data_offset is None or TRANSFER_SYNTAXES[instance.transfer_syntax_uid].deflated:
+        return None
+    description = read_pixel_description(archive, instance)
+    value_size_bytes = location.pixel_data_size_bytes
+    if value_size_bytes is not None:
+        value_size_bytes = min(value_size_bytes, location.size_bytes - location.pixel_data_offset)
+    return locate_native_frame(location.pixel_data_offset, value_size_bytes, description, frame_number - 1)
+
+
 def read_frame(archive: Archive, instance: StoredInstance, frame_number: int) -> EncodedFrame:
     """Read one frame (1-based) by range, without reading the rest of the object.
 
@@ -233,26 +271,27 @@ def open_pixel_data(archive: Archive, instance: StoredInstance) -> tuple[BinaryI
     raise PixelsUnavailable("the instance has no pixel data")
 
 
-class _DatasetCache:
-    """The last data sets, by the digest of their object: what has this digest never changes."""
+class _RecentlyUsed(Generic[_T]):
+    """What was read last, by the digest of its object: what has this digest never changes."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._datasets: OrderedDict[str, Dataset] = OrderedDict()
+        self._entries: OrderedDict[str, _T] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, sha256: str) -> Dataset | None:
+    def get(self, sha256: str) -> _T | None:
         with self._lock:
-            dataset = self._datasets.get(sha256)
-            if dataset is not None:
-                self._datasets.move_to_end(sha256)
-            return dataset
+            entry = self._entries.get(sha256)
+            if entry is not None:
+                self._entries.move_to_end(sha256)
+            return entry
 
-    def put(self, sha256: str, dataset: Dataset) -> None:
+    def put(self, sha256: str, entry: _T) -> None:
         with self._lock:
-            self._datasets[sha256] = dataset
-            if len(self._datasets) > self._capacity:
-                self._datasets.popitem(last=False)
+            self._entries[sha256] = entry
+            if len(self._entries) > self._capacity:
+                self._entries.popitem(last=False)
 
 
-_datasets = _DatasetCache(_CACHED_DATASETS)
+_datasets = _RecentlyUsed[Dataset](_CACHED_DATASETS)
+_descriptions = _RecentlyUsed[PixelDescription](_CACHED_DESCRIPTIONS)

@@ -65,16 +65,6 @@ def parse_range(text: str | None, size_bytes: int) -> tuple[int, int] | None:
     return start, end - start
 
 
-def answer_bytes(request: Request, data: bytes, media_type: str, headers: Mapping[str, str]) -> Response:
-    """Answer with ``data``, or with the range of it that is asked for; see :func:`answer_pieces`."""
-    part = _asked_part(request, len(data), headers)
-    if part is None:
-        return Response(data, headers={**headers, **_ACCEPTS}, media_type=media_type)
-    told = {**headers, **_ACCEPTS, "Content-Range": _content_range(part, len(data))}
-    body = data[part[0] : part[0] + part[1]]
-    return Response(body, HTTPStatus.PARTIAL_CONTENT, told, media_type)
-
-
 def answer_pieces(
     request: Request,
     pieces: Sequence[Piece],

@@ -28,6 +28,9 @@ class MediaType:
     name: str
     parameters: Mapping[str, str]
 
+    def __hash__(self) -> int:
+        return hash((self.name, *self.parameters.items()))
+
 
 def parse_media_type(text: str) -> MediaType | None:
     """Parse one media type or range with its parameters; None where it is not of that form.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -22,6 +23,7 @@ from viewer_api.media_types import (
 from viewer_api.problems import NotAcceptable
 
 MAX_RANGES = 64
+_REMEMBERED = 256
 _ANY = "*/*"
 # Of editions of PS3.18 up to 2017.
 _OLD_NAMES = {"image/x-jls": "image/jls", "image/x-dicom-rle": "image/dicom-rle"}
@@ -82,8 +84,8 @@ class MediaRange:
 class Acceptable:
     """What a request accepts: by its ``accept`` query parameter, and by its Accept header field."""
 
-    by_parameter: Sequence[MediaRange]
-    by_header: Sequence[MediaRange]
+    by_parameter: tuple[MediaRange, ...]
+    by_header: tuple[MediaRange, ...]
 
     def choose(self, offered: Sequence[Representation]) -> Representation:
         """Choose among ``offered``, which is in the server's order of preference.
@@ -99,14 +101,28 @@ class Acceptable:
         ----------
         PS3.18 8.7.8.1
         """
-        for ranges in (self.by_parameter, self.by_header):
-            best = max(offered, key=lambda one: _quality(one, ranges))
-            if _quality(best, ranges) > 0:
-                return best
-        raise NotAcceptable([str(one) for one in offered])
+        chosen = _choose(self.by_parameter, self.by_header, tuple(offered))
+        if chosen is None:
+            raise NotAcceptable([str(one) for one in offered])
+        return chosen
 
 
-def parse_accept(text: str) -> list[MediaRange]:
+@lru_cache(_REMEMBERED)
+def _choose(
+    by_parameter: tuple[MediaRange, ...],
+    by_header: tuple[MediaRange, ...],
+    offered: tuple[Representation, ...],
+) -> Representation | None:
+    """Choose, and remember it: a viewer asks for thousands of frames with the same words."""
+    for ranges in (by_parameter, by_header):
+        best = max(offered, key=lambda one: _quality(one, ranges))
+        if _quality(best, ranges) > 0:
+            return best
+    return None
+
+
+@lru_cache(_REMEMBERED)
+def parse_accept(text: str) -> tuple[MediaRange, ...]:
     """Parse the value of an Accept header field; ranges that are not of its form are left out.
 
     Raises
@@ -123,7 +139,7 @@ def parse_accept(text: str) -> list[MediaRange]:
         quality = None if media_type is None else _parse_quality(media_type.parameters.get("q", "1"))
         if media_type is not None and quality is not None:
             ranges.append(MediaRange(media_type, quality))
-    return ranges
+    return tuple(ranges)
 
 
 def parse_acceptable(request: Request) -> Acceptable:

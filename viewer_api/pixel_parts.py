@@ -17,7 +17,7 @@ from viewer_api.byte_ranges import Piece
 from viewer_api.frame_bytes import stored_frame
 from viewer_api.media_types import OCTET_STREAM
 from viewer_api.negotiation import Representation
-from viewer_api.stored_chunks import stored_chunks
+from viewer_api.stored_chunks import stored_piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,14 @@ def pieces_of_value(archive: Archive, instance: StoredInstance) -> list[Piece] |
     """
     syntax, location = TRANSFER_SYNTAXES[instance.transfer_syntax_uid], instance.location
     if syntax.video:
-        return [_piece(archive, instance, fragment) for fragment in _list_fragments(archive, instance)]
+        return [stored_piece(archive, instance, fragment) for fragment in _list_fragments(archive, instance)]
     is_plain = not (syntax.encapsulated or syntax.deflated or syntax.big_endian)
     if is_plain and location.pixel_data_offset is not None and location.pixel_data_size_bytes is not None:
-        return [_piece(archive, instance, Extent(location.pixel_data_offset, location.pixel_data_size_bytes))]
+        return [
+            stored_piece(
+                archive, instance, Extent(location.pixel_data_offset, location.pixel_data_size_bytes)
+            )
+        ]
     return None
 
 
@@ -81,10 +85,3 @@ def _list_fragments(archive: Archive, instance: StoredInstance) -> Sequence[Exte
     stream, offset, size_bytes = open_pixel_data(archive, instance)
     with stream:
         return EncapsulatedPixelData(stream, offset, size_bytes).list_fragments()
-
-
-def _piece(archive: Archive, instance: StoredInstance, extent: Extent) -> Piece:
-    return Piece(
-        extent.size_bytes,
-        lambda offset, size_bytes: stored_chunks(archive, instance, extent.offset + offset, size_bytes),
-    )

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from pacs.archive import Archive
 from pacs.index.records import StoredInstance
-from pacs.retrieve import open_file, read_chunks
+from pacs.pixels.fragments import Extent
+from pacs.retrieve import locate_frame, open_file, read_chunks
+from viewer_api.byte_ranges import Piece, piece_of
+from viewer_api.frame_bytes import stored_frame
 from viewer_api.streaming import Chunk, FilePart
 
 
@@ -25,3 +28,22 @@ def stored_chunks(
         yield from read_chunks(archive, instance, offset, size_bytes)
     else:
         yield FilePart(file, offset, size_bytes)
+
+
+def stored_piece(archive: Archive, instance: StoredInstance, extent: Extent) -> Piece:
+    """Make a piece of an answer of a part of an object."""
+    return Piece(
+        extent.size_bytes,
+        lambda offset, size_bytes: stored_chunks(archive, instance, extent.offset + offset, size_bytes),
+    )
+
+
+def stored_frame_piece(archive: Archive, instance: StoredInstance, frame_number: int) -> Piece:
+    """Make a piece of an answer of a frame (1-based) as it is stored.
+
+    Raises what ``pacs.retrieve.read_frame`` raises.
+    """
+    extent = locate_frame(archive, instance, frame_number)
+    if extent is None:
+        return piece_of(stored_frame(archive, instance, frame_number))
+    return stored_piece(archive, instance, extent)

@@ -25,7 +25,7 @@ class WadoRequest:
     """What WADO-URI asks for. ``region`` is left, top, right and bottom as fractions of the image."""
 
     uids: tuple[str, str, str]
-    content_types: Sequence[MediaRange]
+    content_types: tuple[MediaRange, ...]
     frame_number: int
     rendering: Rendering
     region: tuple[float, float, float, float] | None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Engine, Row, Select, bindparam, select
+from sqlalchemy import Column, Dialect, Engine, bindparam, select
 
+from pacs.index.driver_select import DriverSelect
 from pacs.index.engine import reading
 from pacs.index.models import conflict, instance, series, study, tombstone
 from pacs.index.moments import utc
@@ -32,21 +33,19 @@ def find_instances(
         "series_uid": series_instance_uid,
         "sop_uid": sop_instance_uid,
     }
-    statement = _instances_statement(series_instance_uid is not None, sop_instance_uid is not None)
-    with reading(engine) as connection:
-        return [_stored_instance(row) for row in connection.execute(statement, uids)]
+    found = _instances_select(engine.dialect, series_instance_uid is not None, sop_instance_uid is not None)
+    return [_stored_instance(values) for values in found.rows(engine, uids)]
 
 
-@cache
-def _instances_statement(of_series: bool, one: bool) -> Select[Any]:
+@lru_cache
+def _instances_select(dialect: Dialect, of_series: bool, one: bool) -> DriverSelect:
     """Build a statement once: it runs for every frame, and building it costs more than running it."""
     conditions = [study.c.study_instance_uid == bindparam("study_uid")]
     if of_series:
         conditions.append(series.c.series_instance_uid == bindparam("series_uid"))
     if one:
         conditions.append(instance.c.sop_instance_uid == bindparam("sop_uid"))
-    wanted = select(instance, study.c.study_instance_uid, series.c.series_instance_uid)
-    return in_reading_order(wanted).where(*conditions)
+    return DriverSelect(dialect, in_reading_order(select(*_READ)).where(*conditions))
 
 
 def known_object_keys(engine: Engine, sop_instance_uids: Sequence[str]) -> set[str]:
@@ -122,22 +121,35 @@ def object_keys(engine: Engine, sop_instance_uid: str, sha256: str) -> list[str]
         )
 
 
-def _stored_instance(row: Row[Any]) -> StoredInstance:
+# In the order in which `_stored_instance` takes them.
+_READ = (
+    study.c.study_instance_uid,
+    series.c.series_instance_uid,
+    instance.c.sop_instance_uid,
+    instance.c.sop_class_uid,
+    instance.c.transfer_syntax_uid,
+    instance.c.instance_number,
+    instance.c.number_of_frames,
+    instance.c.received_at,
+    instance.c.object_key,
+    instance.c.size_bytes,
+    instance.c.sha256,
+    instance.c.dataset_offset,
+    instance.c.pixel_data_offset,
+    instance.c.pixel_data_size_bytes,
+)
+
+
+def _stored_instance(values: Sequence[Any]) -> StoredInstance:
+    study_uid, series_uid, uid, sop_class_uid, syntax_uid, number, frames, received_at, *place = values
     return StoredInstance(
-        study_instance_uid=row.study_instance_uid,
-        series_instance_uid=row.series_instance_uid,
-        sop_instance_uid=row.sop_instance_uid,
-        sop_class_uid=row.sop_class_uid,
-        transfer_syntax_uid=row.transfer_syntax_uid,
-        instance_number=row.instance_number,
-        number_of_frames=max(row.number_of_frames or 1, 1),
-        location=ObjectLocation(
-            key=row.object_key,
-            size_bytes=row.size_bytes,
-            sha256=row.sha256,
-            dataset_offset=row.dataset_offset,
-            pixel_data_offset=row.pixel_data_offset,
-            pixel_data_size_bytes=row.pixel_data_size_bytes,
-        ),
-        received_at=utc(row.received_at),
+        study_instance_uid=study_uid,
+        series_instance_uid=series_uid,
+        sop_instance_uid=uid,
+        sop_class_uid=sop_class_uid,
+        transfer_syntax_uid=syntax_uid,
+        instance_number=number,
+        number_of_frames=max(frames or 1, 1),
+        location=ObjectLocation(*place),
+        received_at=utc(received_at),
     )

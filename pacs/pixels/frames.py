@@ -96,6 +96,23 @@ def read_encoded_frames(
             yield _join(stream, fragments, 2 * description.frame_size_bytes + _ENCODED_FRAME_SLACK_BYTES)
 
 
+def locate_native_frame(
+    value_offset: int, value_size_bytes: int | None, description: PixelDescription, frame_index: int
+) -> Extent | None:
+    """Tell where a frame lies whose bytes, as they are, are what :func:`read_encoded_frame` would read.
+
+    None where they are not, or not there: who reads the frame is told why.
+    """
+    syntax = description.transfer_syntax
+    if syntax.encapsulated or syntax.big_endian or value_size_bytes is None:
+        return None
+    frame_bits = _native_frame_bits(description, value_size_bytes)
+    end = (frame_index + 1) * frame_bits
+    if frame_bits % 8 or not 0 <= frame_index < description.number_of_frames or end > value_size_bytes * 8:
+        return None
+    return Extent(value_offset + frame_index * frame_bits // 8, frame_bits // 8)
+
+
 def _require_frames(description: PixelDescription) -> None:
     if description.transfer_syntax.video:
         raise PixelsUnavailable(f"{description.transfer_syntax.name} is video: it has no separate frames")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from starlette.responses import StreamingResponse
 from pacs.errors import NotFound, PixelsUnavailable, UnreadableInstance
 from pacs.index.records import StoredInstance
 from viewer_api import multipart
-from viewer_api.byte_ranges import answer_bytes
+from viewer_api.byte_ranges import Piece, answer_pieces, piece_of
 from viewer_api.caching import IMMUTABLE, cache_headers, make_etag, not_modified
 from viewer_api.frame_bytes import (
     converted_frame,
@@ -31,7 +31,8 @@ from viewer_api.negotiation import Representation
 from viewer_api.openapi import partial_content, problems, success
 from viewer_api.params import MAX_FRAMES, parse_frame_list
 from viewer_api.retrieve_request import OfInstance, RetrieveRequest
-from viewer_api.state import INSTANCE_PATH
+from viewer_api.state import INSTANCE_PATH, Answer
+from viewer_api.stored_chunks import stored_frame_piece
 from viewer_api.streaming import primed_async
 
 router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response, route_class=LeanRoute)
@@ -64,82 +65,108 @@ async def retrieve_frames(asked: OfInstance, frame_list: FrameList) -> Response:
     without multipart around it, and in parts, by a Range header field.
     """
     frames = parse_frame_list(frame_list)
-    (instance,) = await run_in_threadpool(asked.find_instances)
+    if len(frames) == 1:
+        return await asked.state.decodes.finish(await run_in_threadpool(_answer_frame, asked, frames[0]))
+    planned = await run_in_threadpool(_plan, asked, frames)
+    if isinstance(planned, Response):
+        return planned
+    parts = await primed_async(_parts(asked, planned, frames))
+    return StreamingResponse(parts, headers=planned.headers, media_type=planned.media_type)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """An instance, and the form in which frames of it go out."""
+
+    instance: StoredInstance
+    form: Representation
+    headers: dict[str, str]
+
+    @property
+    def is_stored(self) -> bool:
+        return not needs_decoding(self.instance.transfer_syntax_uid, self.form)
+
+    @property
+    def boundary(self) -> str:
+        return self.headers["ETag"].strip('"')
+
+    @property
+    def media_type(self) -> str:
+        if not self.form.multipart:
+            return str(self.form)
+        return multipart.content_type(self.boundary, self.form.media_type, self.form.transfer_syntax_uid)
+
+    @property
+    def part_head(self) -> bytes:
+        return multipart.part_head(self.boundary, self.form.media_type, self.form.transfer_syntax_uid)
+
+
+def _plan(asked: RetrieveRequest, frames: Sequence[int]) -> _Planned | Response:
+    """Find the instance and choose a form; a response where the client has it already."""
+    (instance,) = asked.find_instances()
     if max(frames) > instance.number_of_frames:
         raise NotFound(f"there is no frame {max(frames)}, only 1 to {instance.number_of_frames}")
-    chosen = await _choose(asked, instance, may_be_alone=len(frames) == 1)
-    etag = make_etag(instance.location.sha256, chosen, *frames)
+    form = _choose(asked, instance, may_be_alone=len(frames) == 1)
+    etag = make_etag(instance.location.sha256, form, *frames)
     if (answer := not_modified(asked.request, etag, IMMUTABLE)) is not None:
         return answer
     headers = cache_headers(etag, IMMUTABLE)
-    if len(frames) == 1:
-        return await _answer_frame(asked, instance, frames[0], chosen, headers)
-    boundary = etag.strip('"')
-    parts = await primed_async(_parts(asked, instance, frames, chosen, boundary))
-    media_type = multipart.content_type(boundary, chosen.media_type, chosen.transfer_syntax_uid)
-    return StreamingResponse(parts, headers=headers, media_type=media_type)
+    if not form.multipart:
+        headers["Content-Disposition"] = "attachment"
+    return _Planned(instance, form, headers)
 
 
-async def _choose(asked: RetrieveRequest, instance: StoredInstance, *, may_be_alone: bool) -> Representation:
+def _choose(asked: RetrieveRequest, instance: StoredInstance, *, may_be_alone: bool) -> Representation:
     """Choose a form; the pixels are asked only where the client prefers one that is not there yet."""
-    ready = frame_representations(instance.transfer_syntax_uid)
-    encoded = encoded_representations(instance.transfer_syntax_uid)
-    chosen = asked.choose(_with_single(ready + encoded, may_be_alone))
-    if chosen.transfer_syntax_uid in {one.transfer_syntax_uid for one in ready}:
+    uid = instance.transfer_syntax_uid
+    ready = {one.transfer_syntax_uid for one in frame_representations(uid)}
+    offered = _offered(uid, may_be_alone)
+    chosen = asked.choose(offered)
+    if chosen.transfer_syntax_uid in ready:
         return chosen
     try:
-        possible = await run_in_threadpool(transcodable, asked.archive, instance)
+        possible = {*ready, *transcodable(asked.archive, instance)}
     except (PixelsUnavailable, UnreadableInstance):
-        possible = []
-    encoded = [one for one in encoded if one.transfer_syntax_uid in possible]
-    return asked.choose(_with_single(ready + encoded, may_be_alone))
+        possible = ready
+    return asked.choose([one for one in offered if one.transfer_syntax_uid in possible])
 
 
-def _with_single(offered: Sequence[Representation], may_be_alone: bool) -> list[Representation]:
-    alone = [replace(one, multipart=False) for one in offered] if may_be_alone else []
-    return [*offered, *alone]
+@cache
+def _offered(transfer_syntax_uid: str, may_be_alone: bool) -> tuple[Representation, ...]:
+    ready, encoded = frame_representations(transfer_syntax_uid), encoded_representations(transfer_syntax_uid)
+    offered = (*ready, *encoded)
+    return (*offered, *(replace(one, multipart=False) for one in offered)) if may_be_alone else offered
 
 
-async def _answer_frame(
-    asked: RetrieveRequest,
-    instance: StoredInstance,
-    frame_number: int,
-    chosen: Representation,
-    headers: dict[str, str],
-) -> Response:
-    data = await _read_frame(asked, instance, frame_number, chosen)
-    if not chosen.multipart:
-        headers["Content-Disposition"] = "attachment"
-        return answer_bytes(asked.request, data, str(chosen), headers)
-    boundary = headers["ETag"].strip('"')
-    body = b"".join((*_part(data, chosen, boundary), multipart.closing(boundary)))
-    media_type = multipart.content_type(boundary, chosen.media_type, chosen.transfer_syntax_uid)
-    return answer_bytes(asked.request, body, media_type, headers)
+def _answer_frame(asked: RetrieveRequest, frame_number: int) -> Answer:
+    planned = _plan(asked, [frame_number])
+    if isinstance(planned, Response):
+        return planned
+    if planned.is_stored:
+        return _answer_piece(
+            asked, planned, stored_frame_piece(asked.archive, planned.instance, frame_number)
+        )
+    return lambda: _answer_piece(asked, planned, piece_of(_converted(asked, planned, frame_number)))
 
 
-async def _parts(
-    asked: RetrieveRequest,
-    instance: StoredInstance,
-    frames: Sequence[int],
-    chosen: Representation,
-    boundary: str,
-) -> AsyncIterator[bytes]:
+def _answer_piece(asked: RetrieveRequest, planned: _Planned, piece: Piece) -> Response:
+    pieces = [piece]
+    if planned.form.multipart:
+        tail = b"\r\n" + multipart.closing(planned.boundary)
+        pieces = [piece_of(planned.part_head), piece, piece_of(tail)]
+    return answer_pieces(asked.request, pieces, planned.media_type, planned.headers)
+
+
+async def _parts(asked: RetrieveRequest, planned: _Planned, frames: Sequence[int]) -> AsyncIterator[bytes]:
     for frame_number in frames:
-        data = await _read_frame(asked, instance, frame_number, chosen)
-        yield b"".join(_part(data, chosen, boundary))
-    yield multipart.closing(boundary)
+        if planned.is_stored:
+            data = await run_in_threadpool(stored_frame, asked.archive, planned.instance, frame_number)
+        else:
+            data = await asked.state.decodes.run(partial(_converted, asked, planned, frame_number))
+        yield b"".join((planned.part_head, data, b"\r\n"))
+    yield multipart.closing(planned.boundary)
 
 
-def _part(data: bytes, chosen: Representation, boundary: str) -> tuple[bytes, bytes, bytes]:
-    head = multipart.part_head(boundary, chosen.media_type, chosen.transfer_syntax_uid)
-    return head, data, b"\r\n"
-
-
-async def _read_frame(
-    asked: RetrieveRequest, instance: StoredInstance, frame_number: int, chosen: Representation
-) -> bytes:
-    if needs_decoding(instance.transfer_syntax_uid, chosen):
-        syntax = str(chosen.transfer_syntax_uid)
-        convert = partial(converted_frame, asked.archive, instance, frame_number, syntax)
-        return await asked.state.decodes.run(convert)
-    return await run_in_threadpool(stored_frame, asked.archive, instance, frame_number)
+def _converted(asked: RetrieveRequest, planned: _Planned, frame_number: int) -> bytes:
+    syntax = str(planned.form.transfer_syntax_uid)
+    return converted_frame(asked.archive, planned.instance, frame_number, syntax)
