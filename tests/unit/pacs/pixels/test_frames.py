@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pacs.errors import NotFound, PixelsUnavailable, UndecodablePixels
 from pacs.pixels import fragments as fragments_module
 from pacs.pixels.description import PixelDescription
-from pacs.pixels.frames import read_encoded_frame
+from pacs.pixels.frames import locate_native_frame, read_encoded_frame
 from tests.unit.pacs.pixels.images import (
     BIG_ENDIAN,
     EXPLICIT,
@@ -90,6 +90,39 @@ def test_bits_of_a_frame_are_moved_to_the_front() -> None:
         assert len(frame) == 2
         assert bits[:9].tolist() == pixels[index].reshape(-1).tolist()
         assert not bits[9:].any()
+
+
+@given(
+    st.sampled_from(["MONOCHROME2", "RGB", "YBR_FULL_422"]),
+    st.sampled_from([1, 8, 16]),
+    st.sampled_from([EXPLICIT, BIG_ENDIAN]),
+    st.integers(-1, 3),
+    st.binary(max_size=300),
+)
+@settings(max_examples=60)
+def test_what_is_located_is_what_would_be_read(
+    name: str, bits: int, syntax: str, frame_index: int, value: bytes
+) -> None:
+    samples = 1 if name == "MONOCHROME2" else 3
+    description = describe(
+        syntax,
+        NumberOfFrames=3,
+        PhotometricInterpretation=name,
+        SamplesPerPixel=samples,
+        BitsAllocated=bits,
+        BitsStored=bits,
+    )
+    stream, offset = in_an_object(value)
+    extent = locate_native_frame(offset, len(value), description, frame_index)
+    if extent is not None:
+        located = stream.getvalue()[extent.offset : extent.offset + extent.size_bytes]
+        assert located == read_native(value, description, frame_index)
+
+
+def test_a_frame_of_whole_bytes_is_located() -> None:
+    extent = locate_native_frame(100, 3 * 48, describe(NumberOfFrames=3), 2)
+    assert extent is not None
+    assert (extent.offset, extent.size_bytes) == (100 + 2 * 48, 48)
 
 
 def test_bytes_in_big_endian_words_come_in_pixel_order() -> None:
