@@ -36,7 +36,7 @@ from pacs.pixels.description import PixelDescription, describe_pixels
 from pacs.pixels.elements import read_integer, read_texts
 from pacs.pixels.fragments import EncapsulatedPixelData
 from pacs.pixels.frames import read_encoded_frames
-from pacs.pixels.pixel_data import join_native, write_encapsulated, write_native
+from pacs.pixels.pixel_data import SpooledFrames, join_native, write_encapsulated, write_native
 from pacs.pixels.transcode import encode_frame, encode_native, is_lossless, transcodable_syntaxes, transcoded
 from pacs.retrieve import copy_range, open_pixel_data, read_attributes, read_own_attributes
 
@@ -105,7 +105,13 @@ def has_pixel_data(instance: StoredInstance) -> bool:
     return deflated or instance.location.pixel_data_offset is not None
 
 
-def convert_instance(archive: Archive, instance: StoredInstance, transfer_syntax_uid: str) -> Iterator[bytes]:
+def convert_instance(
+    archive: Archive,
+    instance: StoredInstance,
+    transfer_syntax_uid: str,
+    *,
+    with_offset_table: bool = False,
+) -> Iterator[bytes]:
     """Read an instance as a Part 10 object in another transfer syntax, piece by piece.
 
     The first piece has everything up to, and with, the first frame: what cannot be converted at all fails
@@ -115,6 +121,9 @@ def convert_instance(archive: Archive, instance: StoredInstance, transfer_syntax
     ----------
     transfer_syntax_uid
         One of :func:`convertible_syntaxes`.
+    with_offset_table
+        Tell before encapsulated frames where each begins, which a reader of single ones is glad of. All of
+        them are encoded before the first piece, into a temporary file.
 
     Raises
     ------
@@ -143,8 +152,9 @@ def convert_instance(archive: Archive, instance: StoredInstance, transfer_syntax
             size_bytes = element.size_bytes or 0
             first = encode_head(element.tag, element.vr, size_bytes) + next(pieces, b"")
         else:
-            pieces = _transcode(archive, element, attributes, instance, transfer_syntax_uid)
-            first = next(pieces)  # which changes the attributes
+            target, frames = _encode_frames(archive, element, attributes, instance, transfer_syntax_uid)
+            pieces = _write_frames(frames, target, attributes if with_offset_table else None)
+            first = next(pieces)
         yield meta + _encode(attributes) + first
         yield from pieces
         yield behind
@@ -191,23 +201,35 @@ def _turn(chunk: bytes, word_size: int) -> bytes:
     return np.frombuffer(chunk[:whole], f"u{word_size}").byteswap().tobytes() + chunk[whole:]
 
 
-def _transcode(
+def _encode_frames(
     archive: Archive,
     element: _PixelElement,
     attributes: Dataset,
     instance: StoredInstance,
     transfer_syntax_uid: str,
-) -> Iterator[bytes]:
-    """Write the pixel data in another transfer syntax; with the first piece the attributes fit to it."""
+) -> tuple[PixelDescription, Iterator[bytes]]:
+    """Bring frames into another transfer syntax; when this returns, the attributes fit to it."""
     description = describe_pixels(attributes, instance.transfer_syntax_uid)
     target = transcoded(description, transfer_syntax_uid)
     values = _decode(archive, element, attributes, description)
     rest = (encode_frame(one, description, transfer_syntax_uid) for one in values)
     first = next(rest)
     _describe(attributes, description, target, len(first))
-    if target.transfer_syntax.encapsulated:
-        return write_encapsulated(chain((first,), rest))
-    return write_native(chain((first,), rest), target)
+    return target, chain((first,), rest)
+
+
+def _write_frames(
+    frames: Iterator[bytes], target: PixelDescription, attributes: Dataset | None
+) -> Iterator[bytes]:
+    """Write the pixel data element; with an offset table, of which the attributes tell, if there are any."""
+    if not target.transfer_syntax.encapsulated:
+        yield from write_native(frames, target)
+    elif attributes is None:
+        yield from write_encapsulated(frames)
+    else:
+        with SpooledFrames(frames) as spooled:
+            spooled.describe(attributes)
+            yield from spooled.write()
 
 
 def _decode(

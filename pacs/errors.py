@@ -57,6 +57,10 @@ class DecodingUnavailable(ArchiveError):
     """No process for codecs can be started: the machine lacks memory or processes. It may succeed later."""
 
 
+class UnfaithfulCompression(ArchiveError):
+    """What was compressed is not read back as what it was made of; the instance stays as it is stored."""
+
+
 class DuplicateInstance(ArchiveError):
     """Another content has this SOP Instance UID, and the settings say that it is refused."""
 

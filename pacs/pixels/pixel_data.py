@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import struct
+import tempfile
 from collections.abc import Iterable, Iterator
-from typing import Final
+from itertools import accumulate
+from types import TracebackType
+from typing import Final, Self
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 from pacs.dicom.element_heads import UNDEFINED_LENGTH
 from pacs.dicom.explicit_vr import SEQUENCE_DELIMITER, encode_head
 from pacs.pixels.description import PixelDescription
+from storage.os_errors import os_errors_translated
 
 PIXEL_DATA: Final = 0x7FE00010
+_MAX_BASIC_OFFSET: Final = 0xFFFFFFFF
 
 
 def write_encapsulated(frames: Iterable[bytes]) -> Iterator[bytes]:
@@ -27,6 +33,72 @@ def write_encapsulated(frames: Iterable[bytes]) -> Iterator[bytes]:
         yield head + _item_head(len(frame) + padding) + frame + bytes(padding)
         head = b""
     yield head + SEQUENCE_DELIMITER
+
+
+class SpooledFrames:
+    """Encoded frames that wait in a file without a name, as an offset table has to come before them.
+
+    Raises
+    ------
+    storage.errors.StoreFull, storage.errors.StoreUnavailable
+        The file cannot be written, or not be read again.
+    """
+
+    def __init__(self, frames: Iterable[bytes]) -> None:
+        self._sizes: list[int] = []
+        with os_errors_translated("temporary"):
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        try:
+            for frame in frames:
+                self._sizes.append(len(frame))
+                with os_errors_translated("temporary"):
+                    self._file.write(frame)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    @property
+    def _offsets(self) -> list[int]:
+        """Where the item of each frame begins, counted from the first one."""
+        sizes = (8 + size + size % 2 for size in self._sizes)
+        return [0, *accumulate(sizes)][: len(self._sizes)]
+
+    def describe(self, attributes: Dataset) -> None:
+        """Put an Extended Offset Table into a data set, where a basic one cannot hold the offsets.
+
+        References
+        ----------
+        PS3.3 C.7.6.3.1.8
+        """
+        if self._offsets[-1] > _MAX_BASIC_OFFSET:
+            attributes.ExtendedOffsetTable = struct.pack(f"<{len(self._sizes)}Q", *self._offsets)
+            attributes.ExtendedOffsetTableLengths = struct.pack(f"<{len(self._sizes)}Q", *self._sizes)
+
+    def write(self) -> Iterator[bytes]:
+        """Write the pixel data element: one fragment for each frame, behind a table of their offsets.
+
+        References
+        ----------
+        PS3.5 A.4
+        """
+        offsets = self._offsets
+        table = struct.pack(f"<{len(offsets)}I", *offsets) if offsets[-1] <= _MAX_BASIC_OFFSET else b""
+        yield encode_head(PIXEL_DATA, "OB", UNDEFINED_LENGTH) + _item_head(len(table)) + table
+        with os_errors_translated("temporary"):
+            self._file.seek(0)
+        for size in self._sizes:
+            with os_errors_translated("temporary"):
+                frame = self._file.read(size)
+            yield _item_head(size + size % 2) + frame + bytes(size % 2)
+        yield SEQUENCE_DELIMITER
 
 
 def write_native(frames: Iterable[bytes], description: PixelDescription) -> Iterator[bytes]:
