@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pacs.pixels.color import convert_to_rgb
 from pacs.pixels.description import PixelDescription
 from pacs.pixels.grayscale import GrayscaleTransformation
-from pacs.pixels.resampling import can_halve, halve, resize, thin
+from pacs.pixels.resampling import average, can_average, resize, thin
 from pacs.pixels.view import View
 
 
@@ -27,8 +27,8 @@ def draw_grayscale(
     if table is None:
         picture = transformation.compute(values)
     else:
-        if can_halve(values, part.size) and table.is_monotonic:
-            values = halve(values)
+        if can_average(values, part.size) and table.is_monotonic:
+            values = average(values, part.size[1])
         picture = table.apply(values)
     return view.lay_out(resize(picture, part.size), part)
 

@@ -2,26 +2,40 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pacs.pixels.resampling import can_halve, halve, thin
+from pacs.pixels.resampling import average, can_average, thin
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2"])
-def test_halving_averages_four_pixels_without_overflow(dtype: str) -> None:
+@pytest.mark.parametrize("many", [2, 3])
+def test_averages_are_rounded_and_do_not_overflow(dtype: str, many: int) -> None:
     limits = np.iinfo(dtype)
-    values = np.random.default_rng(0).integers(limits.min, limits.max, (10, 14), dtype, endpoint=True)
-    blocks = values.astype(np.int64).reshape(5, 2, 7, 2).sum((1, 3))
-    halved = halve(values)
-    assert halved.dtype == values.dtype and np.array_equal(halved, (blocks + 2) // 4)
-    assert (halve(np.full((2, 2), limits.max, dtype)) == limits.max).all()
-    assert (halve(np.full((2, 2), limits.min, dtype)) == limits.min).all()
+    values = np.random.default_rng(0).integers(limits.min, limits.max, (5 * many, 14), dtype, endpoint=True)
+    sums = values.astype(np.int64).reshape(5, many, 7, 2).sum((1, 3))
+    averages = average(values, 5)
+    assert averages.dtype == values.dtype and np.array_equal(averages, (sums + many) // (2 * many))
+    for extreme in (limits.max, limits.min):
+        assert (average(np.full((10, 4), extreme, dtype), 5) == extreme).all()
 
 
-def test_an_odd_row_and_column_at_the_end_are_left_out() -> None:
-    assert halve(np.arange(15, dtype=np.uint8).reshape(3, 5)).shape == (1, 2)
+def test_small_values_are_averaged_without_a_wider_type() -> None:
+    assert average(np.array([[10, 20], [30, 41]], np.uint8), 1).tolist() == [[25]]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 40), st.integers(2, 40), st.floats(2, 3))
+def test_each_row_is_made_of_those_that_lie_nearest(height: int, columns: int, ratio: float) -> None:
+    rows = int(np.ceil(height * ratio))
+    places = np.repeat(np.arange(rows, dtype=np.uint16)[:, None] * 16, columns, axis=1)
+    middles = (np.arange(height) + 0.5) * rows / height - 0.5
+    averages = average(places, height)
+    assert averages.shape == (height, columns // 2)
+    assert np.abs(averages[:, 0] / 16 - middles).max() <= 0.75
 
 
 def test_thinning_leaves_twice_of_what_is_shown() -> None:
     assert thin(np.zeros((100, 200)), (10, 10)).shape == (20, 40)
     assert thin(np.zeros((100, 200)), (60, 60)).shape == (100, 200)
-    assert can_halve(np.zeros((100, 200)), (100, 50)) and not can_halve(np.zeros((100, 200)), (101, 50))
+    assert can_average(np.zeros((100, 200)), (100, 50)) and not can_average(np.zeros((100, 200)), (101, 50))
