@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pacs.pixels.gsdf import Display
 from pacs.pixels.presentation_state import PresentationState
 from pacs.pixels.voi import VoiChoice
 from pacs.pixels.window import Window
@@ -37,6 +38,10 @@ class Appearance:
         Whether left and right, or top and bottom, change places.
     presentation
         A presentation state that applies to the frame, in place of what the image says of its looks.
+    in_srgb
+        Whether colours that come with an ICC profile are converted to sRGB, or are left as they are stored.
+    display
+        For grayscale: the display that P-Values are to be shown right on, which is not calibrated itself.
 
     References
     ----------
@@ -50,6 +55,8 @@ class Appearance:
     flipped_horizontally: bool = False
     flipped_vertically: bool = False
     presentation: PresentationState | None = None
+    in_srgb: bool = True
+    display: Display | None = None
 
 
 AS_STORED = Appearance()

@@ -45,6 +45,11 @@ class LevelTable:
     levels: npt.NDArray[np.uint8]
 
     @property
+    def highest(self) -> int:
+        """The highest stored value."""
+        return self.lowest + len(self.levels) - 1
+
+    @property
     def is_monotonic(self) -> bool:
         """Whether levels only rise or only fall with the stored values."""
         steps = self.levels[1:] >= self.levels[:-1]

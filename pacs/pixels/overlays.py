@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 
 from pacs.errors import UndecodablePixels
 from pacs.pixels.description import PixelDescription
@@ -17,6 +18,7 @@ OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 _MAX_BITS = 1 << 26  # ten times the largest image of a detector
 _ROWS, _COLUMNS, _FRAMES, _ORIGIN, _FIRST_FRAME = 0x0010, 0x0011, 0x0015, 0x0050, 0x0051
 _BIT_POSITION, _DATA = 0x0102, 0x3000
+_ROWS_BY_GROUP = {group: BaseTag(group << 16 | _ROWS) for group in OVERLAY_GROUPS}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -69,8 +71,8 @@ def read_overlays(
     ----------
     PS3.3 C.9.2, C.9.3; PS3.5 8.1.2
     """
-    for group in OVERLAY_GROUPS:
-        if (group, _ROWS) not in attributes:
+    for group, rows in _ROWS_BY_GROUP.items():
+        if rows not in attributes:
             continue
         try:
             overlay = _read_overlay(attributes, group, frame_index, description, encoded_frame)

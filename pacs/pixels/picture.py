@@ -11,6 +11,8 @@ from pydicom.dataset import Dataset
 from pacs.pixels.color import convert_to_rgb
 from pacs.pixels.description import PixelDescription
 from pacs.pixels.grayscale import GrayscaleTransformation
+from pacs.pixels.icc import convert_to_srgb
+from pacs.pixels.palette import Palette
 from pacs.pixels.resampling import average, can_average, resize, thin
 from pacs.pixels.view import View
 
@@ -28,15 +30,34 @@ def draw_grayscale(
         picture = transformation.compute(values)
     else:
         if can_average(values, part.size) and table.is_monotonic:
-            values = average(values, part.size[1])
+            values = average(values, part.size[1], table.lowest, table.highest)
         picture = table.apply(values)
     return view.lay_out(resize(picture, part.size), part)
 
 
+def draw_supplemented(
+    stored_values: npt.NDArray[Any], view: View, transformation: GrayscaleTransformation, palette: Palette
+) -> npt.NDArray[np.uint8]:
+    """Draw grayscale whose values from the palette's first one on are colours, as RGB."""
+    part = view.clipped(*stored_values.shape[:2])
+    if part is None:
+        return np.zeros((*view.picture_size[::-1], 3), np.uint8)
+    values = thin(part.cut(stored_values), part.size)
+    grays = transformation.apply(values)[..., None]
+    picture = np.where(values[..., None] >= palette.first_value, palette.apply(values), grays)
+    return view.lay_out(resize(picture, part.size), part)
+
+
 def draw_color(
-    stored_values: npt.NDArray[Any], view: View, attributes: Dataset, description: PixelDescription
+    stored_values: npt.NDArray[Any],
+    view: View,
+    attributes: Dataset,
+    description: PixelDescription,
+    profile: bytes | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Draw the stored values of a colour image as ``(height, width, 3)`` uint8, black beyond the frame.
+
+    With an ICC ``profile``, in sRGB.
 
     Raises
     ------
@@ -47,7 +68,7 @@ def draw_color(
     if part is None:
         return np.zeros((*view.picture_size[::-1], 3), np.uint8)
     picture = convert_to_rgb(thin(part.cut(stored_values), part.size), attributes, description)
-    return view.lay_out(resize(picture, part.size), part)
+    return view.lay_out(convert_to_srgb(resize(picture, part.size), profile), part)
 
 
 def cover(plane: npt.NDArray[np.bool_], view: View) -> npt.NDArray[np.uint8]:

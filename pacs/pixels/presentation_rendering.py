@@ -17,7 +17,9 @@ from pacs.pixels.description import PixelDescription
 from pacs.pixels.displayed_area import MAGNIFY, TRUE_SIZE, DisplayedArea
 from pacs.pixels.elements import read_texts
 from pacs.pixels.geometry import fit_size, read_pixel_aspect_ratio
+from pacs.pixels.icc import read_profile
 from pacs.pixels.overlays import Overlay, read_overlays
+from pacs.pixels.palette import Palette, read_palette
 from pacs.pixels.picture import cover, draw_color, draw_grayscale
 from pacs.pixels.presentation_state import PresentationState
 from pacs.pixels.view import View
@@ -65,11 +67,14 @@ def render_presentation(
     if appearance.voi is not None:
         raise InvalidRequest("a presentation state has its own windows")
     view = plan_view(state.find_area(uid, number), state, description, appearance)
-    if description.is_monochrome and state.is_grayscale:
+    if description.is_monochrome:
         grayscale = state.read_grayscale(attributes, uid, number, description)
         picture = draw_grayscale(stored_values, view, grayscale)
+        if state.has_pseudo_color:
+            picture = _color(picture, read_palette(state.attributes, state.described_as_own(description)))
     else:
-        picture = draw_color(stored_values, view, attributes, description)
+        profile = (read_profile(state.attributes) or read_profile(attributes)) if appearance.in_srgb else None
+        picture = draw_color(stored_values, view, attributes, description, profile)
     overlays = _find_overlays(attributes, description, frame_index, state, encoded_frame)
     aspect_ratio = read_pixel_aspect_ratio(attributes, frame_index)
     picture = _close_shutter(picture, view, state, description, overlays, aspect_ratio)
@@ -85,6 +90,12 @@ def render_presentation(
                 coverage = np.maximum(coverage, cover(plane, view))
         picture = blend(picture, coverage, layer.color)
     return picture
+
+
+def _color(picture: npt.NDArray[np.uint8], palette: Palette) -> npt.NDArray[np.uint8]:
+    """Give grays their colours of a palette, from its first one for black to its last one for white."""
+    places = np.rint(np.arange(256) * (len(palette.colors) - 1) / 255).astype(np.intp)
+    return palette.colors[places][picture]
 
 
 def plan_view(

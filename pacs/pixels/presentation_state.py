@@ -29,13 +29,14 @@ from pacs.pixels.window import LINEAR_EXACT, Window, read_windows
 
 GRAYSCALE = "1.2.840.10008.5.1.4.1.1.11.1"
 COLOR = "1.2.840.10008.5.1.4.1.1.11.2"
+PSEUDO_COLOR = "1.2.840.10008.5.1.4.1.1.11.3"
 _EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 _OVERLAY_ACTIVATION_LAYER = 0x1001
 
 
 @dataclass(frozen=True, slots=True)
 class PresentationState:
-    """A grayscale or colour softcopy presentation state, checked and ready to be applied.
+    """A grayscale, colour or pseudo-colour softcopy presentation state, checked and ready to be applied.
 
     ``identity`` names its content, for who keeps pictures: two states of one identity look the same. The data
     set is kept for the tables and planes, which depend on the image to be read.
@@ -49,7 +50,7 @@ class PresentationState:
     layers: tuple[Layer, ...] = field(repr=False)
     annotations: tuple[Annotation, ...] = field(repr=False)
     overlay_layers: tuple[tuple[int, str], ...] = field(repr=False)
-    is_grayscale: bool = field(repr=False)
+    has_pseudo_color: bool = field(repr=False)
     transfer_syntax_uid: str = field(repr=False)
     attributes: Dataset = field(repr=False, compare=False)
 
@@ -132,16 +133,16 @@ def read_presentation_state(
     Raises
     ------
     PixelsUnavailable
-        It is of a kind that is not supported: others than grayscale and colour, or one that subtracts a mask.
+        It is of a kind that is not supported: a blending one, say, or one that subtracts a mask.
     UndecodablePixels
         It is damaged, or larger than anybody's.
 
     References
     ----------
-    PS3.3 A.33.1, A.33.2
+    PS3.3 A.33.1, A.33.2, A.33.3
     """
     sop_class_uid = (read_texts(attributes, "SOPClassUID") or [""])[0]
-    if sop_class_uid not in (GRAYSCALE, COLOR):
+    if sop_class_uid not in (GRAYSCALE, COLOR, PSEUDO_COLOR):
         raise PixelsUnavailable("this kind of presentation state is not supported")
     if read_items(attributes, "MaskSubtractionSequence"):
         raise PixelsUnavailable("presentation states that subtract a mask are not supported")
@@ -159,7 +160,7 @@ def read_presentation_state(
         read_layers(attributes),
         read_annotations(attributes),
         tuple(_read_overlay_layers(attributes)),
-        sop_class_uid == GRAYSCALE,
+        sop_class_uid == PSEUDO_COLOR,
         transfer_syntax_uid,
         attributes,
     )

@@ -14,9 +14,11 @@ from pacs.pixels.composition import WHITE, blend
 from pacs.pixels.description import PixelDescription
 from pacs.pixels.geometry import fit_size, read_pixel_aspect_ratio
 from pacs.pixels.grayscale import read_transformation
+from pacs.pixels.icc import read_profile
 from pacs.pixels.overlays import read_overlays
-from pacs.pixels.picture import cover, draw_color, draw_grayscale
+from pacs.pixels.picture import cover, draw_color, draw_grayscale, draw_supplemented
 from pacs.pixels.presentation_rendering import render_presentation
+from pacs.pixels.supplemental_palette import read_supplemental_palette
 from pacs.pixels.view import View
 
 
@@ -61,27 +63,41 @@ def render_frame(
 
     References
     ----------
-    PS3.18 8.3.5.1, PS3.4 N.2
+    PS3.18 8.3.5.1, PS3.4 N.2, PS3.14
     """
-    if appearance.presentation is not None:
-        return render_presentation(
-            stored_values,
-            attributes,
-            description,
-            frame_index,
-            appearance.presentation,
-            appearance,
-            encoded_frame,
+    state = appearance.presentation
+    if state is None:
+        picture = _render_unaided(
+            stored_values, attributes, description, frame_index, appearance, encoded_frame
         )
+    else:
+        picture = render_presentation(
+            stored_values, attributes, description, frame_index, state, appearance, encoded_frame
+        )
+    is_gray = picture.ndim == 2
+    return appearance.display.driving_levels()[picture] if appearance.display and is_gray else picture
+
+
+def _render_unaided(
+    stored_values: npt.NDArray[Any],
+    attributes: Dataset,
+    description: PixelDescription,
+    frame_index: int,
+    appearance: Appearance,
+    encoded_frame: bytes | None,
+) -> npt.NDArray[np.uint8]:
     view = _plan_view(attributes, description, frame_index, appearance)
     if description.is_monochrome:
         # The window is chosen from the whole frame, so that a thumbnail looks like its image.
-        transformation = read_transformation(
-            stored_values, attributes, description, frame_index, appearance.voi
-        )
-        picture = draw_grayscale(stored_values, view, transformation)
+        grayscale = read_transformation(stored_values, attributes, description, frame_index, appearance.voi)
+        palette = read_supplemental_palette(attributes, frame_index, description)
+        if palette is None:
+            picture = draw_grayscale(stored_values, view, grayscale)
+        else:
+            picture = draw_supplemented(stored_values, view, grayscale, palette)
     else:
-        picture = draw_color(stored_values, view, attributes, description)
+        profile = read_profile(attributes) if appearance.in_srgb else None
+        picture = draw_color(stored_values, view, attributes, description, profile)
     for overlay in read_overlays(attributes, frame_index, description, encoded_frame):
         plane = overlay.spread(description.rows, description.columns)
         picture = blend(picture, cover(plane, view), WHITE)

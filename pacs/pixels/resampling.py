@@ -2,8 +2,8 @@
 
 A frame much larger than its picture is thinned first: every n-th row and column are kept, n as large as
 leaves twice of what is shown. Then, where the picture has at most half of the rows and columns, stored values
-are averaged: for each row of the picture those rows, two or more, that lie nearest to it, and columns in pairs.
-Last, a Hamming filter makes the exact size; it is as sharp as bicubic at the price of bilinear.
+are averaged: for each row of the picture those rows, two or more, that lie nearest to it, and columns in
+pairs. Last, a Hamming filter makes the exact size; it is as sharp as bicubic at the price of bilinear.
 
 Stored values are averaged only where gray levels only rise or only fall with them. Then the level of an
 average lies between those of its pixels; it may differ from the average of their levels where a window clips
@@ -34,13 +34,15 @@ def can_average(values: npt.NDArray[Any], shown_size: tuple[int, int]) -> bool:
     return bool(columns >= 2 * shown_size[0] and rows >= 2 * shown_size[1])
 
 
-def average(values: npt.NDArray[Any], height: int) -> npt.NDArray[Any]:
+def average(values: npt.NDArray[Any], height: int, lowest: int, highest: int) -> npt.NDArray[Any]:
     """Average rows to ``height`` rows, and columns in pairs; a last odd column is left out.
 
     Parameters
     ----------
     values
         ``(rows, columns)`` integers of at most 16 bits, of at least ``2 * height`` rows.
+    lowest, highest
+        Of the values.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def average(values: npt.NDArray[Any], height: int) -> npt.NDArray[Any]:
     rows = values.shape[0]
     many = round(rows / height)
     limits = np.iinfo(values.dtype)
-    room = 2 * many * int(values.max()) + many <= limits.max and 2 * many * int(values.min()) >= limits.min
+    room = 2 * many * highest + many <= limits.max and 2 * many * lowest >= limits.min
     nearest = (np.arange(height) + 0.5) * rows / height - many / 2
     first = np.clip(np.rint(nearest).astype(np.intp), 0, rows - many)
     out = np.empty((height, values.shape[1] // 2), values.dtype)

@@ -26,9 +26,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pacs.errors import PixelsUnavailable
 from pacs.pixels.appearance import Appearance
 from pacs.pixels.decode import decode_frame
-from pacs.pixels.description import PixelDescription
+from pacs.pixels.description import PixelDescription, describe_pixels
 from pacs.pixels.frames import read_encoded_frame
 from pacs.pixels.grayscale import GrayscaleTransformation, read_transformation
+from pacs.pixels.gsdf import Display
 from pacs.pixels.lookup_table import LookupTable
 from pacs.pixels.modality_lut import Rescale
 from pacs.pixels.overlays import OVERLAY_GROUPS
@@ -38,6 +39,7 @@ from pacs.pixels.window import LINEAR, Window, default_windows
 from tests.data import program
 from tests.fidelity.files import folders
 from tests.integration.test_pixel_fidelity import StoredPixels, open_pixels
+from tests.unit.pacs.pixels.images import image_attributes
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 FOLDERS = folders()
@@ -175,3 +177,22 @@ def test_overlays_lie_where_dcmtk_lays_them(folder: str, tmp_path: Path) -> None
         if subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0:
             assert np.array_equal(shown, np.asarray(Image.open(tmp_path / "o.pgm"))), path.name
             assert shown.any(), path.name
+
+
+@pytest.mark.parametrize("display", [Display(0.5, 500), Display(1, 250, 1.8), Display(0.1, 1000)])
+def test_p_values_drive_a_display_as_dcmtk_drives_it(display: Display, tmp_path: Path) -> None:
+    stored = np.arange(256, dtype=np.uint8)[None]
+    attributes = image_attributes(Rows=1, Columns=256, BitsAllocated=8, BitsStored=8)
+    _native_copy(attributes, describe_pixels(attributes, EXPLICIT), stored).save_as(
+        tmp_path / "ramp.dcm", enforce_file_format=True
+    )
+    levels = np.arange(256)
+    own = display.darkest + (display.brightest - display.darkest) * (levels / 255) ** display.gamma
+    lines = (f"{level} {luminance:.6f}" for level, luminance in zip(levels, own, strict=True))
+    (tmp_path / "display.lut").write_text("\n".join(("max 255", "amb 0.0", *lines, "")))
+    options = ["+op", "+Dm", "display.lut", "+Ww", "128", "256"]
+    command = [program("dcm2pnm"), "-q", *options, "ramp.dcm", "shown.pgm"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=tmp_path)
+    theirs = np.asarray(Image.open(tmp_path / "shown.pgm"))[0].astype(int)
+    differences = np.abs(display.driving_levels() - theirs)
+    assert differences.max() <= 1 and np.count_nonzero(differences) <= 2

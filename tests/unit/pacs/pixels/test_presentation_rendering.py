@@ -21,7 +21,9 @@ from tests.unit.pacs.pixels.presentation_states import (
     words,
 )
 from tests.unit.pacs.pixels.test_grayscale import table_item
+from tests.unit.pacs.pixels.test_icc import profile_with_red_and_blue_exchanged
 from tests.unit.pacs.pixels.test_overlays import PLANE, add_plane
+from tests.unit.pacs.pixels.test_render import add_palette
 
 RAMP = np.array([[0, 64, 128, 255]], np.uint8)
 PICTURE = np.arange(1, 7, dtype=np.uint8).reshape(2, 3)
@@ -409,3 +411,26 @@ def test_words_at_an_anchor_begin_there_and_a_visible_anchor_is_joined_to_its_bo
     )
     shown = show(black(80, 80), state_attributes(GraphicAnnotationSequence=[annotation(words=[joined])]))
     assert shown[60, 5] and shown[30:50, 15:40].any()
+
+
+# Colour
+
+
+def test_a_pseudo_colour_state_gives_grays_the_colours_of_its_palette() -> None:
+    state = state_attributes(SOPClassUID="1.2.840.10008.5.1.4.1.1.11.3", PresentationLUTShape=None)
+    add_palette(state, 0, [(0, 0, 9), (200, 0, 0), (255, 255, 0)])
+    shown = show(np.array([[0, 127, 255]], np.uint8), state)
+    assert shown.tolist() == [[[0, 0, 9], [200, 0, 0], [255, 255, 0]]]
+
+
+def test_a_colour_state_shows_colours_by_its_own_profile() -> None:
+    state = state_attributes(
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.11.2",
+        PresentationLUTShape=None,
+        ICCProfile=profile_with_red_and_blue_exchanged(),
+        ImageHorizontalFlip="Y",
+    )
+    stored = np.array([[[200, 100, 50], [10, 20, 30]]], np.uint8)
+    image = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
+    shown = show(stored, state, image)
+    assert np.abs(shown.astype(int) - [[[30, 20, 10], [50, 100, 200]]]).max() <= 2

@@ -4,15 +4,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 
 from pacs.errors import InvalidRequest, PixelsUnavailable
 from pacs.pixels.appearance import Appearance, Region
 from pacs.pixels.description import describe_pixels
+from pacs.pixels.gsdf import Display
 from pacs.pixels.render import render_frame
 from pacs.pixels.voi import VoiChoice
 from pacs.pixels.window import Window
 from tests.unit.pacs.pixels.images import EXPLICIT, gradient, image_attributes, rgb_attributes
-from tests.unit.pacs.pixels.test_grayscale import table_item
+from tests.unit.pacs.pixels.test_grayscale import dataset, table_item
+from tests.unit.pacs.pixels.test_icc import profile_with_red_and_blue_exchanged
 from tests.unit.pacs.pixels.test_overlays import PLANE, add_plane
 
 
@@ -166,3 +169,50 @@ def test_colour_has_overlays_too() -> None:
     stored = np.full((4, 6, 3), 7, np.uint8)
     shown = render_frame(stored, attributes, describe_pixels(attributes, EXPLICIT), 0)
     assert np.array_equal((shown == 255).all(-1), PLANE) and shown.min() == 7
+
+
+def add_palette(attributes: Dataset, first_value: int, colors: list[tuple[int, int, int]]) -> Dataset:
+    for name, entries in zip(("Red", "Green", "Blue"), zip(*colors, strict=True), strict=True):
+        keyword = f"{name}PaletteColorLookupTable"
+        attributes.add_new(f"{keyword}Descriptor", "US", [len(colors), first_value, 8])
+        attributes.add_new(f"{keyword}Data", "OW", bytes(entries))
+    return attributes
+
+
+def test_a_supplemental_palette_colours_the_values_from_its_first_one_on() -> None:
+    attributes = image_attributes(Rows=1, Columns=4, PixelPresentation="COLOR")
+    add_palette(attributes, 1000, [(255, 0, 0), (0, 255, 0)])
+    stored = np.array([[0, 500, 1000, 1001]], np.uint16)
+    description = describe_pixels(attributes, EXPLICIT)
+    appearance = Appearance(voi=Window(500, 1000, "LINEAR_EXACT"))
+    shown = render_frame(stored, attributes, description, 0, appearance)
+    assert shown.tolist() == [[[0, 0, 0], [127, 127, 127], [255, 0, 0], [0, 255, 0]]]
+    attributes.PixelPresentation = "MONOCHROME"
+    assert render_frame(stored, attributes, description, 0, appearance).tolist() == [[0, 127, 255, 255]]
+
+
+def test_each_frame_may_have_its_own_pixel_presentation() -> None:
+    attributes = add_palette(image_attributes(Rows=1, Columns=1, PixelPresentation="MIXED"), 5, [(1, 2, 3)])
+    frames = [
+        dataset(CTImageFrameTypeSequence=[dataset(PixelPresentation=name)])
+        for name in ("MONOCHROME", "COLOR")
+    ]
+    attributes.PerFrameFunctionalGroupsSequence = frames
+    description = describe_pixels(attributes, EXPLICIT)
+    stored = np.array([[5]], np.uint16)
+    assert [render_frame(stored, attributes, description, index).ndim for index in (0, 1)] == [2, 3]
+
+
+def test_colours_are_shown_in_srgb_unless_they_are_asked_for_as_they_are() -> None:
+    attributes = rgb_attributes(ICCProfile=profile_with_red_and_blue_exchanged())
+    stored = np.full((4, 6, 3), (200, 100, 50), np.uint8)
+    description = describe_pixels(attributes, EXPLICIT)
+    shown = render_frame(stored, attributes, description, 0)
+    assert np.abs(shown.astype(int) - [50, 100, 200]).max() <= 2
+    assert np.array_equal(render_frame(stored, attributes, description, 0, Appearance(in_srgb=False)), stored)
+
+
+def test_p_values_are_shown_right_on_a_display_that_is_described() -> None:
+    stored = np.array([[0, 128, 255]], np.uint8)
+    shown = render_gray(stored, {"BitsAllocated": 8, "BitsStored": 8}, display=Display(0.5, 500))
+    assert shown.tolist() == [Display(0.5, 500).driving_levels()[[0, 128, 255]].tolist()]

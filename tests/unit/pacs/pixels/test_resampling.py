@@ -14,14 +14,14 @@ def test_averages_are_rounded_and_do_not_overflow(dtype: str, many: int) -> None
     limits = np.iinfo(dtype)
     values = np.random.default_rng(0).integers(limits.min, limits.max, (5 * many, 14), dtype, endpoint=True)
     sums = values.astype(np.int64).reshape(5, many, 7, 2).sum((1, 3))
-    averages = average(values, 5)
+    averages = average(values, 5, int(values.min()), int(values.max()))
     assert averages.dtype == values.dtype and np.array_equal(averages, (sums + many) // (2 * many))
     for extreme in (limits.max, limits.min):
-        assert (average(np.full((10, 4), extreme, dtype), 5) == extreme).all()
+        assert (average(np.full((10, 4), extreme, dtype), 5, extreme, extreme) == extreme).all()
 
 
 def test_small_values_are_averaged_without_a_wider_type() -> None:
-    assert average(np.array([[10, 20], [30, 41]], np.uint8), 1).tolist() == [[25]]
+    assert average(np.array([[10, 20], [30, 41]], np.uint8), 1, 10, 41).tolist() == [[25]]
 
 
 @settings(max_examples=50, deadline=None)
@@ -30,7 +30,7 @@ def test_each_row_is_made_of_those_that_lie_nearest(height: int, columns: int, r
     rows = int(np.ceil(height * ratio))
     places = np.repeat(np.arange(rows, dtype=np.uint16)[:, None] * 16, columns, axis=1)
     middles = (np.arange(height) + 0.5) * rows / height - 0.5
-    averages = average(places, height)
+    averages = average(places, height, 0, 16 * rows)
     assert averages.shape == (height, columns // 2)
     assert np.abs(averages[:, 0] / 16 - middles).max() <= 0.75
 
