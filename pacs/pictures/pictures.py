@@ -11,14 +11,17 @@ import numpy.typing as npt
 
 from pacs import __version__
 from pacs.archive import Archive
+from pacs.errors import PixelsUnavailable
 from pacs.index.records import StoredInstance
 from pacs.pictures.byte_cache import ByteCache
 from pacs.pictures.disk_cache import DiskCache
 from pacs.pictures.rendering import DecodedFrame, Rendering, make_picture
 from pacs.pixels.decode import needs_codec
 from pacs.pixels.description import describe_pixels
+from pacs.pixels.frames import read_video
 from pacs.pixels.pixel_description import PixelDescription
-from pacs.retrieve import read_attributes, read_frame
+from pacs.pixels.video import BEGINNING_SIZE_BYTES, poster_description
+from pacs.retrieve import open_pixel_data, read_attributes, read_frame, read_pixel_description
 
 _FOLDER: Final = "pictures"  # below DATA_DIR
 # What is made faster than this is not worth a file; it is kept in memory only.
@@ -76,10 +79,24 @@ class Pictures:
             The object cannot be read.
         """
         begin_s = time.monotonic()
-        picture = make_picture(self.decode(instance, frame_number), rendering)
+        picture = make_picture(self._decode_shown(instance, frame_number), rendering)
         key = rendering.digest(instance, frame_number)
         self.keep(instance, key, picture, time.monotonic() - begin_s)
         return picture
+
+    def _decode_shown(self, instance: StoredInstance, frame_number: int) -> DecodedFrame:
+        """Return what is shown of a frame: its stored values; of a video, its first frame as RGB."""
+        description = read_pixel_description(self._archive, instance)
+        if not description.transfer_syntax.video:
+            return self.decode(instance, frame_number)
+        if frame_number != 1:
+            raise PixelsUnavailable("of a video only the first frame can be shown")
+        shown = poster_description(description)
+        stream, offset, size_bytes = open_pixel_data(self._archive, instance)
+        with stream:
+            data = read_video(stream, offset, size_bytes, BEGINNING_SIZE_BYTES)
+        values = self._archive.decoding.decode_poster(data, description)
+        return DecodedFrame(values, read_attributes(self._archive, instance), shown, 0)
 
     def decode(self, instance: StoredInstance, frame_number: int) -> DecodedFrame:
         """Return the stored values of a frame (1-based); raises what `make` raises."""

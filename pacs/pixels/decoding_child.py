@@ -28,6 +28,7 @@ import numpy as np
 from pacs.errors import PixelsUnavailable, UndecodablePixels
 from pacs.pixels.decode import decode_frame
 from pacs.pixels.pixel_description import PixelDescription
+from pacs.pixels.video import decode_poster
 
 MAX_MESSAGE_SIZE_BYTES: Final = 4096
 IDLE_EXIT_CODE: Final = 75
@@ -55,7 +56,7 @@ class DecodingLimits:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A frame to decode; its data lies at the beginning of the shared memory.
+    """A frame, or a video, to decode; its data lies at the beginning of the shared memory.
 
     ``memory_size_bytes`` tells the size of the shared memory that comes with this message; None: it is the
     one that the process has already.
@@ -133,7 +134,9 @@ def _allow_processor_time(seconds: float) -> None:
 
 def _answer(request: Request, memory: mmap.mmap) -> bytes:
     try:
-        values = decode_frame(memory[: request.data_size_bytes], request.description)
+        description = request.description
+        decode = decode_poster if description.transfer_syntax.video else decode_frame
+        values = decode(memory[: request.data_size_bytes], description)
         np.frombuffer(memory, values.dtype, values.size)[:] = values.reshape(-1)
     except UndecodablePixels as error:
         return _tell(Outcome.UNDECODABLE, str(error))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -27,6 +28,7 @@ from pacs.pixels.decoding_child import (
     Request,
 )
 from pacs.pixels.pixel_description import PixelDescription
+from pacs.pixels.video import poster_description
 
 Samples: TypeAlias = npt.NDArray[Any]
 
@@ -75,23 +77,35 @@ class DecodingProcesses:
         """
         if not needs_codec(description):
             return decode_frame(data, description)
+        return self._decode(data, description, description)
+
+    def decode_poster(self, data: bytes, description: PixelDescription) -> Samples:
+        """Decode the first frame of a video: ``(rows, columns, 3)`` uint8, RGB.
+
+        Raises
+        ------
+        PixelsUnavailable
+            The optional package for it is not installed.
+        UndecodablePixels, DecodingUnavailable
+            As from `decode`.
+        """
+        return self._decode(data, description, poster_description(description))
+
+    def _decode(self, data: bytes, description: PixelDescription, made: PixelDescription) -> Samples:
         # What is decoded, and the memory in which it comes here.
-        if len(data) + 2 * description.frame_size_bytes > self._limits.memory_bytes:
+        if len(data) + 2 * made.frame_size_bytes > self._limits.memory_bytes:
             raise UndecodablePixels("the frame takes more memory than is allowed")
         with self._turns:
-            return self._decode(data, description)
+            while (process := self._take_idle()) is not None:
+                with suppress(_IdleTooLong):
+                    return self._decode_in(process, data, description, made)
+            return self._decode_in(_DecodingProcess(self._limits), data, description, made)
 
-    def _decode(self, data: bytes, description: PixelDescription) -> Samples:
-        while (process := self._take_idle()) is not None:
-            try:
-                return self._decode_in(process, data, description)
-            except _IdleTooLong:
-                continue
-        return self._decode_in(_DecodingProcess(self._limits), data, description)
-
-    def _decode_in(self, process: _DecodingProcess, data: bytes, description: PixelDescription) -> Samples:
+    def _decode_in(
+        self, process: _DecodingProcess, data: bytes, description: PixelDescription, made: PixelDescription
+    ) -> Samples:
         try:
-            return process.decode(data, description)
+            return process.decode(data, description, made)
         finally:
             self._put_back(process)
 
@@ -143,11 +157,11 @@ class _DecodingProcess:
         is_large = self._memory is not None and len(self._memory) > _MOST_KEPT_SIZE_BYTES
         return self._control.fileno() >= 0 and not is_large and self._frames < _FRAMES_OF_A_PROCESS
 
-    def decode(self, data: bytes, description: PixelDescription) -> Samples:
-        """Decode one frame; after an error that is not the frame's own, the process is not usable."""
+    def decode(self, data: bytes, description: PixelDescription, made: PixelDescription) -> Samples:
+        """Decode one frame to what ``made`` says; when the process is lost on it, it is not usable."""
         self._frames += 1
         try:
-            self._send(data, description)
+            self._send(data, description, made.frame_size_bytes)
         except (BrokenPipeError, ConnectionResetError):
             answer: bytes | None = b""
         else:
@@ -158,14 +172,14 @@ class _DecodingProcess:
         if not answer:
             raise self._explain_end()
         if answer[0] == Outcome.DECODED and self._memory is not None:
-            values = np.frombuffer(self._memory, description.dtype, description.samples_per_frame)
-            return values.reshape(description.frame_shape).copy()
+            values = np.frombuffer(self._memory, made.dtype, made.samples_per_frame)
+            return values.reshape(made.frame_shape).copy()
         text = answer[1:].decode("ascii", "replace")
         raise (PixelsUnavailable if answer[0] == Outcome.UNAVAILABLE else UndecodablePixels)(text)
 
-    def _send(self, data: bytes, description: PixelDescription) -> None:
+    def _send(self, data: bytes, description: PixelDescription, made_size_bytes: int) -> None:
         size_bytes, descriptors = None, []
-        needed = max(len(data), description.frame_size_bytes)
+        needed = max(len(data), made_size_bytes)
         if self._memory is None or len(self._memory) < needed:
             size_bytes = max(_LEAST_SHARED_SIZE_BYTES, 1 << (needed - 1).bit_length())
             descriptors.append(_make_shared_memory(size_bytes))
@@ -189,7 +203,8 @@ class _DecodingProcess:
             return b""
 
     def _explain_end(self) -> Exception:
-        self.end()
+        self._wait()  # before its lifeline is cut, which would end it in another way
+        self._close()
         code = self._process.returncode
         if code == IDLE_EXIT_CODE and self._frames > 1:
             return _IdleTooLong()
@@ -198,12 +213,16 @@ class _DecodingProcess:
         return UndecodablePixels(f"the codec died on the frame ({code})")
 
     def end(self) -> None:
-        """Let the process end by itself."""
+        """Let the process end."""
         self._close()
+        self._wait()
+
+    def _wait(self) -> None:
         try:
             self._process.wait(_END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            self._kill()
+            self._process.kill()
+            self._process.wait()
 
     def _kill(self) -> None:
         self._close()

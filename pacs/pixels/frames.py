@@ -113,6 +113,29 @@ def locate_native_frame(
     return Extent(value_offset + frame_index * frame_bits // 8, frame_bits // 8)
 
 
+def read_video(
+    stream: BinaryIO, value_offset: int, value_size_bytes: int | None, max_size_bytes: int
+) -> bytes:
+    """Read the beginning of a video, its fragments joined.
+
+    Raises
+    ------
+    UndecodablePixels
+        The fragments are damaged.
+
+    References
+    ----------
+    PS3.5 8.2.5, A.4.5
+    """
+    parts: list[bytes] = []
+    for fragment in EncapsulatedPixelData(stream, value_offset, value_size_bytes).list_fragments():
+        if max_size_bytes <= 0:
+            break
+        parts.append(_read_extent(stream, Extent(fragment.offset, min(fragment.size_bytes, max_size_bytes))))
+        max_size_bytes -= fragment.size_bytes
+    return b"".join(parts)
+
+
 def _require_frames(description: PixelDescription) -> None:
     if description.transfer_syntax.video:
         raise PixelsUnavailable(f"{description.transfer_syntax.name} is video: it has no separate frames")

@@ -134,7 +134,7 @@ def _reference(whole: Dataset, pixels: StoredPixels, frame_index: int) -> np.nda
 
 
 @pytest.mark.parametrize("file", sorted(WITHOUT_PICTURES))
-def test_only_video_has_no_pictures(file: str) -> None:
+def test_only_videos_have_no_stored_values(file: str) -> None:
     pixels = open_pixels(shared_data(file))
     assert pixels is not None
     with pytest.raises(PixelsUnavailable) as caught:

@@ -5,9 +5,12 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom import dcmread
 from starlette.testclient import TestClient
 
 from pacs.archive import Archive
+from pacs.ingest import Origin, open_part10, store_instance
+from tests.data import shared_data
 from tests.datasets import make_dataset
 from tests.unit.viewer_api.conftest import split_multipart, store_dataset
 
@@ -27,6 +30,26 @@ def ramp(module_archive: Archive) -> str:
         WindowWidth="4096",
     )
     return store_dataset(module_archive, dataset)
+
+
+@pytest.mark.parametrize("name", ["us_mpeg2_mpml", "us_mpeg4_h264_high41", "us_hevc_main51"])
+def test_a_video_is_shown_by_its_first_frame(
+    client: TestClient, module_archive: Archive, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = shared_data("synthetic", f"{name}.dcm").read_bytes()
+    dataset = dcmread(io.BytesIO(content), stop_before_pixels=True)
+    stored = store_instance(module_archive, open_part10([content]), Origin("stow"))
+    path = (
+        f"/dicom-web/studies/{stored.study_instance_uid}/series/{stored.series_instance_uid}"
+        f"/instances/{stored.sop_instance_uid}"
+    )
+    shown = picture(client, path + "/rendered")
+    assert shown.shape[2] == 3 and max(shown.shape) == max(dataset.Rows, dataset.Columns)
+    assert len(np.unique(shown)) > 50
+    assert client.get(path + "/frames/2/rendered").status_code == 406
+    monkeypatch.setattr("pacs.pixels.video.find_spec", lambda _: None)
+    answer = client.get(path + "/rendered?viewport=99,99")  # none that was kept
+    assert answer.status_code == 406 and "filmless[video]" in answer.json()["detail"]
 
 
 def picture(client: TestClient, path: str) -> np.ndarray:
