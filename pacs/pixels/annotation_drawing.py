@@ -29,6 +29,7 @@ _STEPS_OF_A_CURVE = 8
 _POINTS_OF_AN_ELLIPSE = 360
 _LINE_OF_PICTURE = 1024  # a line is this part of the picture's shorter side, and at least a pixel
 _LETTERS_OF_PICTURE = 36
+_FAR = 100_000
 # Clockwise, by whether the second corner of a box lies further right, and further down.
 _TURNS_BY_DIRECTION = {(True, True): 0, (False, True): 1, (False, False): 2, (True, False): 3}
 _SLACK_BEFORE = {"left": 0.0, "center": 0.5, "right": 1.0}
@@ -56,11 +57,11 @@ def _draw_graphic(mask: Image.Image, graphic: Graphic, view: View) -> None:
     draw = ImageDraw.Draw(mask)
     width = max(round(min(mask.size) / _LINE_OF_PICTURE), 1)
     if graphic.kind == POINT:
-        x, y = points[0] // 1
+        x, y = _near(points)[0]
         draw.rectangle((x - width // 2, y - width // 2, x + width // 2, y + width // 2), fill=255)
         return
     if graphic.filled:
-        draw.polygon([tuple(point) for point in np.floor(points).tolist()], fill=255)
+        draw.polygon([tuple(point) for point in _near(points).tolist()], fill=255)
     for start, end in _clip_lines(points, mask.size):
         draw.line((*start, *end), fill=255, width=width)
 
@@ -101,6 +102,11 @@ def _map_points(points: Points, units: str, view: View) -> Points:
     # A view maps straight lines to straight lines, so three points tell all.
     origin, right, down = (np.array(view.map_point(point)) for point in ((0, 0), (1, 0), (0, 1)))
     return np.asarray(origin + points[:, :1] * (right - origin) + points[:, 1:] * (down - origin))
+
+
+def _near(points: Points) -> npt.NDArray[np.int64]:
+    """Return the pixels that points lie in; those far beyond the picture are brought to where they fit."""
+    return np.clip(np.floor(points), -_FAR, _FAR).astype(np.int64)
 
 
 def _clip_lines(points: Points, size: tuple[int, int]) -> list[tuple[list[float], list[float]]]:
@@ -177,6 +183,6 @@ def _paste(
     mask: Image.Image, drawn: npt.NDArray[np.uint8], x: float, y: float
 ) -> tuple[float, float, float, float]:
     image = Image.fromarray(np.ascontiguousarray(drawn))
-    place = (math.floor(x), math.floor(y))
+    place = tuple(_near(np.array([x, y])).tolist())
     mask.paste(255, (*place, place[0] + image.width, place[1] + image.height), image)
     return (*place, place[0] + image.width, place[1] + image.height)

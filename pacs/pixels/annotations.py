@@ -26,8 +26,10 @@ ELLIPSE = "ELLIPSE"
 _FEWEST_POINTS = {POINT: 1, POLYLINE: 2, INTERPOLATED: 2, CIRCLE: 2, ELLIPSE: 4}
 
 # What people draw has some hundred points. All of it is drawn anew for each picture.
+_MAX_GRAPHICS = 2_000
 _MAX_POINTS = 20_000
 _MAX_CHARACTERS = 20_000
+_MAX_LENGTH = 2_048  # ST has half of that (PS3.5 6.2)
 _MAX_LAYERS = 64
 _MAX_COORDINATE = 1e6
 
@@ -107,9 +109,10 @@ def read_annotations(attributes: Dataset) -> tuple[Annotation, ...]:
     annotations = tuple(
         _read_annotation(item) for item in read_items(attributes, "GraphicAnnotationSequence")
     )
-    points = sum(len(graphic.points) for one in annotations for graphic in one.graphics)
-    characters = sum(len(words.text) for one in annotations for words in one.words)
-    if points > _MAX_POINTS or characters > _MAX_CHARACTERS:
+    points = [len(graphic.points) for one in annotations for graphic in one.graphics]
+    characters = [len(words.text) for one in annotations for words in one.words]
+    has_too_many = len(points) > _MAX_GRAPHICS or sum(points) > _MAX_POINTS
+    if has_too_many or sum(characters) > _MAX_CHARACTERS or max(characters, default=0) > _MAX_LENGTH:
         raise UndecodablePixels("the presentation state has too many graphics or words")
     return annotations
 

@@ -80,7 +80,9 @@ def _percentiles_of_integers(sample: npt.NDArray[Any], modality_lut: ModalityLut
     counts = np.bincount(sample.astype(np.intp) - lowest)
     values = modality_lut.apply(np.arange(lowest, lowest + counts.size)).astype(np.float64)
     order = np.argsort(values, kind="stable")
-    order = order[counts[order] > 0]
+    order = order[(counts[order] > 0) & (np.abs(values[order]) < _LARGEST_VALUE)]
+    if order.size == 0:
+        return 0.0, 1.0
     values, below = values[order], np.cumsum(counts[order])
     low, high = (_at(values, below, percent) for percent in (_CLIPPED_PERCENT, 100 - _CLIPPED_PERCENT))
     return (low, high) if low != high else (float(values[0]), float(values[-1]))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from pydicom.dataset import Dataset
 
-from pacs.errors import PixelsUnavailable
+from pacs.errors import PixelsUnavailable, UndecodablePixels
 from pacs.pixels.annotations import Annotation, Layer, read_annotations, read_layers
 from pacs.pixels.description import PixelDescription
 from pacs.pixels.displayed_area import (
@@ -113,6 +114,8 @@ class PresentationState:
             if windows:
                 return windows[0]
         low, high = output_range(modality_lut, own)
+        if not math.isfinite(high - low):
+            raise UndecodablePixels("the rescale of the presentation state goes beyond all numbers")
         return Window((low + high) / 2, high - low or 1.0, LINEAR_EXACT)
 
 

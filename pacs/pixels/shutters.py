@@ -52,9 +52,9 @@ class Shutter:
             hidden |= ~visible
         if self.circle is not None:
             row, column, radius = self.circle
-            y = (np.arange(1, rows + 1, dtype=np.float32) - row) * aspect_ratio
-            x = np.arange(1, columns + 1, dtype=np.float32) - column
-            hidden |= (y * y)[:, None] + (x * x)[None, :] > float(radius) ** 2
+            y = (np.arange(1, rows + 1) - row) * aspect_ratio
+            x = np.arange(1, columns + 1) - column
+            hidden |= (x * x)[None, :] > (float(radius) ** 2 - y * y)[:, None]
         if self.polygon:
             mask = Image.new("1", (columns, rows))
             vertices = [(column - 1, row - 1) for row, column in self.polygon]

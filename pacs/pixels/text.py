@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from functools import lru_cache
 from importlib.resources import as_file, files
@@ -37,13 +38,10 @@ def draw_text(text: str, size_px: int, align: str = "left") -> npt.NDArray[np.ui
     align
         ``left``, ``center`` or ``right``: how shorter lines lie below longer ones.
     """
-    font = load_font(size_px)
-    spacing = _SPACING * size_px
-    measure = ImageDraw.Draw(Image.new("L", (1, 1)))
-    left, top, right, bottom = measure.multiline_textbbox((0, 0), text, font, spacing=spacing, align=align)
-    size = max(int(np.ceil(right - left)), 1), max(int(np.ceil(bottom - top)), 1)
-    mask = Image.new("L", size)
-    ImageDraw.Draw(mask).multiline_text((-left, -top), text, 255, font, spacing=spacing, align=align)
+    left, top, right, bottom = _measure(text, size_px, align)
+    mask = Image.new("L", (max(math.ceil(right - left), 1), max(math.ceil(bottom - top), 1)))
+    draw, font = ImageDraw.Draw(mask), load_font(size_px)
+    draw.multiline_text((-left, -top), text, 255, font, spacing=_SPACING * size_px, align=align)
     return np.asarray(mask)
 
 
@@ -51,7 +49,13 @@ def fit_text(text: str, width: float, height: float, align: str = "left") -> npt
     """Draw clean text as large as a box of ``width`` x ``height`` pixels allows, and legible even so."""
     lines = text.count("\n") + 1
     size_px = int(min(max(height / (lines * (1 + _SPACING)), _SMALLEST_PX), _LARGEST_PX))
-    drawn = draw_text(text, size_px, align)
-    if drawn.shape[1] > width and size_px > _SMALLEST_PX:
-        drawn = draw_text(text, max(int(size_px * width / drawn.shape[1]), _SMALLEST_PX), align)
-    return drawn
+    left, _, right, _ = _measure(text, size_px, align)
+    if right - left > width:
+        size_px = max(int(size_px * width / (right - left)), _SMALLEST_PX)
+    return draw_text(text, size_px, align)
+
+
+def _measure(text: str, size_px: int, align: str) -> tuple[float, float, float, float]:
+    draw = ImageDraw.Draw(Image.new("L", (1, 1)))
+    spacing = _SPACING * size_px
+    return draw.multiline_textbbox((0, 0), text, load_font(size_px), spacing=spacing, align=align)

@@ -42,6 +42,11 @@ def test_of_many_pixels_every_nth_is_looked_at() -> None:
     assert ends(stored, Rescale()) == (100, 101)
 
 
+def test_values_beyond_all_numbers_have_no_say() -> None:
+    stored = np.array([[0, 1, 2]], np.int16)
+    assert ends(stored, Rescale(1e308, 0)) == (0, 1)
+
+
 def test_padding_has_no_say_unless_there_is_nothing_else() -> None:
     stored = np.array([[-2000, -2000, 10, 30]], np.int16)
     low, high = ends(stored, Rescale(), Padding(-2000, -1000))

@@ -19,6 +19,7 @@ from tests.unit.pacs.pixels.presentation_states import (
     reference,
     show,
     state_attributes,
+    words,
 )
 
 
@@ -65,12 +66,37 @@ def test_other_kinds_of_states_are_not_shown_as_if_they_were_understood(changes:
         {"GraphicAnnotationSequence": [annotation([graphic("POINT", 1e30, 1)])]},
         {"GraphicAnnotationSequence": [annotation([graphic("POLYLINE", *range(50_000))])]},
         {"GraphicAnnotationSequence": [annotation(words=[item(UnformattedTextValue="nowhere")])]},
+        {"GraphicAnnotationSequence": [annotation([graphic("POINT", 1, 1)] * 2001)]},
+        {"GraphicAnnotationSequence": [annotation(words=[words("x" * 3000, (0, 0, 9, 9))])]},
         {"GraphicLayerSequence": [item(GraphicLayer=str(n)) for n in range(65)]},
     ],
 )
 def test_a_damaged_or_monstrous_state_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(UndecodablePixels):
         read_presentation_state(state_attributes(**changes))
+
+
+def test_a_rescale_beyond_all_numbers_is_refused() -> None:
+    with pytest.raises(UndecodablePixels):
+        show(black(2, 2), state_attributes(RescaleSlope="1e308", RescaleIntercept="-1e308"))
+
+
+def test_what_lies_far_away_costs_nothing() -> None:
+    shapes = [
+        graphic(kind, *numbers, filled="Y")
+        for kind, numbers in [
+            ("POINT", (999999, -999999)),
+            ("POLYLINE", (-999999, -999999, 999999, 999999, 999999, -999999, -999999, -999999)),
+            ("CIRCLE", (999999, 999999, 0, 0)),
+            ("ELLIPSE", (-999999, 0, 999999, 0, 0, -999999, 0, 999999)),
+        ]
+    ]
+    far = [words("x" * 2000, (-999999, -999999, 999999, 999999)), words("y", (9e5, 9e5, 9.1e5, 9.1e5))]
+    state = state_attributes(
+        GraphicAnnotationSequence=[annotation(shapes, far)],
+        DisplayedAreaSelectionSequence=[displayed_area((1, 1), (1, 1))],
+    )
+    assert show(black(1, 1), state, size=(2048, 2048)).shape == (2048, 2048)
 
 
 NUMBERS = st.one_of(
