@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 
 from pacs.archive import Archive
 from pacs.dicom.deflated import inflate
+from pacs.dicom.frame_groups import FrameGroups, find_frame_groups, keep_one_group
 from pacs.dicom.header import scan_header
 from pacs.dicom.part10 import encode_file_meta
 from pacs.dicom.text import defined_terms
@@ -27,11 +28,12 @@ from pacs.pixels.frames import locate_native_frame, read_encoded_frame
 from storage.stored_file import StoredFile
 
 _CHUNK_SIZE_BYTES = 1 << 20
-_CACHED_DATASETS = 256
+_CACHED_DATASETS_BYTES = 8 * 1024**2  # as they are stored; parsed they may take thirty times as much
+_CACHED_HEADS_BYTES = 16 * 1024**2
+_LARGE_HEAD_BYTES = 32 * 1024
 _CACHED_DESCRIPTIONS = 4096
 _MAX_ELEMENTS = 300_000
 _MAX_ITEMS = 300_000
-_CACHED_SIZE_BYTES = 256 * 1024  # a header larger than this is read again each time
 
 _T = TypeVar("_T")
 
@@ -130,8 +132,7 @@ def read_attributes(archive: Archive, instance: StoredInstance) -> Dataset:
     head = _read_head(archive, instance)
     dataset = _parse_head(head, instance)
     _mend_character_set(dataset)
-    if len(head) <= _CACHED_SIZE_BYTES:
-        _datasets.put(instance.location.sha256, dataset)
+    _datasets.put(instance.location.sha256, dataset, len(head))
     return dataset
 
 
@@ -141,6 +142,39 @@ def read_own_attributes(archive: Archive, instance: StoredInstance) -> Dataset:
     Raises what :func:`read_attributes` raises.
     """
     return _parse_head(_read_head(archive, instance), instance)
+
+
+def read_frame_attributes(archive: Archive, instance: StoredInstance, frame_number: int) -> Dataset:
+    """Read the data set as far as it concerns a frame (1-based); cached, so do not change what you get.
+
+    Of a large Per-Frame Functional Groups Sequence it has the items up to that of the frame, those before it
+    empty. Raises what :func:`read_attributes` raises.
+    """
+    location = instance.location
+    if instance.number_of_frames == 1 or location.header_size_bytes < _LARGE_HEAD_BYTES:
+        return read_attributes(archive, instance)
+    name = f"{location.sha256}.{frame_number}"
+    cached = _datasets.get(name)
+    if cached is not None:
+        return cached
+    head, groups = _read_frame_groups(archive, instance)
+    if groups is None:
+        return read_attributes(archive, instance)
+    head = keep_one_group(head, groups, frame_number - 1)
+    dataset = _parse_head(head, instance)
+    _mend_character_set(dataset)
+    _datasets.put(name, dataset, len(head))
+    return dataset
+
+
+def _read_frame_groups(archive: Archive, instance: StoredInstance) -> tuple[bytes, FrameGroups | None]:
+    sha256, syntax = instance.location.sha256, TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
+    known = _heads.get(sha256)
+    if known is None:
+        head = _read_head(archive, instance)
+        known = head, find_frame_groups(head, _dataset_offset(instance), syntax)
+        _heads.put(sha256, known, len(head))
+    return known
 
 
 def read_pixel_description(archive: Archive, instance: StoredInstance) -> PixelDescription:
@@ -153,7 +187,8 @@ def read_pixel_description(archive: Archive, instance: StoredInstance) -> PixelD
     sha256 = instance.location.sha256
     description = _descriptions.get(sha256)
     if description is None:
-        description = describe_pixels(read_attributes(archive, instance), instance.transfer_syntax_uid)
+        attributes = read_frame_attributes(archive, instance, 1)
+        description = describe_pixels(attributes, instance.transfer_syntax_uid)
         _descriptions.put(sha256, description)
     return description
 
@@ -187,10 +222,10 @@ def read_frame(archive: Archive, instance: StoredInstance, frame_number: int) ->
     pacs.errors.PixelsUnavailable, pacs.errors.UndecodablePixels
         The instance has no pixel data, or it is damaged.
     """
-    attributes = read_attributes(archive, instance)
-    description = describe_pixels(attributes, instance.transfer_syntax_uid)
+    description = read_pixel_description(archive, instance)
     if not 1 <= frame_number <= description.number_of_frames:
         raise NotFound(f"there is no frame {frame_number}, only 1 to {description.number_of_frames}")
+    attributes = read_frame_attributes(archive, instance, frame_number)
     stream, offset, size_bytes = open_pixel_data(archive, instance)
     with stream:
         data = read_encoded_frame(stream, offset, size_bytes, description, frame_number - 1, attributes)
@@ -209,9 +244,16 @@ def _require_modest(head: bytes, instance: StoredInstance) -> None:
     """Refuse what takes pydicom minutes and gigabytes; the object itself can still be retrieved."""
     if max(head.count(b"\xfe\xff\x00\xe0"), head.count(b"\xff\xfe\xe0\x00")) > _MAX_ITEMS:
         raise UnreadableInstance(f"the data set has more than {_MAX_ITEMS} sequence items")
+    dataset = memoryview(head)[_dataset_offset(instance) :]
     syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
-    offset = len(_inflated_file_meta(instance)) if syntax.deflated else instance.location.dataset_offset
-    scan_header(memoryview(head)[offset:], syntax, whole=False, max_elements=_MAX_ELEMENTS)
+    scan_header(dataset, syntax, whole=False, max_elements=_MAX_ELEMENTS)
+
+
+def _dataset_offset(instance: StoredInstance) -> int:
+    """Tell where the data set begins in what :func:`_read_head` gives."""
+    if TRANSFER_SYNTAXES[instance.transfer_syntax_uid].deflated:
+        return len(_inflated_file_meta(instance))
+    return instance.location.dataset_offset
 
 
 def _mend_character_set(dataset: Dataset) -> None:
@@ -236,11 +278,6 @@ def _read_head(archive: Archive, instance: StoredInstance) -> bytes:
 
 
 def _inflated_file_meta(instance: StoredInstance) -> bytes:
-    return encode_file_meta(instance.sop_class_uid, instance.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
-
-
-def _own_meta(instance: StoredInstance) -> bytes:
-    """Encode what goes before an inflated data set; it is shorter than what is stored."""
     return encode_file_meta(instance.sop_class_uid, instance.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
 
 
@@ -272,26 +309,36 @@ def open_pixel_data(archive: Archive, instance: StoredInstance) -> tuple[BinaryI
 
 
 class _RecentlyUsed(Generic[_T]):
-    """What was read last, by the digest of its object: what has this digest never changes."""
+    """What was read last, by the digest of its object: what has this digest never changes.
 
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._entries: OrderedDict[str, _T] = OrderedDict()
+    The sizes of all entries together are bounded; one that takes more than half of the bound is not kept.
+    """
+
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
+        self._size = 0
+        self._entries: OrderedDict[str, tuple[_T, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, sha256: str) -> _T | None:
+    def get(self, name: str) -> _T | None:
         with self._lock:
-            entry = self._entries.get(sha256)
-            if entry is not None:
-                self._entries.move_to_end(sha256)
-            return entry
+            if name not in self._entries:
+                return None
+            self._entries.move_to_end(name)
+            return self._entries[name][0]
 
-    def put(self, sha256: str, entry: _T) -> None:
+    def put(self, name: str, entry: _T, size: int = 1) -> None:
+        if size > self._max_size // 2:
+            return
         with self._lock:
-            self._entries[sha256] = entry
-            if len(self._entries) > self._capacity:
-                self._entries.popitem(last=False)
+            before = self._entries.pop(name, None)
+            self._entries[name] = entry, size
+            self._size += size - (before[1] if before else 0)
+            while self._size > self._max_size:
+                _, (_, dropped) = self._entries.popitem(last=False)
+                self._size -= dropped
 
 
-_datasets = _RecentlyUsed[Dataset](_CACHED_DATASETS)
+_datasets = _RecentlyUsed[Dataset](_CACHED_DATASETS_BYTES)
+_heads = _RecentlyUsed[tuple[bytes, FrameGroups | None]](_CACHED_HEADS_BYTES)
 _descriptions = _RecentlyUsed[PixelDescription](_CACHED_DESCRIPTIONS)

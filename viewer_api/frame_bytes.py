@@ -7,7 +7,6 @@ from typing import Final
 from pacs.archive import Archive
 from pacs.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
 from pacs.index.records import StoredInstance
-from pacs.pixels.description import describe_pixels
 from pacs.pixels.transcode import (
     HTJ2K_LOSSLESS,
     JPEG_2000_LOSSLESS,
@@ -18,7 +17,7 @@ from pacs.pixels.transcode import (
     encode_native,
     transcodable_syntaxes,
 )
-from pacs.retrieve import read_attributes, read_frame
+from pacs.retrieve import read_frame, read_pixel_description
 from viewer_api.media_types import OCTET_STREAM
 from viewer_api.negotiation import Representation
 
@@ -66,7 +65,7 @@ def transcodable(archive: Archive, instance: StoredInstance) -> list[str]:
     ------
     pacs.errors.PixelsUnavailable, pacs.errors.UnreadableInstance
     """
-    description = describe_pixels(read_attributes(archive, instance), instance.transfer_syntax_uid)
+    description = read_pixel_description(archive, instance)
     return transcodable_syntaxes(description)
 
 
@@ -95,7 +94,7 @@ def converted_frame(
     pacs.errors.NotFound, pacs.errors.PixelsUnavailable, pacs.errors.UndecodablePixels
     """
     frame = read_frame(archive, instance, frame_number)
-    description = describe_pixels(read_attributes(archive, instance), instance.transfer_syntax_uid)
+    description = read_pixel_description(archive, instance)
     values = archive.decoding.decode(frame.data, description)
     if transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN:
         return encode_native(values, description)

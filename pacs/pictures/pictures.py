@@ -17,11 +17,16 @@ from pacs.pictures.byte_cache import ByteCache
 from pacs.pictures.disk_cache import DiskCache
 from pacs.pictures.rendering import DecodedFrame, Rendering, make_picture
 from pacs.pixels.decode import needs_codec
-from pacs.pixels.description import describe_pixels
 from pacs.pixels.frames import read_video
 from pacs.pixels.pixel_description import PixelDescription
 from pacs.pixels.video import BEGINNING_SIZE_BYTES, poster_description
-from pacs.retrieve import open_pixel_data, read_attributes, read_frame, read_pixel_description
+from pacs.retrieve import (
+    open_pixel_data,
+    read_attributes,
+    read_frame,
+    read_frame_attributes,
+    read_pixel_description,
+)
 
 _FOLDER: Final = "pictures"  # below DATA_DIR
 # What is made faster than this is not worth a file; it is kept in memory only.
@@ -100,8 +105,8 @@ class Pictures:
 
     def decode(self, instance: StoredInstance, frame_number: int) -> DecodedFrame:
         """Return the stored values of a frame (1-based); raises what `make` raises."""
-        attributes = read_attributes(self._archive, instance)
-        description = describe_pixels(attributes, instance.transfer_syntax_uid)
+        attributes = read_frame_attributes(self._archive, instance, frame_number)
+        description = read_pixel_description(self._archive, instance)
         if needs_codec(description):
             values = self._read_values(instance, frame_number, description)
             return DecodedFrame(values, attributes, description, frame_number - 1)

@@ -18,7 +18,7 @@ from pacs.ingest import Origin, open_part10, store_instance
 from pacs.pictures.pictures import Pictures
 from pacs.pictures.rendering import PNG, Rendering, representative
 from pacs.pixels.appearance import Appearance
-from pacs.pixels.window import Window
+from pacs.pixels.window import Window, default_windows
 from pacs.settings import Settings
 from tests.datasets import encode_file, make_dataset
 
@@ -117,3 +117,27 @@ def test_the_middle_image_of_the_first_series_of_images_stands_for_all(archive: 
     report = store(archive, make_dataset(PixelData=None))
     images = [store(archive, make_dataset()) for _ in range(2)]
     assert representative([report, *images]) == images[0]
+
+
+def test_each_frame_of_a_large_object_is_shown_by_its_own_functional_groups(archive: Archive) -> None:
+    frames, groups = 300, []
+    for number in range(frames):
+        group, window = Dataset(), Dataset()
+        window.WindowCenter, window.WindowWidth = str(number), "0.5"
+        window.VOILUTFunction = "LINEAR_EXACT"
+        window.WindowCenterWidthExplanation = "x" * 64
+        group.FrameVOILUTSequence = [window]
+        groups.append(group)
+    values = np.arange(frames, dtype="<u2").repeat(256)
+    dataset = make_dataset(NumberOfFrames=frames, PixelData=values.tobytes())
+    dataset.PerFrameFunctionalGroupsSequence = groups
+    instance = store(archive, dataset)
+    assert instance.location.header_size_bytes > 32 * 1024
+    pictures = Pictures(archive)
+    for number in (1, 2, 150, 300):
+        frame = pictures.decode(instance, number)
+        shown = default_windows(frame.attributes, frame.frame_index)
+        assert [window.center for window in shown] == [number - 1]
+        np.testing.assert_array_equal(frame.stored_values, number - 1)
+    with pytest.raises(NotFound):
+        pictures.decode(instance, 301)
