@@ -71,7 +71,7 @@ def find_frame_groups(head: bytes, dataset_offset: int, syntax: TransferSyntax) 
 
 
 def keep_one_group(head: bytes, groups: FrameGroups, frame_index: int) -> bytes:
-    """Write the head anew with the item of one frame (0-based): those before it empty, those behind left out."""
+    """Write the head anew with the item of one frame (0-based); those before it are empty."""
     start, end = groups.items[frame_index] if frame_index < len(groups.items) else (0, 0)
     value = _EMPTY_ITEM * min(frame_index, len(groups.items)) + head[start:end]
     tag = PER_FRAME_FUNCTIONAL_GROUPS.to_bytes(4, "big")
