@@ -31,6 +31,9 @@ Samples: TypeAlias = npt.NDArray[Any]
 # Sequential frames have as many scans as components, progressive ones some ten. Each scan costs a pass over
 # the whole image, so a small codestream with thousands of them would keep a processor busy for minutes.
 _MAX_JPEG_SCANS = 100
+# OpenJPEG 2.5 reads other values than were written, without an error, where there are more.
+_MAX_JPEG_2000_BITS = 24
+_UNPACKED_AT_ONCE = 1 << 20  # samples; those of so many fill whole bytes
 
 
 def can_decode(description: PixelDescription) -> bool:
@@ -87,6 +90,8 @@ def decode_frame(data: bytes, description: PixelDescription) -> Samples:
 def _decode_native(data: bytes, description: PixelDescription) -> Samples:
     if description.bits_allocated == 1:
         return _unpack_bits(data, description)
+    if description.is_packed:
+        return _unpack_cells(data, description)
     dtype = description.dtype.newbyteorder(">" if description.transfer_syntax.big_endian else "<")
     if _is_subsampled(len(data), description):
         values = _spread_chroma(_read_samples(data, dtype, description.pixels_per_frame * 2), description)
@@ -111,6 +116,24 @@ def _unpack_bits(data: bytes, description: PixelDescription) -> Samples:
     packed = _read_samples(data, np.dtype("u1"), -(-description.samples_per_frame // 8))
     bits = np.unpackbits(packed, count=description.samples_per_frame, bitorder="little")
     return bits.reshape(description.frame_shape)
+
+
+def _unpack_cells(data: bytes, description: PixelDescription) -> Samples:
+    """Unpack pixel cells of any number of bits, the first one in the lowest (PS3.5 Annex D of 2004)."""
+    bits, number_of_samples = description.bits_allocated, description.samples_per_frame
+    packed = _read_samples(data, np.dtype("u1"), -(-number_of_samples * bits // 8))
+    values = np.empty(number_of_samples, description.dtype)
+    for first in range(0, number_of_samples, _UNPACKED_AT_ONCE):  # eight times as much memory meanwhile
+        part = values[first : first + _UNPACKED_AT_ONCE]
+        own = packed[first * bits // 8 :]
+        cells = np.unpackbits(own, count=len(part) * bits, bitorder="little").reshape(len(part), bits)
+        padded = np.pad(cells, ((0, 0), (0, 8 * part.itemsize - bits)))
+        part[:] = (
+            np.packbits(padded, axis=1, bitorder="little").view(part.dtype.newbyteorder("<")).reshape(-1)
+        )
+    return _arrange_planes(
+        _take_stored_bits(values, description), description, description.planar_configuration
+    )
 
 
 def _is_subsampled(size_bytes: int, description: PixelDescription) -> bool:
@@ -234,6 +257,8 @@ def _decode_jpeg_2000(data: bytes, description: PixelDescription) -> Samples:
     """
     header = read_jpeg_2000_header(data)
     _require_match(header, description)
+    if header.precision > _MAX_JPEG_2000_BITS:
+        raise UndecodablePixels(f"JPEG 2000 of {header.precision} bits is more than is decoded rightly")
     codestream = data[header.start :]  # without the JP2 boxes the decoder cannot transform colour by them
     return _conform(_run(imagecodecs.jpeg2k_decode, codestream), description, header.precision)
 

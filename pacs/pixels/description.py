@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydicom.dataset import Dataset
 
-from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
+from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax
 from pacs.errors import PixelsUnavailable, UndecodablePixels
 from pacs.pixels.elements import read_integer, read_texts, read_value
 from pacs.pixels.pixel_description import PixelDescription
@@ -64,7 +64,7 @@ def describe_pixels(
     rows, columns = _dimension(attributes, "Rows"), _dimension(attributes, "Columns")
     photometric_interpretation, samples_per_pixel = _color(attributes)
     keyword = keyword or _infer_keyword(attributes)
-    bits_allocated, bits_stored, high_bit = _bits(attributes, keyword)
+    bits_allocated, bits_stored, high_bit = _bits(attributes, keyword, TRANSFER_SYNTAXES[transfer_syntax_uid])
     description = PixelDescription(
         rows=rows,
         columns=columns,
@@ -116,15 +116,21 @@ def _infer_keyword(attributes: Dataset) -> str:
     )
 
 
-def _bits(attributes: Dataset, keyword: str) -> tuple[int, int, int]:
-    """Return Bits Allocated, Bits Stored and High Bit (PS3.5 8.1.1)."""
+def _bits(attributes: Dataset, keyword: str, syntax: TransferSyntax) -> tuple[int, int, int]:
+    """Return Bits Allocated, Bits Stored and High Bit (PS3.5 8.1.1).
+
+    Today Bits Allocated is 1 or a multiple of 8, and in fact 8, 16 or 32. Older objects pack cells of 12
+    bits, say, without a gap.
+    """
     bits_allocated = read_integer(attributes, "BitsAllocated")
     if keyword != "PixelData":
         expected = {name: bits for bits, name in _FLOAT_KEYWORDS.items()}.get(keyword)
         if expected is None or bits_allocated not in (None, expected):
             raise UndecodablePixels(f"{keyword} does not go with {bits_allocated} bits allocated")
         return expected, expected, expected - 1
-    if bits_allocated not in (1, 8, 16, 32):
+    is_packable = not (syntax.encapsulated or syntax.big_endian)
+    allowed = range(1, 33) if is_packable else (1, 8, 16, 32)
+    if bits_allocated is None or bits_allocated not in allowed:
         raise UndecodablePixels(f"{bits_allocated} bits allocated are not 1, 8, 16 or 32")
     bits_stored = read_integer(attributes, "BitsStored") or bits_allocated
     _in_range("BitsStored", bits_stored, 1, bits_allocated)

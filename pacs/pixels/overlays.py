@@ -137,8 +137,11 @@ def _read_embedded(
     position = _integer(attributes, group, _BIT_POSITION, 0)
     lowest = description.high_bit + 1 - description.bits_stored
     is_unused = 0 <= position < description.bits_allocated and not lowest <= position <= description.high_bit
-    is_native = not description.transfer_syntax.encapsulated and description.keyword == "PixelData"
-    if encoded_frame is None or not (is_unused and is_native and description.samples_per_pixel == 1):
+    is_plain = not (description.transfer_syntax.encapsulated or description.is_packed)
+    is_integer = description.keyword == "PixelData"
+    if encoded_frame is None or not (
+        is_unused and is_plain and is_integer and description.samples_per_pixel == 1
+    ):
         return None
     if (rows, columns) != (description.rows, description.columns):
         return None

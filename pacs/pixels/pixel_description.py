@@ -75,4 +75,10 @@ class PixelDescription:
         """Type of a decoded sample, in the machine's byte order."""
         if self.keyword != "PixelData":
             return np.dtype(f"f{self.bits_allocated // 8}")
-        return np.dtype(f"{'i' if self.is_signed else 'u'}{max(self.bits_allocated // 8, 1)}")
+        size_bytes = next(size for size in (1, 2, 4) if self.bits_allocated <= 8 * size)
+        return np.dtype(f"{'i' if self.is_signed else 'u'}{size_bytes}")
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether pixel cells lie bit by bit behind one another, and not in one, two or four bytes each."""
+        return self.keyword == "PixelData" and self.bits_allocated not in (8, 16, 32)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from typing import Any
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 
 from pacs.errors import PixelsUnavailable, UndecodablePixels
 from pacs.pixels.decode import decode_frame
 from pacs.pixels.description import PixelDescription
+from pacs.pixels.frames import read_encoded_frame
 from tests.unit.pacs.pixels.images import (
     BIG_ENDIAN,
     EXPLICIT,
@@ -31,6 +34,7 @@ from tests.unit.pacs.pixels.images import (
 )
 
 DEFLATED_FRAME = "1.2.840.10008.1.2.8.1"
+JPEG_LOSSLESS_ANY = "1.2.840.10008.1.2.4.57"
 GRAY_16 = gradient()
 GRAY_8 = gradient(highest=255).astype(np.uint8)
 SIGNED = gradient().astype(np.int16) - 1024
@@ -120,6 +124,58 @@ def test_single_bits_are_unpacked_lowest_first() -> None:
     assert decoded.tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 1]]
 
 
+def pack_cells(values: list[int], bits: int) -> bytes:
+    """Write each value into the next bits of one large number."""
+    number = sum((value & ((1 << bits) - 1)) << (place * bits) for place, value in enumerate(values))
+    return number.to_bytes(-(-len(values) * bits // 16) * 2, "little")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    bits=st.integers(2, 32),
+    signed=st.booleans(),
+    rows=st.integers(1, 5),
+    columns=st.integers(1, 9),
+    data=st.data(),
+)
+def test_packed_cells_of_any_number_of_bits(
+    bits: int, signed: bool, rows: int, columns: int, data: st.DataObject
+) -> None:
+    lowest = -(1 << bits - 1) if signed else 0
+    values = st.integers(lowest, lowest + (1 << bits) - 1)
+    frames = data.draw(
+        st.lists(st.lists(values, min_size=rows * columns, max_size=rows * columns), max_size=3, min_size=1)
+    )
+    stored = pack_cells([value for frame in frames for value in frame], bits)
+    description = describe(
+        Rows=rows,
+        Columns=columns,
+        BitsAllocated=bits,
+        BitsStored=bits,
+        PixelRepresentation=int(signed),
+        NumberOfFrames=len(frames),
+    )
+    for index, frame in enumerate(frames):
+        encoded = read_encoded_frame(io.BytesIO(stored), 0, len(stored), description, index, Dataset())
+        assert decode_frame(encoded, description).reshape(-1).tolist() == frame
+
+
+def test_many_packed_cells_are_unpacked_in_parts() -> None:
+    values = np.arange(1100 * 1000) % 4096
+    pairs = values.reshape(-1, 2)
+    three = np.stack(
+        [pairs[:, 0] & 255, pairs[:, 0] >> 8 | (pairs[:, 1] & 15) << 4, pairs[:, 1] >> 4], axis=1
+    )
+    description = describe(Rows=1100, Columns=1000, BitsAllocated=12, BitsStored=12)
+    decoded = decode_frame(three.astype(np.uint8).tobytes(), description)
+    assert np.array_equal(decoded.reshape(-1), values)
+
+
+def test_packed_cells_that_end_early_are_refused() -> None:
+    with pytest.raises(UndecodablePixels):
+        decode_frame(bytes(35), describe(BitsAllocated=12, BitsStored=12))
+
+
 def test_planes_are_interleaved() -> None:
     planes = np.ascontiguousarray(RGB.transpose(2, 0, 1))
     decoded = decode_frame(planes.tobytes(), describe_color(PlanarConfiguration=1))
@@ -155,6 +211,19 @@ def test_a_frame_that_is_too_short_is_refused(size: int) -> None:
 def test_rle_joins_byte_planes() -> None:
     planes = [(GRAY_16 >> 8).astype(np.uint8).tobytes(), GRAY_16.astype(np.uint8).tobytes()]
     assert np.array_equal(decode_frame(encode_rle(planes), describe_gray(RLE)), GRAY_16)
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+@pytest.mark.parametrize("bits", [8, 32])
+def test_rle_of_one_and_four_byte_planes(bits: int, signed: int) -> None:
+    kind = f"{'ui'[signed]}{bits // 8}"
+    values = np.random.default_rng(bits).integers(0, 256, (32, 40, bits // 8), np.uint8).view(kind)[..., 0]
+    planes = [
+        (values.view(f"u{bits // 8}") >> shift).astype(np.uint8).tobytes()
+        for shift in range(bits - 8, -1, -8)
+    ]
+    description = describe_gray(RLE, BitsAllocated=bits, BitsStored=bits, PixelRepresentation=signed)
+    assert np.array_equal(decode_frame(encode_rle(planes), description), values)
 
 
 def test_rle_colour_is_interleaved_whatever_its_planar_configuration() -> None:
@@ -287,6 +356,30 @@ def test_signed_jpeg_ls_of_fewer_bits_is_filled_with_the_sign() -> None:
     data = imagecodecs.jpegls_encode((SIGNED & 0xFF).astype(np.uint8))
     description = describe_gray(JPEG_LS, BitsStored=16, PixelRepresentation=1)
     assert np.array_equal(decode_frame(data, description), (SIGNED & 0xFF).astype(np.uint8).view(np.int8))
+
+
+@pytest.mark.parametrize("bits", [2, 8, 12, 16])
+@pytest.mark.parametrize("predictor", range(1, 8))
+def test_every_predictor_of_lossless_jpeg(predictor: int, bits: int) -> None:
+    image = np.random.default_rng(bits).integers(0, 1 << bits, (32, 40)).astype("u1" if bits <= 8 else "u2")
+    data = bytes(imagecodecs.jpeg8_encode(image, lossless=True, predictor=predictor, bitspersample=bits))
+    description = describe_gray(JPEG_LOSSLESS_ANY, BitsStored=bits)
+    assert np.array_equal(decode_frame(data, description), image)
+
+
+@pytest.mark.parametrize("bits", [17, 20, 24])
+def test_jpeg_2000_of_more_than_sixteen_bits(bits: int) -> None:
+    image = np.random.default_rng(bits).integers(0, 1 << bits, (32, 40)).astype("u4")
+    data = bytes(imagecodecs.jpeg2k_encode(image, **REVERSIBLE, bitspersample=bits))
+    description = describe_gray(JPEG_2000, BitsAllocated=32, BitsStored=bits)
+    assert np.array_equal(decode_frame(data, description), image)
+
+
+def test_jpeg_2000_of_more_bits_than_openjpeg_gets_right_is_refused() -> None:
+    image = np.random.default_rng(25).integers(0, 1 << 25, (32, 40)).astype("u4")
+    data = bytes(imagecodecs.jpeg2k_encode(image, **REVERSIBLE, bitspersample=25))
+    with pytest.raises(UndecodablePixels, match="25 bits"):
+        decode_frame(data, describe_gray(JPEG_2000, BitsAllocated=32, BitsStored=25))
 
 
 def test_eight_bits_in_a_cell_of_sixteen() -> None:

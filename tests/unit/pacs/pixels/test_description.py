@@ -10,7 +10,15 @@ from pydicom.dataset import Dataset
 
 from pacs.errors import PixelsUnavailable, UndecodablePixels
 from pacs.pixels.description import MAX_FRAME_SIZE_BYTES, describe_pixels
-from tests.unit.pacs.pixels.images import EXPLICIT, describe, describe_rgb, image_attributes
+from tests.unit.pacs.pixels.images import (
+    BIG_ENDIAN,
+    EXPLICIT,
+    JPEG_LS,
+    RLE,
+    describe,
+    describe_rgb,
+    image_attributes,
+)
 
 
 def test_a_complete_module_is_read_as_it_is() -> None:
@@ -61,7 +69,7 @@ def test_a_single_bit_has_no_sign() -> None:
         {"Rows": 0},
         {"Columns": 0},
         {"BitsAllocated": 0},
-        {"BitsAllocated": 12},
+        {"BitsAllocated": 33},
         {"BitsAllocated": 64},
         {"BitsStored": 17},
         {"PixelRepresentation": 2},
@@ -74,6 +82,15 @@ def test_a_single_bit_has_no_sign() -> None:
 def test_impossible_values_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(UndecodablePixels):
         describe(**changes)
+
+
+@pytest.mark.parametrize("bits", [2, 7, 12, 24, 31])
+def test_cells_of_any_number_of_bits_are_packed_in_little_endian_native_pixels_only(bits: int) -> None:
+    description = describe(EXPLICIT, BitsAllocated=bits, BitsStored=bits)
+    assert description.is_packed and 8 * description.dtype.itemsize >= bits
+    for transfer_syntax_uid in (BIG_ENDIAN, RLE, JPEG_LS):
+        with pytest.raises(UndecodablePixels, match=f"{bits} bits"):
+            describe(transfer_syntax_uid, BitsAllocated=bits, BitsStored=bits)
 
 
 @pytest.mark.parametrize(
