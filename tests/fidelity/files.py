@@ -6,7 +6,10 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
+from pacs.errors import PixelsUnavailable, UnreadableInstance
+from pacs.pixels.description import PixelDescription
 from tests.data import read_manifest, shared_data
+from tests.fidelity.image_files import ImageFile, open_image
 
 # `make fidelity DATA=folder` says so; every file of it is looked at.
 DATA = os.environ.get("FIDELITY_DATA")
@@ -26,6 +29,16 @@ def folders() -> dict[str, list[Path]]:
         if not folder.startswith("malformed"):
             found[folder].append(shared_data(row["file"]))
     return {folder: _pick(files) for folder, files in found.items()}
+
+
+def open_if_grayscale(path: Path) -> tuple[ImageFile, PixelDescription] | None:
+    """Open an image that has gray levels; None where a file is none, or nobody can read it."""
+    try:
+        image = open_image(path)
+        description = None if image is None else image.describe()
+    except (UnreadableInstance, PixelsUnavailable):
+        return None
+    return (image, description) if image and description and description.is_monochrome else None
 
 
 def _pick(files: list[Path]) -> list[Path]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
@@ -17,6 +18,7 @@ from pacs.dicom.header import PixelData, scan_header
 from pacs.dicom.part10 import encode_file_meta, split_part10
 from pacs.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES, TransferSyntax
 from pacs.errors import UnreadableInstance
+from pacs.pixels.decode import decode_frame
 from pacs.pixels.description import PixelDescription, describe_pixels
 from pacs.pixels.frames import read_encoded_frames
 
@@ -42,6 +44,11 @@ class ImageFile:
         return read_encoded_frames(
             self.stream, found.offset, found.size_bytes, description, frame_indices, self.attributes
         )
+
+    def decode(self, description: PixelDescription, frame_index: int) -> np.ndarray:
+        """Decode a frame to its stored values; raises what ``decode_frame`` raises."""
+        (encoded,) = self.read_frames(description, [frame_index])
+        return decode_frame(encoded, description)
 
 
 def open_image(path: Path) -> ImageFile | None:

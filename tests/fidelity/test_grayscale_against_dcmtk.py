@@ -27,7 +27,6 @@ from pacs.errors import PixelsUnavailable
 from pacs.pixels.appearance import Appearance
 from pacs.pixels.decode import decode_frame
 from pacs.pixels.description import PixelDescription, describe_pixels
-from pacs.pixels.frames import read_encoded_frame
 from pacs.pixels.grayscale import GrayscaleTransformation, read_transformation
 from pacs.pixels.gsdf import Display
 from pacs.pixels.lookup_table import LookupTable
@@ -37,8 +36,8 @@ from pacs.pixels.presentation_lut import Polarity
 from pacs.pixels.render import render_frame
 from pacs.pixels.window import LINEAR, Window, default_windows
 from tests.data import program
-from tests.fidelity.files import folders
-from tests.integration.test_pixel_fidelity import StoredPixels, open_pixels
+from tests.fidelity.files import folders, open_if_grayscale
+from tests.fidelity.image_files import ImageFile
 from tests.unit.pacs.pixels.images import image_attributes
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -49,28 +48,24 @@ FOLDERS = folders()
 def test_grayscale_is_what_dcmtk_shows(folder: str, tmp_path: Path) -> None:
     program("dcm2pnm")
     for path in FOLDERS[folder]:
+        opened = open_if_grayscale(path)
+        if opened is None or opened[1].keyword != "PixelData":
+            continue
+        image, description = opened
         try:
-            pixels = open_pixels(path)
-            description = pixels.describe() if pixels else None
-            if pixels is None or description is None or not _is_comparable(description):
-                continue
-            stored = pixels.decode(description, description.number_of_frames // 2)
+            stored = image.decode(description, description.number_of_frames // 2)
         except PixelsUnavailable:
             continue  # counted with reasons by the tests of decoders
-        _compare(path, pixels, description, stored, tmp_path)
-
-
-def _is_comparable(description: PixelDescription) -> bool:
-    return description.is_monochrome and description.keyword == "PixelData"
+        _compare(path, image, description, stored, tmp_path)
 
 
 def _compare(
-    path: Path, pixels: StoredPixels, description: PixelDescription, stored: np.ndarray, tmp_path: Path
+    path: Path, image: ImageFile, description: PixelDescription, stored: np.ndarray, tmp_path: Path
 ) -> None:
     frame_index = description.number_of_frames // 2
-    for window in _windows(pixels, description, stored, frame_index):
-        ours = read_transformation(stored, pixels.attributes, description, frame_index, window)
-        shown, theirs = ours.apply(stored), _ask_dcmtk(path, pixels, description, stored, window, tmp_path)
+    for window in _windows(image, description, stored, frame_index):
+        ours = read_transformation(stored, image.attributes, description, frame_index, window)
+        shown, theirs = ours.apply(stored), _ask_dcmtk(path, image, description, stored, window, tmp_path)
         differences = np.abs(shown.astype(int) - theirs)
         if ours.padding is not None:
             differences[ours.padding.find(stored)] = 0
@@ -94,10 +89,10 @@ def _exact_level(stored_value: int, shown: GrayscaleTransformation, window: Wind
 
 
 def _windows(
-    pixels: StoredPixels, description: PixelDescription, stored: np.ndarray, frame_index: int
+    image: ImageFile, description: PixelDescription, stored: np.ndarray, frame_index: int
 ) -> Iterator[Window | None]:
     """Windows of the file, one across the middle of the pixels' values, and the file's own VOI LUT (None)."""
-    attributes = pixels.attributes
+    attributes = image.attributes
     yield from (one for one in default_windows(attributes, frame_index)[:3] if one.function == LINEAR)
     shown = read_transformation(stored, attributes, description, frame_index, None)
     low, high = np.percentile(shown.modality_lut.apply(stored).astype(float), [10, 90])
@@ -108,26 +103,26 @@ def _windows(
 
 def _ask_dcmtk(
     path: Path,
-    pixels: StoredPixels,
+    image: ImageFile,
     description: PixelDescription,
     stored: np.ndarray,
     window: Window | None,
     tmp_path: Path,
 ) -> np.ndarray:
     frame_index = description.number_of_frames // 2
-    lut = read_transformation(stored, pixels.attributes, description, frame_index, None).modality_lut
+    lut = read_transformation(stored, image.attributes, description, frame_index, None).modality_lut
     is_whole = not isinstance(lut, Rescale) or (lut.slope.is_integer() and lut.intercept.is_integer())
-    if is_whole and "PerFrameFunctionalGroupsSequence" not in pixels.attributes:
+    if is_whole and "PerFrameFunctionalGroupsSequence" not in image.attributes:
         picture = _run_dcm2pnm(path, frame_index + 1, window, tmp_path)
         if picture is not None:
             return picture
-    copy = _native_copy(pixels.attributes, description, stored)
+    copy = _native_copy(image.attributes, description, stored)
     if isinstance(lut, Rescale):
         if window is not None:
             center = (window.center - 0.5 - lut.intercept) / lut.slope + 0.5
             window = Window(center, (window.width - 1) / lut.slope + 1)
     else:
-        copy.ModalityLUTSequence = pixels.attributes.ModalityLUTSequence
+        copy.ModalityLUTSequence = image.attributes.ModalityLUTSequence
     copy.save_as(tmp_path / "copy.dcm", enforce_file_format=True)
     picture = _run_dcm2pnm(tmp_path / "copy.dcm", 1, window, tmp_path)
     assert picture is not None, path
@@ -164,15 +159,13 @@ def _native_copy(attributes: Dataset, description: PixelDescription, stored: np.
 def test_overlays_lie_where_dcmtk_lays_them(folder: str, tmp_path: Path) -> None:
     program("dcm2pnm")
     for path in FOLDERS[folder]:
-        pixels = open_pixels(path)
-        if pixels is None or not any((group, 0x0010) in pixels.attributes for group in OVERLAY_GROUPS):
+        opened = open_if_grayscale(path)
+        if opened is None or not any((group, 0x0010) in opened[0].attributes for group in OVERLAY_GROUPS):
             continue
-        description = pixels.describe()
-        data = read_encoded_frame(
-            pixels.stream, pixels.value_offset, pixels.value_size_bytes, description, 0, pixels.attributes
-        )
+        image, description = opened
+        (data,) = image.read_frames(description, [0])
         black = Appearance(voi=Window(1e6, 2))
-        shown = render_frame(decode_frame(data, description), pixels.attributes, description, 0, black, data)
+        shown = render_frame(decode_frame(data, description), image.attributes, description, 0, black, data)
         command = [program("dcm2pnm"), "-q", "+op", "+Ww", "1000000", "2", str(path), str(tmp_path / "o.pgm")]
         if subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0:
             assert np.array_equal(shown, np.asarray(Image.open(tmp_path / "o.pgm"))), path.name

@@ -11,12 +11,11 @@ from pydicom import dcmread
 
 from pacs.pixels.appearance import Appearance
 from pacs.pixels.decode import decode_frame
-from pacs.pixels.frames import read_encoded_frame
 from pacs.pixels.overlays import read_overlays
 from pacs.pixels.presentation_state import read_presentation_state
 from pacs.pixels.render import render_frame
 from tests.data import program, shared_data
-from tests.integration.test_pixel_fidelity import open_pixels
+from tests.fidelity.image_files import open_image
 
 
 def show_both(state_file: str, image_file: str, tmp_path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -24,12 +23,10 @@ def show_both(state_file: str, image_file: str, tmp_path: Path) -> tuple[np.ndar
     state_path, image_path = shared_data("pr_gsps", state_file), shared_data("pr_gsps", image_file)
     command = [program("dcmp2pgm"), "-p", str(state_path), str(image_path), str(tmp_path / "shown.pgm")]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
-    pixels, state = open_pixels(image_path), read_presentation_state(dcmread(state_path))
-    assert pixels is not None
-    description, attributes = pixels.describe(), pixels.attributes
-    data = read_encoded_frame(
-        pixels.stream, pixels.value_offset, pixels.value_size_bytes, description, 0, attributes
-    )
+    image, state = open_image(image_path), read_presentation_state(dcmread(state_path))
+    assert image is not None
+    description, attributes = image.describe(), image.attributes
+    (data,) = image.read_frames(description, [0])
     appearance = Appearance(presentation=state)
     shown = render_frame(decode_frame(data, description), attributes, description, 0, appearance, data)
     covered = np.zeros(shown.shape, bool)
