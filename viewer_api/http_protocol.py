@@ -23,7 +23,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._in_head = True
-        self._head_size_bytes = 0
+        self._came_on = False  # to the end of a head, or to more of a body
+        self._unread_size_bytes = 0  # since then
         self._deadline: asyncio.TimerHandle | None = None
         self._zero_copy: ZeroCopy | None = None
 
@@ -35,12 +36,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and no more of a head than is allowed."""
+        """Take what came, and no more of a head, or of trailer fields, than is allowed."""
+        self._came_on = False
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
-            self._head_size_bytes += len(data)
-            if self._head_size_bytes > MAX_HEAD_SIZE_BYTES:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        self._unread_size_bytes = 0 if self._came_on else self._unread_size_bytes + len(data)
+        if self._unread_size_bytes <= MAX_HEAD_SIZE_BYTES or self.transport.is_closing():
+            return
+        if self._in_head:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        else:
+            self.transport.close()  # its answer may have begun
 
     def on_message_begin(self) -> None:
         """Begin with a head."""
@@ -54,9 +59,19 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Hand the request on."""
-        self._in_head = False
+        self._in_head, self._came_on = False, True
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._came_on = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Know the end of a request."""
+        self._came_on = True
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -75,7 +90,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._refuse(HTTPStatus.BAD_REQUEST)
 
     def _await_head(self) -> None:
-        self._in_head, self._head_size_bytes = True, 0
+        self._in_head, self._unread_size_bytes = True, 0
         self._stop_waiting()
         self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
 

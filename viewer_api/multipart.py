@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pacs.errors import InvalidRequest
+from storage.store import Buffer
 
 MAX_PART_HEADERS_SIZE_BYTES: Final = 8 * 1024
 MAX_PARTS: Final = 10_000
@@ -30,7 +31,7 @@ class Part:
     """
 
     headers: Mapping[str, str]
-    chunks: Iterator[bytes]
+    chunks: Iterator[Buffer]
 
 
 def read_parts(chunks: Iterable[bytes], boundary: str) -> Iterator[Part]:
@@ -133,7 +134,7 @@ class _Body:
         self._buffer = b"\r\n" + self._buffer  # the empty line, see content()
         return headers
 
-    def content(self) -> Iterator[bytes]:
+    def content(self) -> Iterator[Buffer]:
         """Yield the content of a part, up to the next delimiter, which is consumed.
 
         The line break of the empty line before it belongs to the delimiter where the content is empty.
@@ -144,10 +145,10 @@ class _Body:
         while (end := self._buffer.find(self._delimiter)) < 0:
             safe = max(len(self._buffer) - len(self._delimiter) + 1, 0)
             if safe:
-                yield self._buffer[:safe]
+                yield memoryview(self._buffer)[:safe]
                 self._buffer = self._buffer[safe:]
             self._receive("the body ends inside a part")
-        content, self._buffer = self._buffer[:end], self._buffer[end + len(self._delimiter) :]
+        content, self._buffer = memoryview(self._buffer)[:end], self._buffer[end + len(self._delimiter) :]
         if content:
             yield content
 

@@ -87,6 +87,13 @@ class StoreReport:
     stored: list[StoreOutcome] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
+    def add(self, result: StoreOutcome | Failure) -> None:
+        """Add what became of an instance."""
+        if isinstance(result, Failure):
+            self.failures.append(result)
+        else:
+            self.stored.append(result)
+
     @property
     def too_large(self) -> bool:
         """Whether an instance was larger than what is taken in."""

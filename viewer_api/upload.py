@@ -16,10 +16,11 @@ from viewer_api.problems import HttpProblem
 MIN_BYTES_PER_S: Final = 1024  # slower than this is no hospital's line but an attack that holds a thread
 MAX_DRAINED_SIZE_BYTES: Final = 16 * 1024 * 1024
 _MAX_DRAINING_S: Final = 5.0
+_GATHERED_SIZE_BYTES: Final = 512 * 1024
 
 
 class UploadedBody:
-    """Pulls a body out of the event loop; no more of it is held than the piece at hand.
+    """Pulls a body out of the event loop; no more of it is held than the half mebibyte at hand.
 
     The sender is slowed down by the reader: nothing is taken from its connection before it is asked for.
     """
@@ -40,8 +41,8 @@ class UploadedBody:
             408: nothing came for ``timeout_s`` seconds, or less than a kilobyte for each second of waiting.
         starlette.requests.ClientDisconnect
         """
-        while chunk := from_thread.run(self._receive):
-            yield chunk
+        while pieces := from_thread.run(self._receive):
+            yield from pieces
 
     async def drain(self) -> None:
         """Take what is left, within bounds: a client that is still sending does not read our refusal."""
@@ -54,7 +55,16 @@ class UploadedBody:
                 if left < 0:
                     return
 
-    async def _receive(self) -> bytes:
+    async def _receive(self) -> list[bytes]:
+        """Return the next pieces, several as each step out of the event loop takes long; none at the end."""
+        pieces: list[bytes] = []
+        size_bytes = 0
+        while size_bytes < _GATHERED_SIZE_BYTES and (piece := await self._receive_piece()):
+            pieces.append(piece)
+            size_bytes += len(piece)
+        return pieces
+
+    async def _receive_piece(self) -> bytes:
         """Return the next piece, empty at the end. The pace counts while we wait, not while we store."""
         began = time.monotonic()
         try:

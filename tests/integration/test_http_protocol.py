@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -78,6 +78,32 @@ def test_d16_a_head_without_end_is_refused_while_it_comes_and_memory_stays_flat(
             pass
         assert sent < 32 << 20  # what the kernel's buffers took
     assert _resident() - before < 32 << 20
+
+
+@pytest.mark.parametrize("begin", [b"0\r\nX-Endless: ", b"1; endless="])
+def test_d16_what_stands_around_chunks_has_an_end_too(port: int, begin: bytes) -> None:
+    head = b"POST /dicom-web/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    before = _resident()
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(head + begin)
+        sent = 0
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while sent < 256 << 20:
+                connection.sendall(b"x" * (1 << 16))
+                sent += 1 << 16
+        assert sent < 32 << 20
+    assert _resident() - before < 32 << 20
+
+
+def test_a_body_in_many_small_chunks_is_taken_whole(port: int) -> None:
+    chunk = b"5\r\nxxxxx\r\n"
+    head = (
+        b"POST /dicom-web/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
+        b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(head + chunk * 50_000 + b"0\r\nX-Trailer: short\r\n\r\n")
+        assert answer(connection)[0] == 415
 
 
 def test_many_header_fields_are_refused_too(port: int) -> None:

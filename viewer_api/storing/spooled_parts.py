@@ -18,6 +18,7 @@ from viewer_api.multipart import Part
 from viewer_api.storing.received_dataset import BulkReference, Pieces
 
 _PIECE_SIZE_BYTES: Final = 1 << 20
+_MAX_TIMES_READ_BACK: Final = 2
 _SUBJECT: Final = "the file of a request's parts"
 
 
@@ -45,6 +46,7 @@ class SpooledParts:
         with os_errors_translated(_SUBJECT):
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed on leaving the block
         self._size_bytes = 0
+        self._read_back_bytes = 0
         self._max_size_bytes = max_size_bytes
         self._by_location: dict[str, list[SpooledPart]] = {}
 
@@ -104,7 +106,24 @@ class SpooledParts:
         return sum(part.size_bytes for part in parts), pieces
 
     def read(self, part: SpooledPart) -> Iterator[bytes]:
-        """Read a part, piece by piece."""
+        """Read a bulk value, or a frame of one, piece by piece.
+
+        Raises
+        ------
+        UnreadableInstance
+            The instances of the request name its bulk data again and again: together they would be far larger
+            than the request.
+        """
+        self._read_back_bytes += part.size_bytes
+        if self._read_back_bytes > _MAX_TIMES_READ_BACK * self._size_bytes:
+            raise UnreadableInstance("the bulk data of the request is named too often")
+        yield from self._read(part)
+
+    def read_document(self, part: SpooledPart) -> bytes:
+        """Read a part of metadata."""
+        return b"".join(self._read(part))
+
+    def _read(self, part: SpooledPart) -> Iterator[bytes]:
         offset, end = part.offset, part.offset + part.size_bytes
         while offset < end:
             with os_errors_translated(_SUBJECT):

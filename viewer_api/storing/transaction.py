@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
 from pacs.archive import Archive
 from pacs.errors import ArchiveError, InvalidRequest, ObjectTooLarge, UnreadableInstance
-from pacs.ingest import IncomingInstance, Origin, open_part10, store_instance
+from pacs.ingest import store_instance
 from storage.errors import StoreError
-from viewer_api.media_types import DICOM, DICOM_JSON, DICOM_XML, MediaType, parse_media_type
+from viewer_api.media_types import DICOM, DICOM_JSON, DICOM_XML, MediaType
 from viewer_api.multipart import MalformedMultipart, Part, read_parts
 from viewer_api.store_report import Failure, StoreReport
+from viewer_api.storing.file_parts import STOW, require_unencoded, store_file_parts
 from viewer_api.storing.json_reader import read_json
 from viewer_api.storing.metadata_instances import assemble
 from viewer_api.storing.received_dataset import SOP_CLASS_UID, SOP_INSTANCE_UID, ReceivedDataset
@@ -23,10 +25,10 @@ from viewer_api.storing.xml_reader import read_xml
 PAYLOADS: Final = (DICOM, DICOM_JSON, DICOM_XML)
 MAX_METADATA_SIZE_BYTES: Final = 16 * 1024**2  # of a request
 
-_ORIGIN: Final = Origin("stow")
-_UNENCODED: Final = ("", "binary", "8bit", "7bit", "identity")
-# What is read of metadata takes many times its size: one request at a time, however many there are.
+# What is read of metadata takes many times its size, until its data sets are stored: large documents take
+# turns, however many requests there are. Small ones take little all together, and wait for nobody.
 _reading_metadata = Lock()
+_SMALL_METADATA_SIZE_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,31 +68,16 @@ def _store_files(
     archive: Archive, parts: Iterator[Part], study_instance_uid: str | None, report: StoreReport
 ) -> None:
     """Store part after part while they arrive."""
-    try:
-        for part in parts:
-            _store_file(archive, part, study_instance_uid, report)
-            if report.too_large:
-                break  # there may be no end to it
-    except MalformedMultipart as error:
-        if not report.stored:
-            raise  # 400: nothing is kept of what cannot be read
-        report.failures.append(Failure(error))
-
-
-def _store_file(archive: Archive, part: Part, study_instance_uid: str | None, report: StoreReport) -> None:
-    incoming: IncomingInstance | None = None
-    try:
-        _require_unencoded(part)
-        media_type = parse_media_type(part.headers.get("content-type", DICOM))
-        if media_type is None or media_type.name != DICOM:
-            raise UnreadableInstance(f"a part is not {DICOM}")
-        incoming = replace(open_part10(part.chunks), study_instance_uid=study_instance_uid)
-        report.stored.append(store_instance(archive, incoming, _ORIGIN))
-    except MalformedMultipart:
-        raise
-    except (ArchiveError, StoreError) as error:
-        uids = (incoming.sop_class_uid, incoming.sop_instance_uid) if incoming else ()
-        report.failures.append(Failure(error, *uids))
+    with closing(store_file_parts(archive, parts, study_instance_uid)) as results:
+        try:
+            for result in results:
+                report.add(result)
+                if report.too_large:
+                    break  # there may be no end to it
+        except MalformedMultipart as error:
+            if not report.stored:
+                raise  # 400: nothing is kept of what cannot be read
+            report.add(Failure(error))
 
 
 def _store_metadata(
@@ -104,9 +91,9 @@ def _store_metadata(
     settings = archive.settings
     with SpooledParts(settings.data_dir, settings.max_object_size_bytes) as spooled:
         documents = _spool(parts, media_type, spooled)
-        with _reading_metadata:
-            for document in documents:
-                for dataset in _read_document(media_type, b"".join(spooled.read(document))):
+        for document in documents:
+            with _reading_metadata if document.size_bytes > _SMALL_METADATA_SIZE_BYTES else nullcontext():
+                for dataset in _read_document(media_type, spooled.read_document(document)):
                     _store_dataset(archive, dataset, spooled, study_instance_uid, report)
 
 
@@ -115,7 +102,7 @@ def _spool(parts: Iterator[Part], media_type: str, spooled: SpooledParts) -> lis
     documents = []
     left = MAX_METADATA_SIZE_BYTES
     for part in parts:
-        _require_unencoded(part)
+        require_unencoded(part)
         taken = spooled.add(part)
         if taken.media_type.name == media_type:
             documents.append(taken)
@@ -144,17 +131,11 @@ def _store_dataset(
     report: StoreReport,
 ) -> None:
     if isinstance(dataset, ArchiveError):
-        report.failures.append(Failure(dataset))
+        report.add(Failure(dataset))
         return
     try:
         incoming = assemble(dataset, spooled, study_instance_uid)
-        report.stored.append(store_instance(archive, incoming, _ORIGIN))
+        report.add(store_instance(archive, incoming, STOW))
     except (ArchiveError, StoreError) as error:
         uids = (dataset.text(SOP_CLASS_UID) or None, dataset.text(SOP_INSTANCE_UID) or None)
-        report.failures.append(Failure(error, *uids))
-
-
-def _require_unencoded(part: Part) -> None:
-    encodings = (part.headers.get(name, "") for name in ("content-transfer-encoding", "content-encoding"))
-    if any(encoding.lower() not in _UNENCODED for encoding in encodings):
-        raise UnreadableInstance("a part is encoded")
+        report.add(Failure(error, *uids))

@@ -233,6 +233,15 @@ def test_a_location_in_a_part_is_never_followed(client: TestClient) -> None:
     assert post(client, compose(encode_file(make_dataset()), head=head)).status_code == 200
 
 
+def test_many_instances_of_one_request_are_told_in_the_order_of_their_parts(client: TestClient) -> None:
+    datasets = [
+        make_dataset(Rows=rows, PixelData=bytes(rows * 32)) for rows in (16, 40_000, 16, 16, 16, 16, 16)
+    ]
+    answer = post(client, compose(*map(encode_file, datasets)))
+    stored = answer.json()["00081199"]["Value"]
+    assert [one["00081155"]["Value"] for one in stored] == [[one.SOPInstanceUID] for one in datasets]
+
+
 def test_a_body_may_come_in_pieces(client: TestClient) -> None:
     body = compose(encode_file(make_dataset()), encode_file(make_dataset()))
 

@@ -269,6 +269,37 @@ def test_bulk_data_above_the_largest_object_is_413_and_leaves_nothing(tmp_path: 
         }
 
 
+def test_b12_bulk_data_that_is_named_again_and_again_does_not_multiply_the_request(tmp_path: Path) -> None:
+    """Ten thousand data sets may name one part: what they would become is bounded by what was sent."""
+    with empty_archive(tmp_path) as archive:
+        datasets = [with_bulk(make_dataset()) for _ in range(10)]
+        answer = post_json(make_client(archive), datasets, (OCTETS, "pixels", bytes(1 << 20)))
+        assert answer.status_code == 202
+        (failed, stored) = (answer.json()[tag]["Value"] for tag in ("00081198", "00081199"))
+        assert len(stored) == 2
+        assert [one["00081197"]["Value"] for one in failed] == [[0xC000]] * 8
+        assert sum(one.size_bytes for one in archive.store.list()) < 3 << 20
+
+
+def test_one_data_set_cannot_multiply_a_part_either(client: TestClient) -> None:
+    items = [{"00880200": {"vr": "OB", "BulkDataURI": "part"}}] * 1000
+    dataset = {**as_json(make_dataset()), "00880200": {"vr": "SQ", "Value": items}}
+    assert post_json(client, [dataset], (OCTETS, "part", bytes(100_000))).status_code == 409
+
+
+def test_requests_of_small_metadata_do_not_wait_for_one_another(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NeverFree:
+        def __enter__(self) -> None:
+            raise AssertionError("small metadata waits for nobody")
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(transaction, "_reading_metadata", NeverFree())
+    assert post_json(client, [as_json(make_dataset())]).status_code == 200
+
+
 def test_a_full_disk_is_507_and_the_sender_tries_again(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
