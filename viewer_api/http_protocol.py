@@ -53,7 +53,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._await_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a field of the head; trailer fields, behind a body, are wanted nowhere and have no bound."""
+        """Keep a field of the head; trailer fields, behind a body, are wanted nowhere."""
         if self._in_head:
             super().on_header(name, value)
 

@@ -80,6 +80,7 @@ def test_an_instance_is_sent_from_its_file_byte_for_byte(
 ) -> None:
     answer = httpx.get(f"{url}{PATH}/instances/{uid}", headers={"accept": ALONE})
     assert answer.content == content_of(archive, uid)
+    wait_for_quiet(url)
     assert sum(sent_by_file) == len(answer.content)
 
 
@@ -94,6 +95,7 @@ def test_a_series_is_the_same_by_file_and_through_memory(
     url: str, archive: Archive, sent_by_file: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by_file = httpx.get(url + PATH, headers={"accept": AS_STORED})
+    wait_for_quiet(url)
     assert sum(sent_by_file) == sum(find(archive, uid).location.size_bytes for uid in SIZES)
     monkeypatch.setattr(type(archive.store), "open_file", lambda *_: None)
     sent_by_file.clear()
@@ -202,6 +204,7 @@ def open_files() -> int:
 
 
 def wait_for_quiet(url: str) -> None:
+    """Wait until the server's loop has come past what it did before."""
     for _ in range(3):
         assert httpx.get(url + "/health").status_code == 200
         time.sleep(0.02)
