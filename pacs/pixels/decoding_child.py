@@ -3,7 +3,7 @@
 A codec is a large C library that reads what anybody may have sent. Here it has a bounded share of memory and
 processor time, no file, no socket and no secret; it may die without any loss but its frame. One message goes
 each way for each frame, by a socket; encoded data and decoded values lie in memory that both map. What comes
-back is never unpickled: a status, a text for people, and bytes of a size that was known before.
+back is never unpickled: a status, a text, and bytes of a size that was known before.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -37,7 +37,7 @@ _STDERR: Final = 2
 
 
 class Outcome(IntEnum):
-    """The first byte of an answer; a text follows where it is not DECODED."""
+    """The first byte of an answer; what follows is a text for people, or what was decoded (`name_layout`)."""
 
     READY = 0
     DECODED = 1
@@ -51,7 +51,7 @@ class DecodingLimits:
 
     timeout_s: float
     memory_bytes: int
-    idle_s: float = 120.0
+    idle_s: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,11 @@ class Request:
     data_size_bytes: int
     description: PixelDescription
     memory_size_bytes: int | None
+
+
+def name_layout(dtype: np.dtype[Any], shape: Sequence[int]) -> bytes:
+    """Name how decoded values lie in the shared memory; both sides have to mean the same."""
+    return f"{dtype.str}{tuple(shape)}".encode()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -144,7 +149,7 @@ def _answer(request: Request, memory: mmap.mmap) -> bytes:
         return _tell(Outcome.UNAVAILABLE, str(error))
     except MemoryError:
         return _tell(Outcome.UNDECODABLE, "the frame takes more memory than is allowed")
-    return bytes([Outcome.DECODED])
+    return bytes([Outcome.DECODED]) + name_layout(values.dtype, values.shape)
 
 
 def _tell(outcome: Outcome, text: str) -> bytes:

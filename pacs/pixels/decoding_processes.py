@@ -26,6 +26,7 @@ from pacs.pixels.decoding_child import (
     DecodingLimits,
     Outcome,
     Request,
+    name_layout,
 )
 from pacs.pixels.pixel_description import PixelDescription
 from pacs.pixels.video import poster_description
@@ -140,6 +141,7 @@ class _DecodingProcess:
         self._limits = limits
         self._memory: mmap.mmap | None = None
         self._frames = 0
+        self._is_answered = True  # what it has not answered would be taken for the answer to what comes next
         self._control, theirs = socket.socketpair()
         with theirs:
             try:
@@ -155,11 +157,13 @@ class _DecodingProcess:
     def is_usable(self) -> bool:
         """Whether it can decode another frame."""
         is_large = self._memory is not None and len(self._memory) > _MOST_KEPT_SIZE_BYTES
-        return self._control.fileno() >= 0 and not is_large and self._frames < _FRAMES_OF_A_PROCESS
+        is_open = self._control.fileno() >= 0
+        return is_open and self._is_answered and not is_large and self._frames < _FRAMES_OF_A_PROCESS
 
     def decode(self, data: bytes, description: PixelDescription, made: PixelDescription) -> Samples:
         """Decode one frame to what ``made`` says; when the process is lost on it, it is not usable."""
         self._frames += 1
+        self._is_answered = False
         try:
             self._send(data, description, made.frame_size_bytes)
         except (BrokenPipeError, ConnectionResetError):
@@ -172,8 +176,12 @@ class _DecodingProcess:
         if not answer:
             raise self._explain_end()
         if answer[0] == Outcome.DECODED and self._memory is not None:
+            if answer[1:] != name_layout(made.dtype, made.frame_shape):
+                raise UndecodablePixels("the codec made something else of the frame than what is described")
+            self._is_answered = True
             values = np.frombuffer(self._memory, made.dtype, made.samples_per_frame)
             return values.reshape(made.frame_shape).copy()
+        self._is_answered = True
         text = answer[1:].decode("ascii", "replace")
         raise (PixelsUnavailable if answer[0] == Outcome.UNAVAILABLE else UndecodablePixels)(text)
 

@@ -161,6 +161,23 @@ def test_a_process_that_is_killed_in_mid_decode_costs_one_frame() -> None:
         assert np.array_equal(decode_one(pool), GRAY)
 
 
+def test_an_answer_that_nobody_waits_for_any_more_is_never_taken_for_another_frame() -> None:
+    other = bytes(imagecodecs.jpegls_encode(GRAY[::-1].copy()))
+    with processes(1) as pool:
+        decode_one(pool)
+        (process,) = pool._idle
+        receive = process._receive
+
+        def interrupt(timeout_s: float) -> bytes | None:
+            raise KeyboardInterrupt
+
+        process._receive = interrupt  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            pool.decode(other, DESCRIPTION)
+        process._receive = receive  # type: ignore[method-assign]
+        assert np.array_equal(decode_one(pool), GRAY)
+
+
 def test_a_process_that_does_not_answer_is_ended_at_the_deadline() -> None:
     with processes(1, DecodingLimits(timeout_s=1.0, memory_bytes=2 * GIB)) as pool:
         with decoding_meanwhile(pool) as (process, caught):
