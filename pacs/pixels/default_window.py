@@ -29,6 +29,7 @@ _LARGEST_VALUE = 1e300  # so that the width of a window is finite; false for NaN
 _MAX_PIXELS_LOOKED_AT = 1 << 18
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of an impossible rescale; what is not finite is left out
 def make_default_window(
     stored_values: npt.NDArray[Any],
     modality_lut: ModalityLut,

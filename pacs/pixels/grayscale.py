@@ -93,6 +93,7 @@ class GrayscaleTransformation:
         table = self.tabulate(stored_values)
         return self.compute(stored_values) if table is None else table.apply(stored_values)
 
+    @np.errstate(over="ignore", invalid="ignore")  # of an impossible rescale, the outcome is clipped or black
     def compute(self, stored_values: Values) -> npt.NDArray[np.uint8]:
         """Do the same by arithmetic on each value; padding is black."""
         values = self.modality_lut.apply(stored_values)
