@@ -12,6 +12,7 @@ from pacs.archive import Archive
 from pacs.dicom.object_keys import parse_key
 from pacs.errors import ArchiveError
 from pacs.index.tombstones import Tombstone
+from pacs.pictures.pictures import drop_pictures
 from storage.errors import StoreError
 
 _log = logging.getLogger(__name__)
@@ -24,7 +25,8 @@ def remove_deleted(archive: Archive, stop: Event, keep: timedelta) -> int:
     """Remove the objects of what was deleted longer ago than ``keep``; return how many.
 
     Safe to run at any time, by several workers, and again after a crash: what is removed already is success.
-    An object that came again since its deletion stays.
+    An object that came again since its deletion stays. With an object go the pictures of it that this machine
+    keeps.
 
     Raises
     ------
@@ -52,8 +54,15 @@ def _remove(archive: Archive, batch: Sequence[Tombstone]) -> int:
             archive.store.drop_copy(one.key)  # the same content lies elsewhere now, and is wanted there
         else:
             archive.store.delete(one.key)
+            _drop_what_was_made(archive, one.key)
         removed += 1
     return removed
+
+
+def _drop_what_was_made(archive: Archive, key: str) -> None:
+    name = parse_key(key)
+    if name is not None:
+        drop_pictures(archive, name.sha256)
 
 
 def keep_removing(archive: Archive, stop: Event) -> None:

@@ -128,6 +128,12 @@ class Pictures:
         return values
 
 
+def drop_pictures(archive: Archive, sha256: str) -> None:
+    """Remove from this machine's disk what was made of a content that is gone."""
+    settings = archive.settings
+    DiskCache(picture_folder(settings.data_dir), settings.picture_cache_bytes).drop(sha256)
+
+
 def picture_folder(data_dir: Path) -> Path:
     """Return the folder of what is kept on this machine; it may be removed at any time."""
     return data_dir / _FOLDER

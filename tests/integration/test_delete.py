@@ -30,6 +30,8 @@ from pacs.jobs.sweep import sweep
 from pacs.ledger.chain import walk_chain
 from pacs.ledger.entries import Tombstone, read_entry
 from pacs.ledger.segments import KEY_PREFIX
+from pacs.pictures.disk_cache import DiskCache
+from pacs.pictures.pictures import picture_folder
 from pacs.retrieve import find_instances
 from storage.errors import StoreUnavailable
 from tests.datasets import encode, make_dataset
@@ -163,6 +165,21 @@ def test_objects_leave_the_store_when_their_time_is_over(archive: Archive) -> No
     assert objects(archive) == kept
     assert remove_deleted(archive, Event(), AT_ONCE) == 0
     assert sweep(archive, Event(), AT_ONCE).missing == 0
+
+
+def test_pictures_go_with_the_object_that_they_were_made_of(archive: Archive) -> None:
+    (deleted, kept) = (send_series(archive, 1)[0] for _ in range(2))
+    folder = picture_folder(archive.settings.data_dir)
+    cache = DiskCache(folder, 1 << 20)
+    sha256 = {}
+    for dataset in (deleted, kept):
+        (found,) = find_instances(archive, dataset.StudyInstanceUID)
+        sha256[dataset.SOPInstanceUID] = found.location.sha256
+        cache.put(found.location.sha256, "key", b"picture")
+    delete_instances(archive, deleted.StudyInstanceUID)
+    remove_deleted(archive, Event(), AT_ONCE)
+    assert cache.get(sha256[deleted.SOPInstanceUID], "key") is None
+    assert cache.get(sha256[kept.SOPInstanceUID], "key") == b"picture"
 
 
 def test_a_worker_that_dies_between_store_and_index_leaves_work_that_is_finished(
