@@ -34,12 +34,15 @@ class Representation:
     """Something that can be sent: a media type, alone or as the parts of ``multipart/related``.
 
     ``implied`` is False for one that only a range with a ``transfer-syntax`` parameter may choose.
+    ``source_quality`` is below 1 for one that is sent only where the client likes the others much less, as
+    browsers name WebP first for pictures of whatever kind (RFC 2295 5.3).
     """
 
     media_type: str
     transfer_syntax_uid: str | None = None
     multipart: bool = False
     implied: bool = True
+    source_quality: float = 1.0
 
     def __str__(self) -> str:
         syntax = f"; transfer-syntax={self.transfer_syntax_uid}" if self.transfer_syntax_uid else ""
@@ -66,6 +69,8 @@ class MediaRange:
         Closer ranges overrule wider ones (RFC 9110 12.5.1).
         """
         name, parameters = self.media_type.name, self.media_type.parameters
+        if parameters.get("bits", "8") != "8":  # of a PNG; a form of its own
+            name += f"; bits={parameters['bits']}"
         fits = [_fit(name, offered.media_type)]
         if offered.multipart:
             fits = [_fit(name, MULTIPART_RELATED), _fit(parameters.get("type", _ANY), offered.media_type)]
@@ -172,7 +177,7 @@ def _fit(wanted: str, offered: str) -> int | None:
 def _quality(offered: Representation, ranges: Sequence[MediaRange]) -> float:
     """Return the quality that the closest range gives to ``offered``; 0 where none names it."""
     found = [(closeness, one.quality) for one in ranges if (closeness := one.closeness(offered)) is not None]
-    return max(found)[1] if found else 0
+    return max(found)[1] * offered.source_quality if found else 0
 
 
 def _parse_quality(text: str) -> float | None:

@@ -67,7 +67,9 @@ STUDY_LIST_PARAMETERS: Final = _query_parameters(
 RENDERING_PARAMETERS: Final = _query_parameters(
     ("window", "string", "`center,width,function`; functions are linear, linear-exact and sigmoid"),
     ("viewport", "string", "`vw,vh` or `vw,vh,sx,sy,sw,sh`: what the image is to fit into, and its part"),
-    ("quality", "integer", "Of a JPEG: 1 to 100"),
+    ("quality", "integer", "Of a JPEG or WebP: 1 to 100"),
+    ("annotation", "string", "What is burnt in: `patient`, `technique`, or both with a comma"),
+    ("iccprofile", "string", "Colours are those of sRGB; `yes` or `srgb`: a JPEG or PNG says so, `no`: not"),
     ("accept", "string", "Comes before the Accept header field"),
 )
 WADO_PARAMETERS: Final = _query_parameters(

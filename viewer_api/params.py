@@ -10,15 +10,20 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from pacs.errors import InvalidRequest
+from pacs.pictures.annotations import PATIENT, TECHNIQUE
 from pacs.pictures.rendering import Rendering
 from pacs.pixels.appearance import AS_STORED, Appearance, Region
 from pacs.pixels.window import LINEAR, LINEAR_EXACT, SIGMOID, Window
+from viewer_api.problems import NotAcceptable
 
 MAX_PARAMETERS: Final = 128
 MAX_FRAMES: Final = 100
 MAX_VIEWPORT: Final = 8192
 
 FULL_SIZE: Final = Rendering()
+_ANNOTATIONS: Final = (PATIENT, TECHNIQUE)
+_COLOR_PROFILES: Final = ("no", "yes", "srgb")
+_OTHER_COLOR_SPACES: Final = ("adobergb", "rommrgb")
 THUMBNAIL: Final = Rendering(Appearance(size=(160, 160)), quality=80)
 _PREVIEW: Final = Rendering(Appearance(size=(256, 256)), quality=80)
 
@@ -130,7 +135,52 @@ def parse_rendering(parameters: Sequence[tuple[str, str]], preset: Rendering = F
         appearance = replace(appearance, voi=parse_window(window))
     if viewport := found.get("viewport"):
         appearance = parse_viewport(viewport, appearance)
-    return replace(preset, appearance=appearance, quality=quality)
+    return replace(
+        preset,
+        appearance=appearance,
+        quality=quality,
+        annotations=parse_annotations(found.get("annotation", "")),
+        has_profile=parse_color_profile(found.get("iccprofile", "")),
+    )
+
+
+def parse_annotations(text: str) -> tuple[str, ...]:
+    """Parse what is to be burnt into a picture: some of ``patient`` and ``technique``, by commas.
+
+    Raises
+    ------
+    InvalidRequest
+        It is something else.
+
+    References
+    ----------
+    PS3.18 8.3.5.1.1
+    """
+    wanted = {word.strip() for word in text.split(",", len(_ANNOTATIONS))} if text else set()
+    if not wanted <= set(_ANNOTATIONS):
+        raise InvalidRequest(f"annotation is a list of {' and '.join(_ANNOTATIONS)}")
+    return tuple(sorted(wanted))
+
+
+def parse_color_profile(text: str) -> bool:
+    """Tell whether a picture's file is to say what its colours are, which always are those of sRGB.
+
+    Raises
+    ------
+    InvalidRequest
+        The value is not one of the Standard's.
+    NotAcceptable
+        It is another colour space than sRGB, which is the only one offered.
+
+    References
+    ----------
+    PS3.18 8.3.5.1.5
+    """
+    if text in _OTHER_COLOR_SPACES:
+        raise NotAcceptable([f"iccprofile={one}" for one in _COLOR_PROFILES])
+    if text not in _COLOR_PROFILES and text:
+        raise InvalidRequest("iccprofile is no, yes, srgb, adobergb or rommrgb")
+    return text in ("yes", "srgb")
 
 
 def read_rendering(request: Request) -> Rendering:

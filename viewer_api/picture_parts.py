@@ -14,11 +14,11 @@ from fastapi import Response
 from starlette.responses import StreamingResponse
 
 from pacs.errors import ArchiveError, PixelsUnavailable
-from pacs.pictures.rendering import Rendering
+from pacs.pictures.presentations import show_presented
+from pacs.pictures.rendering import ShownFrame
 from storage.errors import ObjectNotFound
 from viewer_api import multipart
 from viewer_api.caching import REVALIDATED, cache_headers, etag_of, not_modified
-from viewer_api.pictures import ShownFrame
 from viewer_api.retrieve_request import RetrieveRequest
 from viewer_api.streaming import primed_async
 
@@ -29,9 +29,9 @@ _Drawn: TypeAlias = tuple[ShownFrame, bytes | Exception]
 
 
 async def answer_pictures(
-    asked: RetrieveRequest, shown: Sequence[ShownFrame], rendering: Rendering, *, all_or_nothing: bool
+    asked: RetrieveRequest, shown: Sequence[ShownFrame], media_type: str, *, all_or_nothing: bool
 ) -> Response:
-    """Answer with pictures as ``multipart/related``, in order, or with 304.
+    """Answer with pictures of one media type as ``multipart/related``, in order, or with 304.
 
     Parameters
     ----------
@@ -43,37 +43,33 @@ async def answer_pictures(
     pacs.errors.PixelsUnavailable
         There is none. What the first picture raises, if all or nothing is wanted.
     """
-    digest = hashlib.sha256("".join(rendering.digest(*one) for one in shown).encode())
+    digest = hashlib.sha256("".join(one.digest for one in shown).encode())
     etag = etag_of(digest.hexdigest())
     if (answer := not_modified(asked.request, etag, REVALIDATED)) is not None:
         return answer
     boundary = etag.strip('"')
-    parts = await primed_async(_parts(asked, shown, rendering, boundary, all_or_nothing))
-    media_type = multipart.content_type(boundary, rendering.media_type)
-    return StreamingResponse(parts, headers=cache_headers(etag, REVALIDATED), media_type=media_type)
+    parts = await primed_async(_parts(asked, shown, boundary, all_or_nothing))
+    headers = cache_headers(etag, REVALIDATED)
+    return StreamingResponse(parts, headers=headers, media_type=multipart.content_type(boundary, media_type))
 
 
 async def _parts(
     asked: RetrieveRequest,
     shown: Sequence[ShownFrame],
-    rendering: Rendering,
     boundary: str,
     all_or_nothing: bool,
 ) -> AsyncIterator[bytes]:
     refusal: Exception = PixelsUnavailable("there are no images")
     is_empty = True
-    async for drawn in _drawn_ahead(asked, shown, rendering):
+    async for drawn in _drawn_ahead(asked, shown):
         parts = []
-        for (instance, frame_number), picture in drawn:
+        for one, picture in drawn:
             if isinstance(picture, Exception):
                 refusal = picture
                 if all_or_nothing:
                     raise refusal
                 continue
-            uids = instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid
-            location = f"{asked.state.urls.instance(*uids)}/frames/{frame_number}/rendered"
-            head = multipart.part_head(boundary, rendering.media_type, location=location)
-            parts.append(head + picture + b"\r\n")
+            parts.append(_part_head(asked, one, boundary) + picture + b"\r\n")
         if parts:
             yield b"".join(parts)
             is_empty = False
@@ -82,16 +78,21 @@ async def _parts(
     yield multipart.closing(boundary)
 
 
-async def _drawn_ahead(
-    asked: RetrieveRequest, shown: Sequence[ShownFrame], rendering: Rendering
-) -> AsyncIterator[list[_Drawn]]:
+def _part_head(asked: RetrieveRequest, shown: ShownFrame, boundary: str) -> bytes:
+    one = shown.instance
+    address = asked.state.urls.instance(one.study_instance_uid, one.series_instance_uid, one.sop_instance_uid)
+    location = f"{address}/frames/{shown.frame_number}/rendered"
+    return multipart.part_head(boundary, shown.rendering.media_type, location=location)
+
+
+async def _drawn_ahead(asked: RetrieveRequest, shown: Sequence[ShownFrame]) -> AsyncIterator[list[_Drawn]]:
     """Draw batches in threads, some ahead of what is sent, and give them in their order."""
     batches = _batches(shown)
     pending: deque[asyncio.Task[list[_Drawn]]] = deque()
     try:
         while True:
             for batch in islice(batches, _BATCHES_AHEAD - len(pending)):
-                draw = partial(_draw_batch, asked, batch, rendering)
+                draw = partial(_draw_batch, asked, batch)
                 pending.append(asyncio.create_task(asked.state.decodes.run(draw)))
             if not pending:
                 return
@@ -102,13 +103,13 @@ async def _drawn_ahead(
         await asyncio.gather(*pending, return_exceptions=True)
 
 
-def _draw_batch(asked: RetrieveRequest, batch: Iterable[ShownFrame], rendering: Rendering) -> list[_Drawn]:
-    return [(one, _draw(asked, one, rendering)) for one in batch]
+def _draw_batch(asked: RetrieveRequest, batch: Iterable[ShownFrame]) -> list[_Drawn]:
+    return [(one, _draw(asked, one)) for one in batch]
 
 
-def _draw(asked: RetrieveRequest, shown: ShownFrame, rendering: Rendering) -> bytes | Exception:
+def _draw(asked: RetrieveRequest, shown: ShownFrame) -> bytes | Exception:
     try:
-        return asked.state.pictures.draw(*shown, rendering)
+        return asked.state.pictures.draw(show_presented(asked.archive, shown))
     except (ArchiveError, ObjectNotFound) as error:
         return error
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from pacs.archive import Archive
 from pacs.dicom.uids import parse_uid
@@ -36,9 +37,11 @@ class RetrieveRequest:
         """Choose what the client accepts. Raises ``viewer_api.problems.NotAcceptable``."""
         return self.acceptable.choose(offered)
 
-    def can_find_at_once(self) -> bool:
-        """Tell whether `find_instances` takes no time to speak of. Raises pacs.errors.IndexUnavailable."""
-        return self.archive.index.knows_instances(*self.uids)
+    async def find_soon(self) -> list[StoredInstance]:
+        """List the instances, without a thread where the index knows them. Raises pacs.errors.NotFound."""
+        if self.archive.index.knows_instances(*self.uids):
+            return self.find_instances()
+        return await run_in_threadpool(self.find_instances)
 
     def find_instances(self) -> list[StoredInstance]:
         """List the instances that are asked for. Raises ``pacs.errors.NotFound``."""

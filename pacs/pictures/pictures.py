@@ -15,7 +15,7 @@ from pacs.errors import PixelsUnavailable
 from pacs.index.records import StoredInstance
 from pacs.pictures.byte_cache import ByteCache
 from pacs.pictures.disk_cache import DiskCache
-from pacs.pictures.rendering import DecodedFrame, Rendering, make_picture
+from pacs.pictures.rendering import DecodedFrame, ShownFrame, make_picture
 from pacs.pixels.decode import needs_codec
 from pacs.pixels.frames import read_video
 from pacs.pixels.pixel_description import PixelDescription
@@ -66,13 +66,13 @@ class Pictures:
         if took_s >= _WORTH_A_FILE_S:
             self._disk.put(subject, key, data)
 
-    def draw(self, instance: StoredInstance, frame_number: int, rendering: Rendering) -> bytes:
-        """Return the picture of a frame (1-based) as a file, kept or made. Raises what `make` raises."""
-        kept = self.find(instance, rendering.digest(instance, frame_number))
-        return self.make(instance, frame_number, rendering) if kept is None else kept
+    def draw(self, shown: ShownFrame) -> bytes:
+        """Return the picture of a frame as a file, kept or made. Raises what `make` raises."""
+        kept = self.find(shown.instance, shown.digest)
+        return self.make(shown) if kept is None else kept
 
-    def make(self, instance: StoredInstance, frame_number: int, rendering: Rendering) -> bytes:
-        """Make the picture of a frame (1-based), and keep it.
+    def make(self, shown: ShownFrame) -> bytes:
+        """Make the picture of a frame, and keep it.
 
         Raises
         ------
@@ -84,9 +84,9 @@ class Pictures:
             The object cannot be read.
         """
         begin_s = time.monotonic()
-        picture = make_picture(self._decode_shown(instance, frame_number), rendering)
-        key = rendering.digest(instance, frame_number)
-        self.keep(instance, key, picture, time.monotonic() - begin_s)
+        frame = self._decode_shown(shown.instance, shown.frame_number)
+        picture = make_picture(frame, shown.rendering)
+        self.keep(shown.instance, shown.digest, picture, time.monotonic() - begin_s)
         return picture
 
     def _decode_shown(self, instance: StoredInstance, frame_number: int) -> DecodedFrame:

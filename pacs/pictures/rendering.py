@@ -1,4 +1,4 @@
-"""From an instance in the archive to a picture for a browser."""
+"""From a decoded frame to a picture for a browser."""
 
 from __future__ import annotations
 
@@ -14,15 +14,24 @@ from pydicom.dataset import Dataset
 
 from pacs import __version__
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
-from pacs.errors import PixelsUnavailable
+from pacs.errors import InvalidRequest, PixelsUnavailable
 from pacs.index.records import StoredInstance
+from pacs.pictures.annotations import annotate
+from pacs.pictures.color_profile import embed_in_jpeg, embed_in_png
+from pacs.pictures.media_types import GIF, JP2, JPEG, PNG, PNG_16, WEBP
 from pacs.pixels.appearance import AS_STORED, Appearance
-from pacs.pixels.encode import encode_jpeg, encode_png
+from pacs.pixels.encode import (
+    encode_gif,
+    encode_jp2,
+    encode_jpeg,
+    encode_png,
+    encode_png_16,
+    encode_webp,
+)
+from pacs.pixels.grayscale import read_transformation
 from pacs.pixels.pixel_description import PixelDescription
 from pacs.pixels.render import render_frame
 
-JPEG: Final = "image/jpeg"
-PNG: Final = "image/png"
 DEFAULT_QUALITY: Final = 90
 
 Picture: TypeAlias = npt.NDArray[np.uint8]
@@ -30,15 +39,37 @@ Picture: TypeAlias = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """How a frame is to become a file: its looks, its media type, and how much a lossy one may lose."""
+    """How a frame is to become a file.
+
+    Parameters
+    ----------
+    quality
+        Of a lossy media type, 1 to 100.
+    annotations
+        What is burnt in: see :mod:`pacs.pictures.annotations`.
+    has_profile
+        Whether the file of a colour image says that its colours are sRGB.
+    """
 
     appearance: Appearance = AS_STORED
     media_type: str = JPEG
     quality: int = DEFAULT_QUALITY
+    annotations: tuple[str, ...] = ()
+    has_profile: bool = False
 
-    def digest(self, instance: StoredInstance, frame_number: int) -> str:
-        """Name the file before it is made: 64 hexadecimal digits of all that it depends on."""
-        facts = (__version__, instance.location.sha256, frame_number, self)
+
+@dataclass(frozen=True, slots=True)
+class ShownFrame:
+    """A frame (1-based) of an instance, and how it is to be shown."""
+
+    instance: StoredInstance
+    frame_number: int
+    rendering: Rendering
+
+    @property
+    def digest(self) -> str:
+        """Name of the picture before it is made: 64 hexadecimal digits of all that it depends on."""
+        facts = (__version__, self.instance.location.sha256, self.frame_number, self.rendering)
         return hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()
 
 
@@ -66,6 +97,19 @@ def make_picture(frame: DecodedFrame, rendering: Rendering) -> bytes:
     pacs.errors.PixelsUnavailable, pacs.errors.UndecodablePixels
         The image is of a kind that is not supported, or a table of it is damaged.
     """
+    if rendering.media_type == PNG_16:
+        return encode_png_16(_find_p_values(frame, rendering))
+    picture = draw(frame, rendering)
+    file = _ENCODERS[rendering.media_type](picture, rendering.quality)
+    if rendering.has_profile and picture.ndim == 3:
+        if rendering.media_type not in _PROFILED:
+            raise PixelsUnavailable(f"{rendering.media_type} is not offered with an ICC profile")
+        return _PROFILED[rendering.media_type](file)
+    return file
+
+
+def draw(frame: DecodedFrame, rendering: Rendering) -> Picture:
+    """Render a frame with its annotations as ``(height, width[, 3])``; raises what `make_picture` raises."""
     picture = render_frame(
         frame.stored_values,
         frame.attributes,
@@ -74,7 +118,23 @@ def make_picture(frame: DecodedFrame, rendering: Rendering) -> bytes:
         rendering.appearance,
         frame.encoded_frame,
     )
-    return _ENCODERS[rendering.media_type](picture, rendering.quality)
+    return annotate(picture, frame.attributes, rendering.annotations)
+
+
+def _find_p_values(frame: DecodedFrame, rendering: Rendering) -> npt.NDArray[np.uint16]:
+    """Return the P-Values of a whole grayscale frame, 0 to 65535, without overlays and annotations."""
+    if not frame.description.is_monochrome:
+        raise PixelsUnavailable("colour images have no P-Values of 16 bits")
+    if rendering.annotations or rendering.appearance != Appearance(voi=rendering.appearance.voi):
+        raise InvalidRequest("P-Values of 16 bits come of the whole image, with a window and nothing else")
+    transformation = read_transformation(
+        frame.stored_values,
+        frame.attributes,
+        frame.description,
+        frame.frame_index,
+        rendering.appearance.voi,
+    )
+    return np.rint(transformation.find_p_values(frame.stored_values) * 65535).astype(np.uint16)
 
 
 def has_pixels(instance: StoredInstance) -> bool:
@@ -101,4 +161,8 @@ def representative(instances: Sequence[StoredInstance]) -> StoredInstance:
 _ENCODERS: Final[Mapping[str, Callable[[Picture, int], bytes]]] = {
     JPEG: encode_jpeg,
     PNG: lambda picture, _: encode_png(picture),
+    WEBP: encode_webp,
+    JP2: lambda picture, _: encode_jp2(picture),
+    GIF: lambda picture, _: encode_gif([picture], 0),
 }
+_PROFILED: Final[Mapping[str, Callable[[bytes], bytes]]] = {JPEG: embed_in_jpeg, PNG: embed_in_png}

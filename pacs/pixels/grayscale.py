@@ -96,6 +96,10 @@ class GrayscaleTransformation:
     @np.errstate(over="ignore", invalid="ignore")  # of an impossible rescale, the outcome is clipped or black
     def compute(self, stored_values: Values) -> npt.NDArray[np.uint8]:
         """Do the same by arithmetic on each value; padding is black."""
+        return (self.find_p_values(stored_values) * 255 + _ROUNDING).astype(np.uint8)
+
+    def find_p_values(self, stored_values: Values) -> npt.NDArray[np.float64]:
+        """Map stored values of any shape and type to P-Values from 0 (black) to 1; padding is 0."""
         values = self.modality_lut.apply(stored_values)
         if isinstance(self.voi, LookupTable):
             fractions = self.voi.apply(values) / np.float64(self.voi.highest_output)
@@ -103,10 +107,10 @@ class GrayscaleTransformation:
             fractions = self.voi.apply(values)
         is_number = ~np.isnan(fractions)
         p_values = apply_presentation_lut(self.presentation_lut, np.nan_to_num(fractions))
-        levels = (p_values * 255 + _ROUNDING).astype(np.uint8) * is_number
+        p_values = p_values * is_number
         if self.padding is not None:
-            levels[self.padding.find(stored_values)] = 0
-        return levels
+            p_values[self.padding.find(stored_values)] = 0
+        return p_values
 
     def tabulate(self, stored_values: Values) -> LevelTable | None:
         """Make the table for an image; None for values of more than 16 bits, and for floats."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from itertools import islice
 from typing import Final
 
 from fastapi import APIRouter, Response
-from starlette.concurrency import run_in_threadpool
 
 from pacs.conversion import has_pixel_data
 from pacs.errors import NotFound
-from pacs.pictures.rendering import JPEG, PNG, Rendering, representative
+from pacs.pictures.media_types import GIF, JP2, JPEG, PNG, PNG_16, WEBP
+from pacs.pictures.rendering import Rendering, ShownFrame, representative
 from viewer_api.caching import RENDERED, REVALIDATED
 from viewer_api.lean_route import LeanRoute
 from viewer_api.media_types import MULTIPART_RELATED
@@ -21,12 +20,15 @@ from viewer_api.negotiation import Representation
 from viewer_api.openapi import RENDERING_PARAMETERS, problems, success
 from viewer_api.params import PreviewParameters, RenderingParameters, ThumbnailParameters, parse_frame_list
 from viewer_api.picture_parts import answer_pictures
-from viewer_api.pictures import ShownFrame, answer_picture
+from viewer_api.pictures import answer_picture
 from viewer_api.retrieve_request import OfInstance, OfSeries, OfStudy, RetrieveRequest
 from viewer_api.routes.frames import FrameList
 from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH
 
-_ALONE: Final = (Representation(JPEG), Representation(PNG))
+_ALONE: Final = (
+    *map(Representation, (JPEG, PNG, PNG_16)),
+    *(Representation(one, source_quality=0.5) for one in (WEBP, JP2, GIF)),
+)
 _PARTS: Final = tuple(replace(one, multipart=True) for one in _ALONE)
 _MAX_PREVIEWS: Final = 10_000
 
@@ -34,7 +36,7 @@ router = APIRouter(
     tags=["Rendered (WADO-RS)"],
     route_class=LeanRoute,
     default_response_class=Response,
-    responses=success("A picture, or pictures", JPEG, PNG, MULTIPART_RELATED)
+    responses=success("A picture, or pictures", JPEG, PNG, GIF, WEBP, JP2, MULTIPART_RELATED)
     | problems(
         HTTPStatus.NOT_MODIFIED,
         HTTPStatus.BAD_REQUEST,
@@ -65,9 +67,10 @@ async def retrieve_rendered_series(asked: OfSeries, rendering: RenderingParamete
 
 @router.get(INSTANCE_PATH + "/rendered", openapi_extra=RENDERING_PARAMETERS)
 async def retrieve_rendered_instance(asked: OfInstance, rendering: RenderingParameters) -> Response:
-    """Retrieve a picture of an instance: of its first frame.
+    """Retrieve a picture of an instance: of its first frame; of a presentation state, of the image it is for.
 
-    The picture fits into the viewport with its aspect kept, and is never larger than the image itself.
+    The picture fits into the viewport with its aspect kept, and is never larger than the image itself. As
+    `image/png; bits=16` it has the P-Values of a grayscale image from 0 to 65535.
     """
     return await _answer_frames(asked, rendering, "1")
 
@@ -87,9 +90,7 @@ async def retrieve_series_previews(asked: OfSeries, preview: PreviewParameters) 
     Not of the Standard. Each part has a Content-Location; what cannot be shown is left out. They fit into
     256 x 256 pixels unless `viewport` says otherwise, and are sent while the next ones are made.
     """
-    preview = replace(preview, media_type=asked.choose(_PARTS).media_type)
-    shown = await run_in_threadpool(_find_all_frames, asked)
-    return await answer_pictures(asked, shown, preview, all_or_nothing=False)
+    return await _answer_previews(asked, preview)
 
 
 @router.get(STUDY_PATH + "/thumbnail", openapi_extra=RENDERING_PARAMETERS)
@@ -121,39 +122,38 @@ async def retrieve_frame_thumbnails(
 async def _answer_frames(asked: RetrieveRequest, rendering: Rendering, frame_list: str) -> Response:
     frames = parse_frame_list(frame_list)
     chosen = asked.choose([*_ALONE, *_PARTS] if len(frames) == 1 else _PARTS)
-    rendering = replace(rendering, media_type=chosen.media_type)
-    if not chosen.multipart:
-        return await answer_picture(asked, lambda: _find_frames(asked, frames)[0], rendering, RENDERED)
-    shown = await run_in_threadpool(_find_frames, asked, frames)
-    return await answer_pictures(asked, shown, rendering, all_or_nothing=True)
-
-
-def _find_frames(asked: RetrieveRequest, frames: Sequence[int]) -> list[ShownFrame]:
-    (instance,) = asked.find_instances()
+    (instance,) = await asked.find_soon()
     if max(frames) > instance.number_of_frames:
         raise NotFound(f"there is no frame {max(frames)}, only 1 to {instance.number_of_frames}")
-    return [(instance, frame) for frame in frames]
-
-
-def _find_all_frames(asked: RetrieveRequest) -> list[ShownFrame]:
-    """List the frames of a series; the number of an instance's frames is the sender's word, and bounded."""
-    images = filter(has_pixel_data, asked.find_instances())
-    frames = ((one, number) for one in images for number in range(1, one.number_of_frames + 1))
-    return list(islice(frames, _MAX_PREVIEWS))
+    rendering = replace(rendering, media_type=chosen.media_type)
+    shown = [ShownFrame(instance, frame, rendering) for frame in frames]
+    if not chosen.multipart:
+        return await answer_picture(asked, shown[0], RENDERED)
+    return await answer_pictures(asked, shown, chosen.media_type, all_or_nothing=True)
 
 
 async def _answer_all(asked: RetrieveRequest, rendering: Rendering) -> Response:
     chosen = asked.choose([*_PARTS, *_ALONE])
     if not chosen.multipart:
         return await _answer_representative(asked, rendering)
-    instances = await run_in_threadpool(asked.find_instances)
-    shown = [(instance, 1) for instance in instances if has_pixel_data(instance)]
     rendering = replace(rendering, media_type=chosen.media_type)
-    return await answer_pictures(asked, shown, rendering, all_or_nothing=False)
+    images = filter(has_pixel_data, await asked.find_soon())
+    shown = [ShownFrame(instance, 1, rendering) for instance in images]
+    return await answer_pictures(asked, shown, chosen.media_type, all_or_nothing=False)
 
 
 async def _answer_representative(asked: RetrieveRequest, rendering: Rendering) -> Response:
     rendering = replace(rendering, media_type=asked.choose(_ALONE).media_type)
-    return await answer_picture(
-        asked, lambda: (representative(asked.find_instances()), 1), rendering, REVALIDATED
+    shown = ShownFrame(representative(await asked.find_soon()), 1, rendering)
+    return await answer_picture(asked, shown, REVALIDATED)
+
+
+async def _answer_previews(asked: RetrieveRequest, preview: Rendering) -> Response:
+    """Answer with pictures of all frames; how many an instance has is its sender's word, and is bounded."""
+    preview = replace(preview, media_type=asked.choose(_PARTS).media_type)
+    images = filter(has_pixel_data, await asked.find_soon())
+    frames = (
+        ShownFrame(one, number, preview) for one in images for number in range(1, one.number_of_frames + 1)
     )
+    shown = list(islice(frames, _MAX_PREVIEWS))
+    return await answer_pictures(asked, shown, preview.media_type, all_or_nothing=False)

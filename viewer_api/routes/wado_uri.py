@@ -13,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from pacs.conversion import has_pixel_data
 from pacs.errors import NotFound
 from pacs.index.records import StoredInstance
-from pacs.pictures.rendering import JPEG, PNG, Rendering
+from pacs.pictures.media_types import JPEG, PNG
+from pacs.pictures.rendering import Rendering, ShownFrame
 from pacs.pixels.appearance import Region
 from pacs.pixels.description import describe_pixels
 from pacs.retrieve import read_attributes
@@ -69,7 +70,7 @@ async def retrieve_by_uri(request: Request, state: State) -> Response:
         raise NotFound(f"there is no frame {wado.frame_number}, only 1 to {instance.number_of_frames}")
     rendering = await run_in_threadpool(_with_region, asked, instance, wado)
     rendering = replace(rendering, media_type=chosen.media_type)
-    return await answer_picture(asked, lambda: (instance, wado.frame_number), rendering, RENDERED)
+    return await answer_picture(asked, ShownFrame(instance, wado.frame_number, rendering), RENDERED)
 
 
 def _choose(asked: RetrieveRequest, instance: StoredInstance) -> Representation:

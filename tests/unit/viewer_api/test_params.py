@@ -11,11 +11,14 @@ from pacs.pictures.rendering import Rendering
 from pacs.pixels.appearance import Appearance, Region
 from pacs.pixels.window import Window
 from viewer_api.params import (
+    parse_annotations,
+    parse_color_profile,
     parse_frame_list,
     parse_rendering,
     parse_viewport,
     parse_window,
 )
+from viewer_api.problems import NotAcceptable
 
 
 def test_frame_lists() -> None:
@@ -92,7 +95,24 @@ def test_a_bad_viewport_is_refused(text: str) -> None:
 
 
 def test_parameters_that_are_not_for_rendering_are_left_alone() -> None:
-    assert parse_rendering([("annotation", "patient"), ("iccprofile", "srgb")]) == Rendering()
+    assert parse_rendering([("charset", "utf-8"), ("limit", "1")]) == Rendering()
+
+
+def test_annotations() -> None:
+    assert parse_annotations("") == ()
+    assert parse_annotations("technique, patient") == parse_annotations("patient,technique")
+    for text in ("name", "patient,name", "patient,", "x" * 99):
+        with pytest.raises(InvalidRequest):
+            parse_annotations(text)
+
+
+def test_color_profiles() -> None:
+    assert [parse_color_profile(text) for text in ("", "no", "yes", "srgb")] == [False, False, True, True]
+    with pytest.raises(InvalidRequest):
+        parse_color_profile("cmyk")
+    for text in ("adobergb", "rommrgb"):
+        with pytest.raises(NotAcceptable):
+            parse_color_profile(text)
 
 
 @pytest.mark.parametrize("quality", ["0", "101", "x", "-5"])

@@ -4,14 +4,16 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from pydicom import dcmread
+from pydicom.uid import generate_uid
 from starlette.testclient import TestClient
 
 from pacs.archive import Archive
 from pacs.ingest import Origin, open_part10, store_instance
 from tests.data import shared_data
 from tests.datasets import make_dataset
+from tests.unit.pacs.pixels.presentation_states import item, reference, state_attributes
 from tests.unit.viewer_api.conftest import split_multipart, store_dataset
 
 STUDY, SERIES = "1.2.826.0.1.3680043.8.498.3", "1.2.826.0.1.3680043.8.498.3.1"
@@ -267,3 +269,89 @@ def test_previews_are_of_a_series_that_is_there_and_has_images(
     assert client.get("/dicom-web/studies/1.2/series/1.3/previews").status_code == 404
     path = store_dataset(module_archive, make_dataset(PixelData=None, Rows=None, Columns=None, Modality="SR"))
     assert client.get(f"{path.partition('/instances')[0]}/previews").status_code == 406
+
+
+@pytest.mark.parametrize(
+    ("accept", "format_name"), [("image/gif", "GIF"), ("image/webp", "WEBP"), ("image/jp2", "JPEG2000")]
+)
+def test_other_media_types_show_the_same_picture(
+    client: TestClient, ramp: str, accept: str, format_name: str
+) -> None:
+    response = client.get(f"{ramp}/frames/1/rendered?quality=100", headers={"accept": accept})
+    assert response.headers["content-type"] == accept
+    with Image.open(io.BytesIO(response.content)) as image:
+        assert image.format == format_name
+        shown = np.asarray(image.convert("L")).astype(int)
+    assert np.abs(shown - picture(client, f"{ramp}/frames/1/rendered")).max() <= 3
+
+
+def test_a_png_of_16_bits_has_the_p_values(client: TestClient, ramp: str) -> None:
+    accept = {"accept": "image/png; bits=16"}
+    response = client.get(f"{ramp}/rendered", headers=accept)
+    assert response.headers["content-type"] == "image/png; bits=16"
+    p_values = np.asarray(Image.open(io.BytesIO(response.content))).astype(np.float64)
+    # LINEAR of center 2048 and width 4096 (PS3.3 C.11.2.1.2.1).
+    expected = np.clip((RAMP - 2047.5) / 4095 + 0.5, 0, 1) * 65535
+    np.testing.assert_allclose(p_values, expected, atol=0.5)
+    assert client.get(f"{ramp}/rendered?viewport=8,8", headers=accept).status_code == 400
+    assert client.get(f"{ramp}/rendered", headers={"accept": "image/png; bits=12"}).status_code == 406
+
+
+def test_the_color_profile_is_said_where_it_is_asked_for(client: TestClient, module_archive: Archive) -> None:
+    color = make_dataset(
+        SamplesPerPixel=3,
+        PhotometricInterpretation="RGB",
+        PlanarConfiguration=0,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelData=bytes(range(256)) * 3,
+    )
+    path = store_dataset(module_archive, color)
+    for accept in ("image/jpeg", "image/png"):
+        pictures = [
+            Image.open(io.BytesIO(client.get(f"{path}/rendered?{query}", headers={"accept": accept}).content))
+            for query in ("", "iccprofile=no", "iccprofile=yes", "iccprofile=srgb")
+        ]
+        assert ["icc_profile" in one.info for one in pictures] == [False, False, True, True]
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(pictures[3].info["icc_profile"]))
+        assert "sRGB" in ImageCms.getProfileDescription(profile)
+        np.testing.assert_array_equal(np.asarray(pictures[0]), np.asarray(pictures[3]))
+    webp = client.get(f"{path}/rendered?iccprofile=yes", headers={"accept": "image/webp"})
+    assert webp.status_code == 406
+    assert client.get(f"{path}/rendered?iccprofile=adobergb").status_code == 406
+
+
+def test_annotations_are_burnt_into_opposite_corners(client: TestClient, module_archive: Archive) -> None:
+    dark = make_dataset(Rows=512, Columns=512, PixelData=bytes(512 * 512 * 2), KVP="120")
+    path = store_dataset(module_archive, dark)
+    assert picture(client, f"{path}/rendered").max() == 0
+    patient = picture(client, f"{path}/rendered?annotation=patient")
+    technique = picture(client, f"{path}/rendered?annotation=technique")
+    assert patient[:200, :256].max() == 255 and patient[:, 256:].max() == 0 and patient[256:].max() == 0
+    assert technique[-200:, 256:].max() == 255 and technique[:, :256].max() == 0
+    both = picture(client, f"{path}/rendered?annotation=patient,technique")
+    np.testing.assert_array_equal(both, np.maximum(patient, technique))
+    assert client.get(f"{path}/rendered?annotation=secrets").status_code == 400
+
+
+def test_a_presentation_state_is_shown_by_the_image_it_is_for(
+    client: TestClient, module_archive: Archive
+) -> None:
+    image = make_dataset(PixelData=RAMP.tobytes(), WindowCenter="2048", WindowWidth="4096")
+    images = [reference(image.SOPInstanceUID)]
+    state = state_attributes(
+        SOPInstanceUID=generate_uid(),
+        ReferencedSeriesSequence=[item(ReferencedImageSequence=images)],
+        SoftcopyVOILUTSequence=[item(WindowCenter="2048", WindowWidth="2")],
+    )
+    state.StudyInstanceUID, state.StudyDate = image.StudyInstanceUID, image.StudyDate
+    state.PatientID, state.PatientName = image.PatientID, image.PatientName
+    state.SeriesInstanceUID = generate_uid()
+    path = store_dataset(module_archive, state)
+    assert client.get(f"{path}/rendered").status_code == 406  # the image has not come yet
+    of_image = store_dataset(module_archive, image)
+    presented = picture(client, f"{path}/rendered")
+    np.testing.assert_array_equal(presented, picture(client, f"{of_image}/rendered?window=2048,2"))
+    assert not np.array_equal(presented, picture(client, f"{of_image}/rendered"))
+    assert picture(client, f"{path}/thumbnail?viewport=8,8").shape == (8, 8)

@@ -15,8 +15,9 @@ from pacs.archive import Archive, open_archive
 from pacs.errors import NotFound
 from pacs.index.records import StoredInstance
 from pacs.ingest import Origin, open_part10, store_instance
+from pacs.pictures.media_types import PNG
 from pacs.pictures.pictures import Pictures
-from pacs.pictures.rendering import PNG, Rendering, representative
+from pacs.pictures.rendering import Rendering, ShownFrame, representative
 from pacs.pixels.appearance import Appearance
 from pacs.pixels.window import Window, default_windows
 from pacs.settings import Settings
@@ -59,21 +60,23 @@ def test_every_wish_has_a_name_of_its_own(archive: Archive) -> None:
         Rendering(Appearance(voi=Window(1, 2))),
         Rendering(Appearance(flipped_vertically=True)),
         Rendering(Appearance(flipped_horizontally=True)),
+        Rendering(annotations=("patient",)),
+        Rendering(has_profile=True),
     ]
-    digests = [wish.digest(instance, 1) for wish in wishes]
-    digests += [Rendering().digest(instance, 2), Rendering().digest(other, 1)]
+    digests = [ShownFrame(instance, 1, wish).digest for wish in wishes]
+    digests += [ShownFrame(instance, 2, Rendering()).digest, ShownFrame(other, 1, Rendering()).digest]
     assert len(set(digests)) == len(digests)
-    assert Rendering(Appearance(voi=Window(1, 2))).digest(instance, 1) == digests[4]
+    assert ShownFrame(instance, 1, Rendering(Appearance(voi=Window(1, 2)))).digest == digests[4]
 
 
 def test_what_was_made_is_taken_from_where_it_was_kept(archive: Archive) -> None:
     instance = large(archive)
     pictures = Pictures(archive)
-    wish = Rendering(media_type=PNG)
-    made = pictures.draw(instance, 1, wish)
+    shown = ShownFrame(instance, 1, Rendering(media_type=PNG))
+    made = pictures.draw(shown)
     archive.store.delete(instance.location.key)
-    assert pictures.draw(instance, 1, wish) == made
-    assert Pictures(archive).draw(instance, 1, wish) == made  # of another process: from the disk
+    assert pictures.draw(shown) == made
+    assert Pictures(archive).draw(shown) == made  # of another process: from the disk
 
 
 def test_decoded_values_are_kept_for_other_windows(archive: Archive) -> None:
@@ -85,7 +88,7 @@ def test_decoded_values_are_kept_for_other_windows(archive: Archive) -> None:
     pictures = Pictures(archive)
     np.testing.assert_array_equal(pictures.decode(instance, 1).stored_values, noise)
     archive.store.delete(instance.location.key)
-    shown = pictures.draw(instance, 1, Rendering(Appearance(voi=Window(2048, 100))))
+    shown = pictures.draw(ShownFrame(instance, 1, Rendering(Appearance(voi=Window(2048, 100)))))
     assert shown.startswith(b"\xff\xd8")
     np.testing.assert_array_equal(pictures.decode(instance, 1).stored_values, noise)
 
@@ -110,7 +113,7 @@ def test_what_is_kept_of_one_content_is_not_taken_for_another(archive: Archive) 
 
 def test_a_frame_that_is_not_there_has_no_picture(archive: Archive) -> None:
     with pytest.raises(NotFound):
-        Pictures(archive).draw(store(archive, make_dataset()), 2, Rendering())
+        Pictures(archive).draw(ShownFrame(store(archive, make_dataset()), 2, Rendering()))
 
 
 def test_the_middle_image_of_the_first_series_of_images_stands_for_all(archive: Archive) -> None:
