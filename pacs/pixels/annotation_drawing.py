@@ -35,8 +35,8 @@ _TURNS_BY_DIRECTION = {(True, True): 0, (False, True): 1, (False, False): 2, (Tr
 _SLACK_BEFORE = {"left": 0.0, "center": 0.5, "right": 1.0}
 
 
-def draw_annotations(annotations: Iterable[Annotation], view: View) -> npt.NDArray[np.uint8]:
-    """Draw the annotations of one layer.
+def draw_graphics(annotations: Iterable[Annotation], view: View) -> npt.NDArray[np.uint8]:
+    """Draw the shapes of one layer.
 
     Returns
     -------
@@ -47,6 +47,13 @@ def draw_annotations(annotations: Iterable[Annotation], view: View) -> npt.NDArr
     for annotation in annotations:
         for graphic in annotation.graphics:
             _draw_graphic(mask, graphic, view)
+    return np.asarray(mask)
+
+
+def draw_words(annotations: Iterable[Annotation], view: View) -> npt.NDArray[np.uint8]:
+    """Draw the texts of one layer, as :func:`draw_graphics` does the shapes."""
+    mask = Image.new("L", view.picture_size)
+    for annotation in annotations:
         for words in annotation.words:
             _draw_words(mask, words, view)
     return np.asarray(mask)

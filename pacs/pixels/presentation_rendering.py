@@ -9,10 +9,10 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from pacs.errors import InvalidRequest
-from pacs.pixels.annotation_drawing import draw_annotations
-from pacs.pixels.annotations import Layer
+from pacs.pixels.annotation_drawing import draw_graphics, draw_words
+from pacs.pixels.annotations import Annotation, Layer
 from pacs.pixels.appearance import Appearance
-from pacs.pixels.composition import blend
+from pacs.pixels.composition import BLACK, WHITE, Color, blend
 from pacs.pixels.description import PixelDescription
 from pacs.pixels.displayed_area import MAGNIFY, TRUE_SIZE, DisplayedArea
 from pacs.pixels.elements import read_texts
@@ -22,6 +22,7 @@ from pacs.pixels.overlays import Overlay, read_overlays
 from pacs.pixels.palette import Palette, read_palette
 from pacs.pixels.picture import cover, draw_color, draw_grayscale
 from pacs.pixels.presentation_state import PresentationState
+from pacs.pixels.text import draw_seam
 from pacs.pixels.view import View
 
 
@@ -36,7 +37,8 @@ def render_presentation(
 ) -> npt.NDArray[np.uint8]:
     """Render a frame as a presentation state says: grayscale, shutter, place and size, then layer by layer.
 
-    Graphics and words are drawn at the size of the picture, so that they stay sharp.
+    Graphics and words are drawn at the size of the picture, so that they stay sharp; words have a seam, so
+    that they can be read on any ground.
 
     Parameters
     ----------
@@ -79,17 +81,30 @@ def render_presentation(
     aspect_ratio = read_pixel_aspect_ratio(attributes, frame_index)
     picture = _close_shutter(picture, view, state, description, overlays, aspect_ratio)
     annotations = state.find_annotations(uid, number)
-    names = {layer.name for layer in state.layers}
-    used = {one.layer for one in annotations} | {name for _, name in state.overlay_layers}
-    unnamed = sorted(used - names)
-    for layer in (*state.layers, *(Layer(name, 0) for name in unnamed)):
-        coverage = draw_annotations([one for one in annotations if one.layer == layer.name], view)
+    for layer in _list_layers(state, annotations):
+        own = [one for one in annotations if one.layer == layer.name]
+        coverage = draw_graphics(own, view)
         for group, name in state.overlay_layers:
             if name == layer.name and group in overlays:
                 plane = overlays[group].spread(description.rows, description.columns)
                 coverage = np.maximum(coverage, cover(plane, view))
         picture = blend(picture, coverage, layer.color)
+        words = draw_words(own, view)
+        if words.any():
+            picture = blend(picture, draw_seam(words), _contrast(layer.color))
+            picture = blend(picture, words, layer.color)
     return picture
+
+
+def _list_layers(state: PresentationState, annotations: tuple[Annotation, ...]) -> list[Layer]:
+    """List all layers, the lowest first; those that are used but not described lie on top, in white."""
+    used = {one.layer for one in annotations} | {name for _, name in state.overlay_layers}
+    unnamed = used - {layer.name for layer in state.layers}
+    return [*state.layers, *(Layer(name, 0) for name in sorted(unnamed))]
+
+
+def _contrast(color: Color) -> Color:
+    return BLACK if sum(color) > sum(WHITE) // 2 else WHITE
 
 
 def _color(picture: npt.NDArray[np.uint8], palette: Palette) -> npt.NDArray[np.uint8]:

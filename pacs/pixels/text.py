@@ -9,7 +9,7 @@ from importlib.resources import as_file, files
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 _SMALLEST_PX, _LARGEST_PX = 6, 200
 _SPACING = 0.25  # between lines, of a line's height
@@ -53,6 +53,11 @@ def fit_text(text: str, width: float, height: float, align: str = "left") -> npt
     if right - left > width:
         size_px = max(int(size_px * width / (right - left)), _SMALLEST_PX)
     return draw_text(text, size_px, align)
+
+
+def draw_seam(letters: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Widen letters by a pixel to all sides, for a seam that lets them be read on any ground."""
+    return np.asarray(Image.fromarray(letters).filter(ImageFilter.MaxFilter(3)))
 
 
 def _measure(text: str, size_px: int, align: str) -> tuple[float, float, float, float]:

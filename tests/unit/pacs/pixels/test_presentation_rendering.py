@@ -386,6 +386,12 @@ def test_vietnamese_letters_are_all_drawn_and_all_different() -> None:
     assert len(pictures) == len(letters)
 
 
+def test_words_can_be_read_on_a_ground_of_their_own_colour() -> None:
+    state = state_attributes(GraphicAnnotationSequence=[annotation(words=[words("Hx", (0, 0, 90, 60))])])
+    on_black, on_white = show(black(60, 90), state), show(np.full((60, 90), 255, np.uint8), state)
+    assert (on_white[on_black == 255] == 255).all() and (on_white == 0).sum() > 50
+
+
 def test_decomposed_letters_are_drawn_like_composed_ones() -> None:
     composed, decomposed = (
         show(
