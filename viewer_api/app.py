@@ -20,6 +20,7 @@ from viewer_api.routes import (
     capabilities,
     changes,
     delete,
+    exact,
     frames,
     health,
     metadata,
@@ -58,7 +59,7 @@ def create_app(archive: Archive) -> FastAPI:
     )
     app.state.viewer = ViewerState(archive, OhifFolder(archive.settings.data_dir), Pictures(archive))
     # Paths are tried one after the other: what is asked for most comes first.
-    for often in (frames, rendered, search, metadata, retrieve, bulkdata):
+    for often in (frames, rendered, exact, search, metadata, retrieve, bulkdata):
         app.include_router(often.router, prefix=DICOM_WEB_PATH)
     for seldom in (store, delete, capabilities, unbuilt):
         app.include_router(seldom.router, prefix=DICOM_WEB_PATH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,8 @@ from pacs.errors import PixelsUnavailable
 from pacs.index.records import StoredInstance
 from pacs.pictures.byte_cache import ByteCache
 from pacs.pictures.disk_cache import DiskCache
+from pacs.pictures.exact_frames import FORMAT as EXACT_FORMAT
+from pacs.pictures.exact_frames import ExactEncoding, write_exact_frame
 from pacs.pictures.rendering import DecodedFrame, ShownFrame, make_picture
 from pacs.pixels.decode import needs_codec
 from pacs.pixels.frames import read_video
@@ -31,6 +34,7 @@ from pacs.retrieve import (
 _FOLDER: Final = "pictures"  # below DATA_DIR
 # What is made faster than this is not worth a file; it is kept in memory only.
 _WORTH_A_FILE_S: Final = 0.005
+_GZIP_LEVEL: Final = 1  # planes are hardly smaller with more
 
 
 class Pictures:
@@ -88,6 +92,21 @@ class Pictures:
         picture = make_picture(frame, shown.rendering)
         self.keep(shown.instance, shown.digest, picture, time.monotonic() - begin_s)
         return picture
+
+    def write_exact(self, instance: StoredInstance, frame_number: int, encoding: ExactEncoding) -> bytes:
+        """Return a frame (1-based) as an exact file, kept or made; planes are compressed by gzip.
+
+        Raises what `make` raises.
+        """
+        key = f"exact-{EXACT_FORMAT}-{__version__}-{encoding.value}-{frame_number}"
+        file = self.find(instance, key)
+        if file is None:
+            begin_s = time.monotonic()
+            file = write_exact_frame(self.decode(instance, frame_number), encoding)
+            if encoding is ExactEncoding.PLANES:
+                file = gzip.compress(file, _GZIP_LEVEL, mtime=0)
+            self.keep(instance, key, file, time.monotonic() - begin_s)
+        return file
 
     def _decode_shown(self, instance: StoredInstance, frame_number: int) -> DecodedFrame:
         """Return what is shown of a frame: its stored values; of a video, its first frame as RGB."""

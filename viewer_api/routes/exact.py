@@ -1,0 +1,79 @@
+"""Stored values for clients that window and measure by themselves. Not of the Standard."""
+
+from __future__ import annotations
+
+import gzip
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter, Response
+
+from pacs import __version__
+from pacs.errors import InvalidRequest, NotFound
+from pacs.index.records import StoredInstance
+from pacs.pictures.exact_frames import ExactEncoding
+from viewer_api.caching import RENDERED, cache_headers, make_etag, not_modified
+from viewer_api.compression import HEADERS as GZIP
+from viewer_api.compression import accepts_gzip
+from viewer_api.lean_route import LeanRoute
+from viewer_api.negotiation import Representation
+from viewer_api.openapi import problems, success
+from viewer_api.params import parse_frame_list
+from viewer_api.retrieve_request import OfInstance, RetrieveRequest
+from viewer_api.routes.frames import FrameList
+from viewer_api.state import INSTANCE_PATH
+
+PLANES: Final = "application/vnd.filmless.exact-frame"
+HTJ2K: Final = "application/vnd.filmless.exact-frame+jphc"
+_ENCODINGS: Final = {PLANES: ExactEncoding.PLANES, HTJ2K: ExactEncoding.HTJ2K}
+_OFFERED: Final = (Representation(PLANES), Representation(HTJ2K))
+
+router = APIRouter(tags=["Exact pixels"], route_class=LeanRoute, default_response_class=Response)
+
+
+@router.get(
+    INSTANCE_PATH + "/frames/{frame_list}/exact",
+    responses=success("The frame", PLANES, HTJ2K)
+    | problems(
+        HTTPStatus.NOT_MODIFIED,
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.GONE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+async def retrieve_exact_frame(asked: OfInstance, frame_list: FrameList) -> Response:
+    """Retrieve the stored values of one frame, and all that it takes to show them as `/rendered` does.
+
+    Four bytes, little endian, tell the length of a description in JSON (size, type, windows, tables), which
+    comes next. The rest are the stored values. Of each integer it is the difference to the one before, the
+    sign in the lowest bit, and the bytes of all plane by plane, the lowest first; colours one after the
+    other; floating point numbers plane by plane as they are. Or, where that is acceptable and the planes are
+    not, an HTJ2K codestream. Planes are compressed by gzip, as a content coding.
+    """
+    frames = parse_frame_list(frame_list)
+    if len(frames) > 1:
+        raise InvalidRequest("one frame at a time comes with its exact pixels")
+    media_type = asked.choose(_OFFERED).media_type
+    (instance,) = await asked.find_soon()
+    if frames[0] > instance.number_of_frames:
+        raise NotFound(f"there is no frame {frames[0]}, only 1 to {instance.number_of_frames}")
+    is_coded = media_type == PLANES and accepts_gzip(asked.request)
+    etag = make_etag(__version__, instance.location.sha256, frames[0], media_type, is_coded)
+    if (answer := not_modified(asked.request, etag, RENDERED)) is not None:
+        return answer
+    file = await asked.state.decodes.run(
+        partial(_write, asked, instance, frames[0], _ENCODINGS[media_type], is_coded)
+    )
+    headers = {**cache_headers(etag, RENDERED), "Vary": "Accept, Accept-Encoding"}
+    return Response(file, headers=headers | (GZIP if is_coded else {}), media_type=media_type)
+
+
+def _write(
+    asked: RetrieveRequest, instance: StoredInstance, frame: int, encoding: ExactEncoding, is_coded: bool
+) -> bytes:
+    file = asked.state.pictures.write_exact(instance, frame, encoding)
+    return gzip.decompress(file) if encoding is ExactEncoding.PLANES and not is_coded else file
