@@ -66,6 +66,8 @@ STUDY_LIST_PARAMETERS: Final = _query_parameters(
 )
 RENDERING_PARAMETERS: Final = _query_parameters(
     ("window", "string", "`center,width,function`; functions are linear, linear-exact and sigmoid"),
+    ("voi", "string", "A window or VOI LUT of the image, by its place from 1 on or by its explanation"),
+    ("display", "string", "`darkest,brightest,gamma` of a display that is not calibrated, in cd/m2"),
     ("viewport", "string", "`vw,vh` or `vw,vh,sx,sy,sw,sh`: what the image is to fit into, and its part"),
     ("quality", "integer", "Of a JPEG or WebP: 1 to 100"),
     ("annotation", "string", "What is burnt in: `patient`, `technique`, or both with a comma"),

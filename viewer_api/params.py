@@ -13,12 +13,15 @@ from pacs.errors import InvalidRequest
 from pacs.pictures.annotations import PATIENT, TECHNIQUE
 from pacs.pictures.rendering import Rendering
 from pacs.pixels.appearance import AS_STORED, Appearance, Region
+from pacs.pixels.gsdf import Display
+from pacs.pixels.voi import VoiChoice
 from pacs.pixels.window import LINEAR, LINEAR_EXACT, SIGMOID, Window
 from viewer_api.problems import NotAcceptable
 
 MAX_PARAMETERS: Final = 128
 MAX_FRAMES: Final = 100
 MAX_VIEWPORT: Final = 8192
+_MAX_EXPLANATION: Final = 64  # LO (PS3.5 6.2)
 
 FULL_SIZE: Final = Rendering()
 _ANNOTATIONS: Final = (PATIENT, TECHNIQUE)
@@ -74,6 +77,41 @@ def parse_window(text: str) -> Window:
     if function is None:
         raise InvalidRequest(f"the window's function is one of {', '.join(_WINDOW_FUNCTIONS)}")
     return Window(float(pieces[0]), float(pieces[1]), function)
+
+
+def parse_voi(text: str) -> VoiChoice:
+    """Parse which window or VOI LUT of the image is wanted: its place, from 1 on, or its explanation.
+
+    Raises
+    ------
+    InvalidRequest
+        It is neither, or longer than an explanation can be.
+
+    References
+    ----------
+    PS3.3 C.11.2.1; the parameter is not one of the Standard's
+    """
+    if len(text) > _MAX_EXPLANATION:
+        raise InvalidRequest("voi is the place or the explanation of a window of the image")
+    return VoiChoice(index=int(text)) if _UNSIGNED.fullmatch(text) else VoiChoice(explanation=text)
+
+
+def parse_display(text: str) -> Display:
+    """Parse ``darkest,brightest`` or ``darkest,brightest,gamma``: luminances in candela per square metre.
+
+    Raises
+    ------
+    InvalidRequest
+        A number is malformed, or no display is like that.
+
+    References
+    ----------
+    PS3.14; the parameter is not one of the Standard's
+    """
+    numbers = [number.strip() for number in text.split(",", 3)]
+    if len(numbers) not in (2, 3) or not all(map(_DECIMAL.fullmatch, numbers)):
+        raise InvalidRequest("display is darkest,brightest,gamma; all are numbers")
+    return Display(*map(float, numbers))
 
 
 def parse_viewport(text: str, appearance: Appearance = AS_STORED) -> Appearance:
@@ -133,6 +171,12 @@ def parse_rendering(parameters: Sequence[tuple[str, str]], preset: Rendering = F
     appearance = preset.appearance
     if window := found.get("window"):
         appearance = replace(appearance, voi=parse_window(window))
+    if voi := found.get("voi"):
+        if window:
+            raise InvalidRequest("a picture has one window: window or voi")
+        appearance = replace(appearance, voi=parse_voi(voi))
+    if display := found.get("display"):
+        appearance = replace(appearance, display=parse_display(display))
     if viewport := found.get("viewport"):
         appearance = parse_viewport(viewport, appearance)
     return replace(

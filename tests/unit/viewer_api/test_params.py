@@ -9,13 +9,17 @@ from hypothesis import strategies as st
 from pacs.errors import InvalidRequest
 from pacs.pictures.rendering import Rendering
 from pacs.pixels.appearance import Appearance, Region
+from pacs.pixels.gsdf import Display
+from pacs.pixels.voi import VoiChoice
 from pacs.pixels.window import Window
 from viewer_api.params import (
     parse_annotations,
     parse_color_profile,
+    parse_display,
     parse_frame_list,
     parse_rendering,
     parse_viewport,
+    parse_voi,
     parse_window,
 )
 from viewer_api.problems import NotAcceptable
@@ -63,6 +67,35 @@ def test_windows(text: str, expected: Window) -> None:
 def test_a_bad_window_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
         parse_window(text)
+
+
+def test_vois() -> None:
+    assert parse_voi("2") == VoiChoice(index=2)
+    assert parse_voi("BONE 2") == VoiChoice(explanation="BONE 2")
+    assert parse_rendering([("voi", "1")]).appearance.voi == VoiChoice(index=1)
+
+
+def test_displays() -> None:
+    assert parse_display("0.5,500") == Display(0.5, 500)
+    assert parse_rendering([("display", "1, 250, 1.8")]).appearance.display == Display(1, 250, 1.8)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        [("voi", "0")],
+        [("voi", "x" * 65)],
+        [("voi", "1"), ("window", "1,2")],
+        [("display", "1")],
+        [("display", "1,x")],
+        [("display", "500,1")],
+        [("display", "1,2,3,4")],
+        [("display", "1,1e99")],
+    ],
+)
+def test_a_bad_voi_or_display_is_refused(parameters: list[tuple[str, str]]) -> None:
+    with pytest.raises(InvalidRequest):
+        parse_rendering(parameters)
 
 
 def test_viewports() -> None:
@@ -124,7 +157,7 @@ def test_quality_is_1_to_100(quality: str) -> None:
 
 @given(st.text(alphabet="0123456789,.-+eEinfa ", max_size=30))
 def test_any_window_and_viewport_is_understood_or_refused(text: str) -> None:
-    for parse in (parse_window, parse_viewport, parse_frame_list):
+    for parse in (parse_window, parse_viewport, parse_frame_list, parse_voi, parse_display):
         try:
             assert parse(text)
         except InvalidRequest:

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from pacs.archive import Archive
 from pacs.ingest import Origin, open_part10, store_instance
+from pacs.pixels.gsdf import Display
 from tests.data import shared_data
 from tests.datasets import make_dataset
 from tests.unit.pacs.pixels.presentation_states import item, reference, state_attributes
@@ -97,6 +98,30 @@ def test_the_window_of_the_instance_is_used_unless_told_otherwise(client: TestCl
     assert set(np.unique(narrow)) <= {0, 255} | set(range(256)) and (narrow[:7] == 0).all()
     assert (narrow[9:] == 255).all()
     assert not np.array_equal(picture(client, f"{ramp}/rendered?window=2048,2000,sigmoid"), shown)
+
+
+def test_a_window_of_the_instance_is_chosen_by_its_place_or_its_explanation(
+    client: TestClient, module_archive: Archive
+) -> None:
+    path = store_dataset(
+        module_archive,
+        make_dataset(
+            PixelData=RAMP.tobytes(),
+            WindowCenter=["2048", "100"],
+            WindowWidth=["4096", "50"],
+            WindowCenterWidthExplanation=["ALL", "FEW"],
+        ),
+    )
+    few = picture(client, path + "/rendered?window=100,50")
+    assert np.array_equal(picture(client, path + "/rendered?voi=2"), few)
+    assert np.array_equal(picture(client, path + "/rendered?voi=few"), few)
+    assert not np.array_equal(picture(client, path + "/rendered?voi=1"), few)
+    assert client.get(path + "/rendered?voi=3").status_code == 400
+
+
+def test_p_values_are_fitted_to_a_display_that_is_described(client: TestClient, ramp: str) -> None:
+    plain, fitted = (picture(client, f"{ramp}/rendered{query}") for query in ("", "?display=0.5,500"))
+    assert np.array_equal(fitted, Display(0.5, 500).driving_levels()[plain])
 
 
 def test_the_frame_of_the_path_is_shown(client: TestClient, ramp: str) -> None:
