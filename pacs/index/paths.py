@@ -11,13 +11,14 @@ from typing import Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, union_all
 
 from pacs.index.like import LIKE_ESCAPE, has_wildcard
-from pacs.index.models import search_word, study_term
-from pacs.index.study_terms import MAX_TERM_LENGTH, Field, fit_term
+from pacs.index.models import search_word, study, study_term
+from pacs.index.study_terms import MAX_TERM_LENGTH, WORD_FIELDS, Field, fit_term
 from pacs.text import fold
 
 MAX_GATHERED: Final = 10_000  # studies that are sorted; of more, the newest are walked
 _MAX_WORDS: Final = 1000  # that a pattern may stand for
 _BEHIND_ALL: Final = "\U0010ffff"
+_END: Final = 99_991_231_235_959
 
 
 class Kind(Enum):
@@ -41,6 +42,28 @@ class Path:
     def in_order(self) -> bool:
         """Tell whether it gives studies in the order of the answers, each once."""
         return self.kind in (Kind.TERM, Kind.WORDS) and len(self.fields) == len(self.texts) == 1
+
+    @property
+    def pairs(self) -> Sequence[tuple[int, str]]:
+        """The terms that it leads by, each with its field; none where these are not known one by one."""
+        if self.kind not in (Kind.TERM, Kind.WORDS):
+            return ()
+        return [(int(field), text) for field in self.fields for text in self.texts]
+
+    @property
+    def is_stream(self) -> bool:
+        """Tell whether its terms are so few that their studies can be laid one into the other in order."""
+        return 0 < len(self.pairs) <= _MAX_MERGED
+
+    @property
+    def can_be_probed(self) -> bool:
+        """Tell whether its terms are so few that each study can be asked for them by their keys."""
+        return 0 < len(self.pairs) <= _MAX_PROBED
+
+    @property
+    def leads_nowhere(self) -> bool:
+        """Tell whether no study can be found by it."""
+        return self.kind is Kind.WORDS and not self.pairs
 
     def condition(
         self,
@@ -102,44 +125,79 @@ def identifier_path(field: Field, value: str) -> Path | None:
     return by_beginning((field,), beginning) if beginning else None
 
 
-def choose_path(connection: Connection, paths: Sequence[Path], moments: Moments | None) -> Path | None:
+def choose_path(
+    connection: Connection, paths: Sequence[Path], moments: Moments | None, *, merge: bool = False
+) -> Path | None:
     """Choose the way with the fewest studies; None: walk all studies from the newest on.
 
     A term of a single field that all others are worse than is taken unasked. Else each is counted, as far as
-    it matters. Where all have many studies, one in order is good, as the newest of it come first; without
-    one, walking meets soon enough what so many studies have.
+    it matters. Where all have many studies, one in order is good, as the newest of it come first, and the
+    best is the one that is rare among the newest; without one, walking meets soon enough what so many have.
+
+    Parameters
+    ----------
+    merge
+        Take several terms for a way in order: their studies will be laid one into the other.
     """
     known = [path for path in paths if path.in_order]
     selective = [path for path in known if path.fields[0] in _SELECTIVE]
     if selective or (known and len(paths) == 1):
         return (selective or known)[0]
-    open_paths = [found for path in paths if (found := _with_words(connection, path)) is not None]
+    open_paths = [path for path in paths if path.kind is not Kind.PATTERN]
     for most in (_FEW, MAX_GATHERED) if open_paths else ():
         counts = _count(connection, open_paths, moments, most)
         fewest, path = min(zip(counts, open_paths, strict=True), key=lambda one: one[0])
         if fewest < most:
             return path
-    return next((path for path in open_paths if path.in_order), None)
+    streams = [path for path in open_paths if path.in_order or (merge and path.is_stream)]
+    return _rarest(connection, streams, moments) if len(streams) > 1 else next(iter(streams), None)
 
 
 _SELECTIVE: Final = (Field.ACCESSION_NUMBER, Field.PATIENT_ID, Field.WHOLE_NAME)
 _FEW: Final = 500  # that need no second look: counting to a bound takes time too
+_NEWEST: Final = 20_000  # studies that ways are compared by
+_MAX_MERGED: Final = 8
+_MAX_PROBED: Final = 32
 
 
-def _with_words(connection: Connection, path: Path) -> Path | None:
-    """Look up what words a pattern stands for; None where they are too many to be a way."""
-    if path.kind is not Kind.PATTERN:
+def _rarest(connection: Connection, paths: Sequence[Path], moments: Moments | None) -> Path:
+    """Choose the way that the fewest of the newest studies have."""
+    newest = select(study.c.moment).order_by(study.c.moment.desc(), study.c.id.desc())
+    if moments is not None:
+        newest = newest.where(moments.hold(study.c.moment))
+    since = connection.scalar(newest.offset(_NEWEST).limit(1)) or 0
+    window = narrow((moments, Moments(since, _END)))
+    counts = _count(connection, paths, window, _NEWEST)
+    return min(zip(counts, paths, strict=True), key=lambda one: one[0])[1]
+
+
+def look_up(connection: Connection, path: Path) -> Path:
+    """Look up what words a beginning or a pattern stands for; what is not known, or too much, stays as it is.
+
+    A beginning that identifiers have too stays one: these are as many as there are patients.
+    """
+    wanted: ColumnElement[bool]
+    if path.kind is Kind.PATTERN:
+        wanted = search_word.c.word.like(path.texts[0], escape=LIKE_ESCAPE)
+    elif path.kind is Kind.BEGINNING and not _begins_identifiers(connection, path):
+        first = path.texts[0][:MAX_TERM_LENGTH]
+        wanted = and_(search_word.c.word >= first, search_word.c.word < first + _BEHIND_ALL)
+    else:
         return path
-    statement = (
-        select(search_word.c.word)
-        .where(
-            search_word.c.field == int(path.fields[0]),
-            search_word.c.word.like(path.texts[0], escape=LIKE_ESCAPE),
-        )
-        .limit(_MAX_WORDS + 1)
-    )
-    words = connection.scalars(statement).all()
-    return None if len(words) > _MAX_WORDS else replace(path, kind=Kind.WORDS, texts=tuple(words))
+    statement = select(search_word.c.field, search_word.c.word).where(search_word.c.field.in_(path.fields))
+    words = connection.execute(statement.where(wanted).limit(_MAX_WORDS + 1)).all()
+    if len(words) > _MAX_WORDS:
+        return path
+    fields = tuple(field for field in path.fields if any(found == field for found, _ in words))
+    return Path(Kind.WORDS, fields, tuple(dict.fromkeys(word for _, word in words)))
+
+
+def _begins_identifiers(connection: Connection, path: Path) -> bool:
+    fields = tuple(field for field in path.fields if field not in WORD_FIELDS)
+    if not fields:
+        return False
+    one = select(study_term.c.study_ref).where(replace(path, fields=fields).condition()).limit(1)
+    return connection.scalar(one) is not None
 
 
 def _count(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,8 +17,9 @@ from pacs.index.contents import SEPARATOR
 from pacs.index.engine import reading
 from pacs.index.models import instance, procedure_code, request_attributes, series, study, study_term
 from pacs.index.name_conditions import preferences
-from pacs.index.paths import Path, choose_path, narrow
+from pacs.index.paths import Path, choose_path, look_up, narrow
 from pacs.index.records import Match, ProcedureCode, Query, RequestAttributes, SearchResult
+from pacs.index.study_pages import select_page
 
 _STUDY_KEY, _SERIES_KEY = "_study_ref", "_series_ref"
 _MANY_VALUED = ("ModalitiesInStudy", "SOPClassesInStudy")
@@ -75,12 +77,14 @@ def _preferred_first(
 def _find(
     connection: Connection, level: Level, conditions: Sequence[Condition], limit: int, offset: int
 ) -> Sequence[Row[Any]]:
-    statement = _statement(connection, _columns(level), level, conditions)
-    return connection.execute(statement.limit(limit).offset(offset)).all()
+    statement = _statement(connection, _columns(level), level, conditions, limit, offset)
+    return [] if statement is None else connection.execute(statement).all()
 
 
 def _count(connection: Connection, level: Level, conditions: Sequence[Condition], most: int) -> int:
-    statement = _statement(connection, (study.c.id,), level, conditions).limit(most)
+    statement = _statement(connection, (study.c.id,), level, conditions, most, 0)
+    if statement is None:
+        return 0
     return connection.scalar(select(func.count()).select_from(statement.subquery())) or 0
 
 
@@ -89,23 +93,37 @@ def _statement(
     columns: Iterable[ColumnElement[Any]],
     level: Level,
     conditions: Sequence[Condition],
-) -> Select[Any]:
-    """Write the search, beginning where there is least to read (`pacs.index.paths`)."""
+    limit: int,
+    offset: int,
+) -> Select[Any] | None:
+    """Write the search, beginning where there is least to read; None where there is nothing."""
     moments = narrow(condition.moments for condition in conditions)
+    of_studies = level is Level.STUDY
     path = None
     if not any(condition.unique for condition in conditions):
+        conditions = _looked_up(connection, conditions)
         paths = [condition.path for condition in conditions if condition.path is not None]
-        path = choose_path(connection, paths, moments) if paths else None
+        if any(one.leads_nowhere for one in paths):
+            return None
+        path = choose_path(connection, paths, moments, merge=of_studies) if paths else None
+    if path is not None and of_studies:
+        page = select_page(path, conditions, moments, limit, offset).subquery("page")
+        studies = page.join(study, study.c.id == page.c.study_ref)
+        return select(*columns).select_from(studies).order_by(page.c.moment.desc(), page.c.study_ref.desc())
     found, order, of_path = _begin(path)
-    where = [one.where for one in conditions if not (one.exact and path is not None and one.path == path)]
+    where = [one.where for one in conditions if not (one.exact and one.path is path)]
     if moments is not None:
         where.append(moments.hold(order[0]))
-    return (
-        select(*columns)
-        .select_from(_joined(found, level))
-        .where(*of_path, *where)
-        .order_by(*(column.desc() for column in order), *_order_below(level))
-    )
+    statement = select(*columns).select_from(_joined(found, level)).where(*of_path, *where)
+    statement = statement.order_by(*(column.desc() for column in order), *_order_below(level))
+    return statement.limit(limit).offset(offset)
+
+
+def _looked_up(connection: Connection, conditions: Sequence[Condition]) -> Sequence[Condition]:
+    """Look up the words of all ways, once."""
+    return [
+        one if one.path is None else replace(one, path=look_up(connection, one.path)) for one in conditions
+    ]
 
 
 def _begin(
