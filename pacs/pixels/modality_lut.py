@@ -85,6 +85,11 @@ def read_stated_modality_lut(
     return Rescale(slope, intercept) if slope else Rescale()
 
 
+def can_be_negative(modality_lut: ModalityLut, description: PixelDescription) -> bool:
+    """Tell whether what comes next is described as signed (PS3.3 C.11.2.1.1)."""
+    return isinstance(modality_lut, Rescale) and (description.is_signed or modality_lut.intercept < 0)
+
+
 def output_range(modality_lut: ModalityLut, description: PixelDescription) -> tuple[float, float]:
     """Return the lowest and the highest value that the Modality LUT can put out for an image of integers."""
     if isinstance(modality_lut, LookupTable):

@@ -18,7 +18,7 @@ from pacs.pixels.displayed_area import MAGNIFY, TRUE_SIZE, DisplayedArea
 from pacs.pixels.elements import read_texts
 from pacs.pixels.geometry import fit_size, read_pixel_aspect_ratio
 from pacs.pixels.icc import read_profile
-from pacs.pixels.overlays import Overlay, read_overlays
+from pacs.pixels.overlays import read_overlays
 from pacs.pixels.palette import Palette, read_palette
 from pacs.pixels.picture import cover, draw_color, draw_grayscale
 from pacs.pixels.presentation_state import PresentationState
@@ -68,7 +68,7 @@ def render_presentation(
         raise InvalidRequest("the presentation state is not for this image")
     if appearance.voi is not None:
         raise InvalidRequest("a presentation state has its own windows")
-    view = plan_view(state.find_area(uid, number), state, description, appearance)
+    view = _plan_view(state.find_area(uid, number), state, description, appearance)
     if description.is_monochrome:
         grayscale = state.read_grayscale(attributes, uid, number, description)
         picture = draw_grayscale(stored_values, view, grayscale)
@@ -77,17 +77,29 @@ def render_presentation(
     else:
         profile = (read_profile(state.attributes) or read_profile(attributes)) if appearance.in_srgb else None
         picture = draw_color(stored_values, view, attributes, description, profile)
-    overlays = _find_overlays(attributes, description, frame_index, state, encoded_frame)
-    aspect_ratio = read_pixel_aspect_ratio(attributes, frame_index)
-    picture = _close_shutter(picture, view, state, description, overlays, aspect_ratio)
-    annotations = state.find_annotations(uid, number)
+    planes = _find_overlays(attributes, description, frame_index, state, encoded_frame)
+    if state.shutter is not None:
+        aspect_ratio = read_pixel_aspect_ratio(attributes, frame_index)
+        hidden = state.shutter.hide(description.rows, description.columns, aspect_ratio)
+        if state.shutter.overlay_group in planes:
+            hidden |= planes[state.shutter.overlay_group]
+        picture = blend(picture, cover(hidden, view), state.shutter.color)
+    return _lay_layers_over(picture, view, state, state.find_annotations(uid, number), planes)
+
+
+def _lay_layers_over(
+    picture: npt.NDArray[np.uint8],
+    view: View,
+    state: PresentationState,
+    annotations: tuple[Annotation, ...],
+    planes: dict[int, npt.NDArray[np.bool_]],
+) -> npt.NDArray[np.uint8]:
     for layer in _list_layers(state, annotations):
         own = [one for one in annotations if one.layer == layer.name]
         coverage = draw_graphics(own, view)
         for group, name in state.overlay_layers:
-            if name == layer.name and group in overlays:
-                plane = overlays[group].spread(description.rows, description.columns)
-                coverage = np.maximum(coverage, cover(plane, view))
+            if name == layer.name and group in planes:
+                coverage = np.maximum(coverage, cover(planes[group], view))
         picture = blend(picture, coverage, layer.color)
         words = draw_words(own, view)
         if words.any():
@@ -113,7 +125,7 @@ def _color(picture: npt.NDArray[np.uint8], palette: Palette) -> npt.NDArray[np.u
     return palette.colors[places][picture]
 
 
-def plan_view(
+def _plan_view(
     area: DisplayedArea | None,
     state: PresentationState,
     description: PixelDescription,
@@ -156,25 +168,9 @@ def _find_overlays(
     frame_index: int,
     state: PresentationState,
     encoded_frame: bytes | None,
-) -> dict[int, Overlay]:
-    """Read the overlay planes by group: those of the image, and those of the state in place of them."""
+) -> dict[int, npt.NDArray[np.bool_]]:
+    """Read overlay planes by group, laid over the image: its own, and those of the state in place of them."""
     of_image = read_overlays(attributes, frame_index, description, encoded_frame)
     own = read_overlays(state.attributes, frame_index, state.described_as_own(description))
-    return {overlay.group: overlay for overlay in (*of_image, *own)}
-
-
-def _close_shutter(
-    picture: npt.NDArray[np.uint8],
-    view: View,
-    state: PresentationState,
-    description: PixelDescription,
-    overlays: dict[int, Overlay],
-    aspect_ratio: float,
-) -> npt.NDArray[np.uint8]:
-    shutter = state.shutter
-    if shutter is None:
-        return picture
-    hidden = shutter.hide(description.rows, description.columns, aspect_ratio)
-    if shutter.overlay_group in overlays:
-        hidden |= overlays[shutter.overlay_group].spread(description.rows, description.columns)
-    return blend(picture, cover(hidden, view), shutter.color)
+    size = description.rows, description.columns
+    return {overlay.group: overlay.spread(*size) for overlay in (*of_image, *own)}

@@ -19,7 +19,12 @@ from pacs.pixels.displayed_area import (
 from pacs.pixels.elements import read_items, read_texts
 from pacs.pixels.grayscale import GrayscaleTransformation
 from pacs.pixels.lookup_table import read_lookup_table
-from pacs.pixels.modality_lut import ModalityLut, Rescale, output_range, read_stated_modality_lut
+from pacs.pixels.modality_lut import (
+    ModalityLut,
+    can_be_negative,
+    output_range,
+    read_stated_modality_lut,
+)
 from pacs.pixels.overlays import OVERLAY_GROUPS
 from pacs.pixels.padding import read_padding
 from pacs.pixels.presentation_lut import read_stated_presentation_lut
@@ -106,9 +111,7 @@ class PresentationState:
                 continue
             tables = read_items(item, "VOILUTSequence")
             if tables:
-                is_signed = isinstance(modality_lut, Rescale) and (
-                    own.is_signed or modality_lut.intercept < 0
-                )
+                is_signed = can_be_negative(modality_lut, own)
                 return read_lookup_table(tables[0], is_signed, own.transfer_syntax.big_endian)
             windows = read_windows(item)
             if windows:

@@ -14,7 +14,7 @@ from pacs.pixels.description import PixelDescription
 from pacs.pixels.elements import read_items
 from pacs.pixels.functional_groups import find_macro
 from pacs.pixels.lookup_table import LookupTable, read_lookup_table
-from pacs.pixels.modality_lut import ModalityLut, Rescale
+from pacs.pixels.modality_lut import ModalityLut, can_be_negative
 from pacs.pixels.window import Window, default_windows
 
 Voi: TypeAlias = Window | LookupTable
@@ -63,11 +63,9 @@ def list_vois(
     items = (() if macro is None else read_items(macro, "VOILUTSequence")) or read_items(
         attributes, "VOILUTSequence"
     )
-    can_be_negative = isinstance(modality_lut, Rescale) and (
-        description.is_signed or modality_lut.intercept < 0
-    )
+    is_signed = can_be_negative(modality_lut, description)
     for item in islice(items, MAX_ALTERNATIVES):
-        yield read_lookup_table(item, can_be_negative, description.transfer_syntax.big_endian)
+        yield read_lookup_table(item, is_signed, description.transfer_syntax.big_endian)
     yield from default_windows(attributes, frame_index)[:MAX_ALTERNATIVES]
 
 
