@@ -169,7 +169,9 @@ class Index:
 
     def migrate(self) -> tuple[str | None, str]:
         """Apply migrations; return the schema versions before and after. Raises IndexUnavailable."""
-        return schema.migrate(self._engine)
+        from pacs.index.migration import migrate  # noqa: PLC0415 - Alembic is large, and few need it
+
+        return migrate(self._engine)
 
     def require_newest_schema(self) -> None:
         """Check that migrations are applied. Raises IndexUnavailable."""

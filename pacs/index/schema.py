@@ -1,14 +1,11 @@
-"""The schema's version: Alembic migrations, applied by ``filmless migrate`` and ``filmless up``."""
+"""The schema's version, and emptying the tables; :mod:`pacs.index.migration` changes the schema."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, delete, update
+from sqlalchemy import Engine, column, delete, inspect, select, table, update
 
 from pacs.errors import IndexUnavailable
 from pacs.index.engine import reading, writing
@@ -16,20 +13,14 @@ from pacs.index.models import conflict, ledger_entry, ledger_head, ledger_segmen
 from pacs.index.postgresql import without_haste
 from pacs.ledger.segments import FIRST_HEAD
 
-_MIGRATIONS = Path(__file__).with_name("migrations")
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
+_ALEMBIC_VERSION: Final = table("alembic_version", column("version_num"))
 
 
 def newest_version() -> str:
-    """Return the schema version of this software."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None  # noqa: S101 - the package ships migrations
-    return head
+    """Return the schema version of this software: the number that the last migration's file begins with."""
+    return max(path.name.partition("_")[0] for path in MIGRATIONS.glob("versions/[0-9]*.py"))
 
 
 def current_version(engine: Engine) -> str | None:
@@ -40,26 +31,10 @@ def current_version(engine: Engine) -> str | None:
     IndexUnavailable
     """
     with reading(engine) as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
-def migrate(engine: Engine) -> tuple[str | None, str]:
-    """Bring the database to this software's schema, in one transaction; return the versions before and after.
-
-    Raises
-    ------
-    IndexUnavailable
-        The database does not answer, or is of a newer version than this software.
-    """
-    before = current_version(engine)
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if before is not None and before not in known:
-        raise IndexUnavailable(f"the database has schema {before}, which is newer than this software")
-    with writing(engine) as connection, without_haste(connection):
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    return before, newest_version()
+        if not inspect(connection).has_table(_ALEMBIC_VERSION.name):
+            return None
+        version: str | None = connection.scalar(select(_ALEMBIC_VERSION.c.version_num))
+        return version
 
 
 def clear(engine: Engine) -> None:
@@ -70,8 +45,8 @@ def clear(engine: Engine) -> None:
     IndexUnavailable
     """
     with writing(engine) as connection, without_haste(connection):
-        for table in (patient, conflict, tombstone, ledger_entry, ledger_segment):
-            connection.execute(delete(table))  # studies go with their patients
+        for emptied in (patient, conflict, tombstone, ledger_entry, ledger_segment):
+            connection.execute(delete(emptied))  # studies go with their patients
         beginning = {"number": FIRST_HEAD.number, "sha256": FIRST_HEAD.sha256, "entries": 0}
         connection.execute(update(ledger_head).values(beginning))
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,13 +11,14 @@ from typing import Any
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from pacs.archive import Archive
 from pacs.dicom.attributes import Level, find_key
 from pacs.errors import IndexUnavailable, InvalidRequest
-from pacs.index import schema
 from pacs.index.index import open_index
+from pacs.index.migration import alembic_config
 from pacs.index.records import (
     InstanceRecord,
     ObjectLocation,
@@ -24,6 +27,7 @@ from pacs.index.records import (
     RequestAttributes,
     WriteOutcome,
 )
+from pacs.index.schema import current_version, newest_version
 
 
 def make_record(
@@ -71,7 +75,7 @@ def make_anew_at(archive: Archive, revision: str) -> None:
             connection.execute(text("PRAGMA defer_foreign_keys = ON"))
             for name in [name for name in names if not name.startswith("sqlite_")]:
                 connection.execute(text(f'DROP TABLE "{name}"'))
-        config = schema._config()
+        config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 
@@ -384,6 +388,16 @@ def test_the_models_are_what_the_migrations_make(archive: Archive) -> None:
     with archive.index._engine.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
     assert differences == []
+
+
+def test_the_newest_schema_is_the_head_of_the_migrations(archive: Archive) -> None:
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    assert newest_version() == current_version(archive.index._engine) == head
+
+
+def test_who_opens_an_index_does_not_load_what_only_migrations_need() -> None:
+    program = "import sys, pacs.dimse.listener; sys.exit('alembic' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_an_index_without_tables_says_what_to_run(tmp_path: Path) -> None:

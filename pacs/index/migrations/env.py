@@ -1,4 +1,4 @@
-"""Run by Alembic; the connection is handed over by :func:`pacs.index.schema.migrate`."""
+"""Run by Alembic; the connection is handed over by :func:`pacs.index.migration.migrate`."""
 
 from alembic import context
 
