@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from pacs.errors import InvalidRequest
 from pacs.pictures.annotations import PATIENT, TECHNIQUE
 from pacs.pictures.rendering import Rendering
+from pacs.pictures.thumbnails import THUMBNAIL
 from pacs.pixels.appearance import AS_STORED, Appearance, Region
 from pacs.pixels.gsdf import Display
 from pacs.pixels.voi import VoiChoice
@@ -27,7 +28,6 @@ FULL_SIZE: Final = Rendering()
 _ANNOTATIONS: Final = (PATIENT, TECHNIQUE)
 _COLOR_PROFILES: Final = ("no", "yes", "srgb")
 _OTHER_COLOR_SPACES: Final = ("adobergb", "rommrgb")
-THUMBNAIL: Final = Rendering(Appearance(size=(160, 160)), quality=80)
 _PREVIEW: Final = Rendering(Appearance(size=(256, 256)), quality=80)
 
 _UNSIGNED = re.compile(r"\d{1,18}", re.ASCII)

@@ -47,7 +47,7 @@ def _answer_from_memory(asked: RetrieveRequest, shown: ShownFrame, cache_control
 def _answer_at_once(asked: RetrieveRequest, shown: ShownFrame, cache_control: str) -> Response | None:
     """Answer what is kept, or small, without waiting for a turn; None where there is more to do."""
     pictures = asked.state.pictures
-    picture = pictures.find(shown.instance, shown.digest)
+    picture = pictures.find_picture(shown)
     if picture is None and _is_small(shown.instance):
         picture = pictures.make(shown)
     return None if picture is None else _answer(picture, shown, cache_control)

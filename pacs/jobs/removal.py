@@ -62,7 +62,7 @@ def _remove(archive: Archive, batch: Sequence[Tombstone]) -> int:
 def _drop_what_was_made(archive: Archive, key: str) -> None:
     name = parse_key(key)
     if name is not None:
-        drop_pictures(archive, name.sha256)
+        drop_pictures(archive, name)
 
 
 def keep_removing(archive: Archive, stop: Event) -> None:

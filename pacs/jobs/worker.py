@@ -12,8 +12,8 @@ from pacs.archive import Archive
 from pacs.errors import ArchiveError
 from pacs.jobs.ledger_replay import catch_up
 from pacs.jobs.ledger_sealing import keep_sealing
-from pacs.jobs.metadata import drop_orphaned_metadata, keep_metadata
 from pacs.jobs.removal import keep_removing
+from pacs.jobs.series_keeping import drop_orphaned, keep_series_ready
 from pacs.jobs.spool import SpoolKeeper
 from pacs.jobs.sweep import sweep
 from pacs.jobs.upload import Uploader
@@ -26,7 +26,7 @@ _RETRY_AFTER_S = 30.0
 
 
 def run_worker(archive: Archive, stop: Event) -> None:
-    """Upload what is spooled, write the ledger, keep metadata ready, and sweep now and then every hour.
+    """Upload what is spooled, write the ledger, keep series ready, and sweep now and then every hour.
 
     It ends when ``stop`` is set.
     """
@@ -51,7 +51,7 @@ def _catch_up_once(archive: Archive, stop: Event) -> bool:
 @contextmanager
 def _beside(archive: Archive, stop: Event) -> Iterator[None]:
     """Do beside the sweep what must not wait for it; the block ends when ``stop`` is set."""
-    beside = (keep_sealing, keep_metadata, keep_removing)
+    beside = (keep_sealing, keep_series_ready, keep_removing)
     jobs: list[Callable[[], None]] = [partial(job, archive, stop) for job in beside]
     if archive.spool is not None:
         jobs += [job(archive, archive.spool, stop).run for job in (Uploader, SpoolKeeper)]
@@ -79,7 +79,7 @@ def _run_guarded(job: Callable[[], None], stop: Event) -> None:
 def _sweep_once(archive: Archive, stop: Event) -> bool:
     try:
         report = sweep(archive, stop)
-        drop_orphaned_metadata(archive, stop)
+        drop_orphaned(archive, stop)
     except (ArchiveError, StoreError) as error:
         _log.warning("the sweep could not finish and will be tried again: %s", error)
         return False

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pacs import __version__
 from pacs.archive import Archive
+from pacs.dicom.object_keys import ObjectName
 from pacs.errors import PixelsUnavailable
 from pacs.index.records import StoredInstance
 from pacs.pictures.byte_cache import ByteCache
@@ -19,6 +20,7 @@ from pacs.pictures.disk_cache import DiskCache
 from pacs.pictures.exact_frames import FORMAT as EXACT_FORMAT
 from pacs.pictures.exact_frames import ExactEncoding, write_exact_frame
 from pacs.pictures.rendering import DecodedFrame, ShownFrame, make_picture
+from pacs.pictures.thumbnails import find_thumbnail, thumbnail_key
 from pacs.pixels.decode import needs_codec
 from pacs.pixels.frames import read_video
 from pacs.pixels.pixel_description import PixelDescription
@@ -63,6 +65,18 @@ class Pictures:
             self._memory.put(f"{subject}.{key}", data)
         return data
 
+    def find_picture(self, shown: ShownFrame) -> bytes | None:
+        """Return the picture of a frame that was kept, here or by a worker; None: it has to be made.
+
+        Raises
+        ------
+        storage.errors.StoreUnavailable
+        """
+        picture = self.find(shown.instance, shown.digest)
+        if picture is None and (picture := find_thumbnail(self._archive, shown)) is not None:
+            self._memory.put(f"{shown.instance.location.sha256}.{shown.digest}", picture)
+        return picture
+
     def keep(self, instance: StoredInstance, key: str, data: bytes, took_s: float) -> None:
         """Keep what took so long to make."""
         subject = instance.location.sha256
@@ -72,7 +86,7 @@ class Pictures:
 
     def draw(self, shown: ShownFrame) -> bytes:
         """Return the picture of a frame as a file, kept or made. Raises what `make` raises."""
-        kept = self.find(shown.instance, shown.digest)
+        kept = self.find_picture(shown)
         return self.make(shown) if kept is None else kept
 
     def make(self, shown: ShownFrame) -> bytes:
@@ -147,10 +161,16 @@ class Pictures:
         return values
 
 
-def drop_pictures(archive: Archive, sha256: str) -> None:
-    """Remove from this machine's disk what was made of a content that is gone."""
+def drop_pictures(archive: Archive, name: ObjectName) -> None:
+    """Remove what was made of a content that is gone, from this machine's disk and from the store.
+
+    Raises
+    ------
+    storage.errors.StoreUnavailable
+    """
+    archive.store.delete(thumbnail_key(name))
     settings = archive.settings
-    DiskCache(picture_folder(settings.data_dir), settings.picture_cache_bytes).drop(sha256)
+    DiskCache(picture_folder(settings.data_dir), settings.picture_cache_bytes).drop(name.sha256)
 
 
 def picture_folder(data_dir: Path) -> Path:

@@ -17,7 +17,7 @@ from pacs.conflict_policy import ConflictPolicy
 from pacs.delete import delete_instances
 from pacs.dicomweb_urls import DicomWebUrls
 from pacs.ingest import Origin, open_part10, store_instance
-from pacs.jobs.metadata import drop_orphaned_metadata, keep_metadata, keep_settled
+from pacs.jobs.series_keeping import drop_orphaned, keep_series_ready, keep_settled
 from pacs.metadata.instance import instance_metadata
 from pacs.metadata.json_lines import decompress, read_array
 from pacs.metadata.keys import KEY_PREFIX, metadata_key
@@ -108,7 +108,7 @@ def test_the_worker_keeps_a_series_ready_once(archive: Archive) -> None:
 def test_a_running_worker_finds_what_came_before_it(archive: Archive) -> None:
     store_series(archive)
     stop = Event()
-    worker = Thread(target=keep_metadata, args=(archive, stop))
+    worker = Thread(target=keep_series_ready, args=(archive, stop))
     worker.start()
     deadline = time.monotonic() + 60
     while not kept_keys(archive) and time.monotonic() < deadline:
@@ -228,7 +228,7 @@ def test_what_is_kept_of_series_that_are_gone_is_removed(archive: Archive) -> No
     of_another_format = kept[0].replace("metadata/1/", "metadata/0/")
     archive.store.put(orphaned, b"")
     archive.store.put(of_another_format, b"")
-    assert drop_orphaned_metadata(archive, Event()) == 2
+    assert drop_orphaned(archive, Event()) == 2
     assert kept_keys(archive) == kept
     drop_series_metadata(archive, STUDY, SERIES + "0")
     assert kept_keys(archive) == kept
