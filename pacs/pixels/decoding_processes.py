@@ -40,7 +40,7 @@ _MOST_KEPT_SIZE_BYTES: Final = 128 << 20  # a process that had a larger frame is
 _FRAMES_OF_A_PROCESS: Final = 20_000  # codecs leak
 _PROGRAM: Final = "import sys; from pacs.pixels.decoding_child import main; main(sys.argv[1:])"
 # What Python itself needs to find this code; passwords and keys of the settings stay here.
-_PASSED_VARIABLES: Final = ("LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "SYSTEMROOT", "TMPDIR")
+_PASSED_VARIABLES: Final = ("LD_LIBRARY_PATH", "PATH", "PYTHONHOME")
 
 
 class DecodingProcesses:
@@ -74,7 +74,7 @@ class DecodingProcesses:
             What ``decode_frame`` raises; also for a frame that takes more memory or time than is allowed, or
             on which the codec dies.
         DecodingUnavailable
-            No process can be started.
+            No process can be started, or no memory be shared with it.
         """
         if not needs_codec(description):
             return decode_frame(data, description)
@@ -168,6 +168,8 @@ class _DecodingProcess:
             self._send(data, description, made.frame_size_bytes)
         except (BrokenPipeError, ConnectionResetError):
             answer: bytes | None = b""
+        except OSError as error:
+            raise DecodingUnavailable(f"no memory can be shared: {error.strerror}") from error
         else:
             answer = self._receive(self._limits.timeout_s)
         if answer is None:

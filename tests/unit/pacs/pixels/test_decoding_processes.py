@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -285,3 +286,14 @@ def test_a_process_that_cannot_start_is_not_the_frame_s_fault(monkeypatch: pytes
     monkeypatch.setattr(decoding_processes.sys, "executable", "/bin/false")
     with processes(1) as pool, pytest.raises(DecodingUnavailable):
         decode_one(pool)
+
+
+def test_memory_that_cannot_be_had_is_not_the_frame_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with processes(1) as pool:
+        with monkeypatch.context() as few, pytest.raises(DecodingUnavailable):
+            few.setattr(decoding_processes.os, "memfd_create", refuse)
+            decode_one(pool)
+        assert np.array_equal(decode_one(pool), GRAY)
