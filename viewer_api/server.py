@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
 
 import uvicorn
 
 from pacs.archive import Archive
+from pacs.errors import DecodingUnavailable
 from viewer_api.app import create_app
 from viewer_api.http_protocol import BoundedHttpProtocol
 
@@ -35,7 +38,13 @@ def serve(archive: Archive, ready: Callable[[], None]) -> None:
         lifespan="on",
     )
     listening = _listen(settings.http_host, settings.http_port)
+    Thread(target=_prepare_decoding, args=(archive,), daemon=True).start()
     _Server(config, ready).run(sockets=[listening])
+
+
+def _prepare_decoding(archive: Archive) -> None:
+    with suppress(DecodingUnavailable):  # who asks for a frame will be told
+        archive.decoding.prepare()
 
 
 def _listen(host: str, port: int) -> socket.socket:

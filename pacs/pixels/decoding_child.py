@@ -79,10 +79,10 @@ def main(arguments: Sequence[str]) -> None:
     _die_with_parent()
     _limit_resources(limits)
     with socket.socket(fileno=int(descriptor)) as control:
-        control.send(bytes([Outcome.READY]))
-        _silence()
-        control.settimeout(limits.idle_s)
         try:
+            control.send(bytes([Outcome.READY]))
+            _silence()
+            control.settimeout(limits.idle_s)
             _serve(control, limits)
         except TimeoutError:
             sys.exit(IDLE_EXIT_CODE)

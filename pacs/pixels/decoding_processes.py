@@ -121,6 +121,17 @@ class DecodingProcesses:
                 return
         process.end()
 
+    def prepare(self) -> None:
+        """Start a process for the first frame to come, which then need not wait for that.
+
+        Raises
+        ------
+        DecodingUnavailable
+            It cannot be started.
+        """
+        with self._turns:
+            self._put_back(_DecodingProcess(self._limits))
+
     def close(self) -> None:
         """End the processes; those that are busy end when they are done."""
         with self._lock:

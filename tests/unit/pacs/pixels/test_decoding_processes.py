@@ -119,6 +119,16 @@ def test_video_is_unavailable_and_not_damaged(shared: DecodingProcesses) -> None
     assert not isinstance(caught.value, UndecodablePixels)
 
 
+def test_a_process_that_was_prepared_decodes_the_first_frame() -> None:
+    with processes(2) as pool:
+        before = set(children())
+        pool.prepare()
+        prepared = set(children()) - before
+        assert len(prepared) == 1
+        assert np.array_equal(decode_one(pool), GRAY)
+        assert set(children()) - before == prepared
+
+
 def test_many_threads_share_few_processes() -> None:
     with processes(2) as pool, ThreadPoolExecutor(8) as threads:
         before = set(children())
