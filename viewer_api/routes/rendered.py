@@ -14,6 +14,7 @@ from pacs.errors import NotFound
 from pacs.pictures.media_types import GIF, JP2, JPEG, PNG, PNG_16, WEBP
 from pacs.pictures.rendering import Rendering, ShownFrame, representative
 from viewer_api.caching import RENDERED, REVALIDATED
+from viewer_api.documents import HTML, PDF, TEXT, answer_document, is_document
 from viewer_api.lean_route import LeanRoute
 from viewer_api.media_types import MULTIPART_RELATED
 from viewer_api.negotiation import Representation
@@ -36,7 +37,7 @@ router = APIRouter(
     tags=["Rendered (WADO-RS)"],
     route_class=LeanRoute,
     default_response_class=Response,
-    responses=success("A picture, or pictures", JPEG, PNG, GIF, WEBP, JP2, MULTIPART_RELATED)
+    responses=success("A picture, or pictures", JPEG, PNG, GIF, WEBP, JP2, HTML, TEXT, PDF, MULTIPART_RELATED)
     | problems(
         HTTPStatus.NOT_MODIFIED,
         HTTPStatus.BAD_REQUEST,
@@ -69,9 +70,14 @@ async def retrieve_rendered_series(asked: OfSeries, rendering: RenderingParamete
 async def retrieve_rendered_instance(asked: OfInstance, rendering: RenderingParameters) -> Response:
     """Retrieve a picture of an instance: of its first frame; of a presentation state, of the image it is for.
 
+    A structured report comes as `text/html` or `text/plain`, an encapsulated PDF as `application/pdf`.
+
     The picture fits into the viewport with its aspect kept, and is never larger than the image itself. As
     `image/png; bits=16` it has the P-Values of a grayscale image from 0 to 65535.
     """
+    (instance,) = await asked.find_soon()
+    if is_document(instance):
+        return await answer_document(asked, instance)
     return await _answer_frames(asked, rendering, "1")
 
 

@@ -1,0 +1,1 @@
+"""What instances say in words: structured reports, and documents that are encapsulated."""
