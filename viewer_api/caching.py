@@ -16,6 +16,9 @@ RENDERED: Final = "private, max-age=86400"
 # A picture that stands for a study or a series changes while instances arrive.
 REVALIDATED: Final = "private, no-cache"
 
+# What names patients is kept by no browser; a program that keeps it itself may ask whether it still holds.
+NOT_STORED: Final = "private, no-store"
+
 
 def make_etag(*facts: object) -> str:
     """Make an entity tag of all that an answer depends on, which is told before anything is read."""

@@ -7,11 +7,12 @@ The signature stays what the API's description is made from.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from inspect import signature
+from inspect import iscoroutinefunction, signature
 from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 
 from viewer_api.params import read_preview, read_rendering, read_thumbnail
 from viewer_api.retrieve_request import read_retrieve_request
@@ -31,10 +32,15 @@ class LeanRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request."""
         endpoint = self.endpoint
+        is_async = iscoroutinefunction(endpoint)
         readers = [(name, _READERS[name]) for name in signature(endpoint).parameters]
 
         async def answer(request: Request) -> Response:
-            response: Response = await endpoint(**{name: read(request) for name, read in readers})
+            arguments = {name: read(request) for name, read in readers}
+            if is_async:
+                response: Response = await endpoint(**arguments)
+            else:
+                response = await run_in_threadpool(endpoint, **arguments)
             return response
 
         return answer

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pacs.settings import Settings
+from viewer_api.caching import NOT_STORED
 from viewer_api.forwarded import PUBLIC_URL
 from viewer_api.problems import HttpProblem, code_location, problem_response
 
@@ -29,7 +30,7 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "private, no-store",  # a route whose answers may be kept says so itself
+    "Cache-Control": NOT_STORED,  # a route whose answers may be kept says so itself
 }
 
 _log = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
@@ -19,9 +20,11 @@ from pacs.metadata.instance import instance_metadata
 from pacs.metadata.json_lines import compress, decompress, read_array, write_array
 from pacs.metadata.series import public_urls, read_series_metadata, with_addresses
 from viewer_api import multipart
+from viewer_api.caching import NOT_STORED, cache_headers, etag_of, not_modified
 from viewer_api.compression import HEADERS as GZIP_HEADERS
 from viewer_api.compression import accepts_gzip
 from viewer_api.dicom_xml import native_model_parts
+from viewer_api.lean_route import LeanRoute
 from viewer_api.media_types import DICOM_JSON, DICOM_XML, MULTIPART_RELATED
 from viewer_api.negotiation import DATASETS_REPRESENTATIONS, Representation
 from viewer_api.openapi import problems, success
@@ -34,13 +37,19 @@ _RESPONSES: Final = success(
     DICOM_JSON,
     MULTIPART_RELATED,
 ) | problems(
+    HTTPStatus.NOT_MODIFIED,
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.NOT_ACCEPTABLE,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 
-router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response, responses=_RESPONSES)
+router = APIRouter(
+    tags=["Retrieve (WADO-RS)"],
+    default_response_class=Response,
+    responses=_RESPONSES,
+    route_class=LeanRoute,
+)
 
 
 @router.get(STUDY_PATH + "/metadata")
@@ -108,5 +117,14 @@ def _stream(request: Request, compressed: Iterator[bytes], media_type: str) -> R
         pieces = gathered(decompress(compressed))
     first, second = next(pieces), next(pieces, None)
     if second is None:  # nearly always: and what fails is told with a status, not by a cut answer
-        return Response(first, headers=headers, media_type=media_type)
+        return _answer_whole(request, first, headers, media_type)
     return StreamingResponse(chain((first, second), pieces), headers=headers, media_type=media_type)
+
+
+def _answer_whole(request: Request, body: bytes, headers: dict[str, str], media_type: str) -> Response:
+    """Answer with metadata, unless the client has just this; no browser keeps it, as it names patients."""
+    etag = etag_of(hashlib.sha256(body).hexdigest())
+    if (answer := not_modified(request, etag, NOT_STORED)) is not None:
+        return answer
+    headers = {**cache_headers(etag, NOT_STORED), **headers}
+    return Response(body, headers=headers, media_type=media_type)

@@ -74,6 +74,24 @@ def test_metadata_is_never_kept_by_a_cache(client: TestClient) -> None:
     assert client.get(f"{STUDY_PATH}/metadata").headers["cache-control"] == "private, no-store"
 
 
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+def test_who_has_the_metadata_already_is_told_so(
+    client: TestClient, module_archive: Archive, coding: str
+) -> None:
+    series = f"{STUDY}.{1 if coding == 'gzip' else 2}"
+    store_dataset(module_archive, make_dataset(StudyInstanceUID=f"{STUDY}.9", SeriesInstanceUID=series))
+    url, headers = f"/dicom-web/studies/{STUDY}.9/series/{series}/metadata", {"accept-encoding": coding}
+    first = client.get(url, headers=headers)
+    headers["if-none-match"] = first.headers["etag"]
+    again = client.get(url, headers=headers)
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["cache-control"] == "private, no-store"
+    store_dataset(module_archive, make_dataset(StudyInstanceUID=f"{STUDY}.9", SeriesInstanceUID=series))
+    changed = client.get(url, headers=headers)
+    assert (changed.status_code, len(changed.json())) == (200, 2)
+    assert changed.headers["etag"] != first.headers["etag"]
+
+
 def test_metadata_can_be_had_in_xml_one_part_for_an_instance(client: TestClient) -> None:
     response = client.get(f"{STUDY_PATH}/metadata", headers=XML_PARTS)
     assert response.headers["content-type"].startswith('multipart/related; type="application/dicom+xml"')
