@@ -11,6 +11,7 @@ import typer
 from tests.bench.ingest import Workload, measure_ingest, workloads
 from tests.bench.latency import measure_latency
 from tests.bench.pixels import PICTURE_LOADS, measure_pixels
+from tests.bench.recorded_searches import STUDIES, measure_recorded_searches
 from tests.bench.report import (
     RESULTS_FILE,
     Circumstances,
@@ -159,6 +160,20 @@ def qido(
         for one in databases.split(",")
     ]
     _publish(circumstances, [format_searches(results)], record)
+
+
+@app.command()
+def searches(
+    studies: Annotated[int, typer.Option(min=100, help="In each server.")] = STUDIES,
+    seconds: Annotated[float, typer.Option(min=0.5, help="For each search.")] = 3.0,
+    repetitions: Repetitions = 1,
+    record: Record = False,
+) -> None:
+    """Measure the searches that OHIF sends, beside Orthanc, at 10,000 studies."""
+    circumstances = Circumstances.now()
+    contenders = _installed(WEB_CONTENDERS)
+    results = measure_recorded_searches(contenders, studies, repetitions, seconds, _tell)
+    _publish(circumstances, [format_web(results, contenders)], record)
 
 
 def _ingest(contenders: Sequence[Contender], to_do: Sequence[Workload], repetitions: int) -> str:
