@@ -42,11 +42,27 @@ def write_exact_frame(frame: DecodedFrame, encoding: ExactEncoding) -> bytes:
     return len(description).to_bytes(4, "little") + description + values
 
 
+def write_presentation(frame: DecodedFrame) -> bytes:
+    """Write how the stored values of a grayscale frame are shown, as JSON in UTF-8.
+
+    Raises
+    ------
+    PixelsUnavailable
+        The frame has colours, which are shown as they are.
+    UndecodablePixels
+        A lookup table is damaged.
+    """
+    if not frame.description.is_monochrome:
+        raise PixelsUnavailable("colours have no window")
+    return json.dumps(_present(frame), separators=(",", ":")).encode()
+
+
+def _present(frame: DecodedFrame) -> dict[str, Any]:
+    return describe_presentation(frame.stored_values, frame.attributes, frame.description, frame.frame_index)
+
+
 def _describe(frame: DecodedFrame, encoding: ExactEncoding) -> dict[str, Any]:
     pixels = frame.description
-    presentation = None
-    if pixels.is_monochrome:
-        presentation = describe_presentation(frame.stored_values, frame.attributes, pixels, frame.frame_index)
     return {
         "format": FORMAT,
         "encoding": encoding.value,
@@ -56,7 +72,7 @@ def _describe(frame: DecodedFrame, encoding: ExactEncoding) -> dict[str, Any]:
         "type": frame.stored_values.dtype.name,
         "bits_stored": pixels.bits_stored,
         "photometric_interpretation": pixels.photometric_interpretation,
-        "presentation": presentation,
+        "presentation": _present(frame) if pixels.is_monochrome else None,
     }
 
 

@@ -18,7 +18,7 @@ from pacs.index.records import StoredInstance
 from pacs.pictures.byte_cache import ByteCache
 from pacs.pictures.disk_cache import DiskCache
 from pacs.pictures.exact_frames import FORMAT as EXACT_FORMAT
-from pacs.pictures.exact_frames import ExactEncoding, write_exact_frame
+from pacs.pictures.exact_frames import ExactEncoding, write_exact_frame, write_presentation
 from pacs.pictures.rendering import DecodedFrame, ShownFrame, make_picture
 from pacs.pictures.thumbnails import find_thumbnail, thumbnail_key
 from pacs.pixels.decode import needs_codec
@@ -119,6 +119,16 @@ class Pictures:
             file = write_exact_frame(self.decode(instance, frame_number), encoding)
             if encoding is ExactEncoding.PLANES:
                 file = gzip.compress(file, _GZIP_LEVEL, mtime=0)
+            self.keep(instance, key, file, time.monotonic() - begin_s)
+        return file
+
+    def write_presentation(self, instance: StoredInstance, frame_number: int) -> bytes:
+        """Return how a grayscale frame (1-based) is shown, as JSON. Raises what `make` raises."""
+        key = f"presentation-{__version__}-{frame_number}"
+        file = self.find(instance, key)
+        if file is None:
+            begin_s = time.monotonic()
+            file = write_presentation(self.decode(instance, frame_number))
             self.keep(instance, key, file, time.monotonic() - begin_s)
         return file
 

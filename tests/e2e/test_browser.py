@@ -410,3 +410,14 @@ def _origin(element: WebElement) -> Any:
     from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 
     return ScrollOrigin.from_element(element)
+
+
+def test_the_window_that_the_server_made_for_an_image_without_one_is_told(browser, archive):
+    slices = made_up_studies.ct_study("HỒ^THỊ KHÔNG CỬA SỔ", "BN0009")[:2]
+    for one in slices:
+        del one.WindowCenter, one.WindowWidth
+    store(archive, slices)
+    open_viewer(browser, archive, "HỒ THỊ KHÔNG CỬA SỔ")
+    wait_for_slice(browser, 1)
+    # From -1000 HU to 60 HU, each of which more than half a percent of its pixels have
+    wait_until(browser, lambda: "C -470 W 1060" in words(browser, "slice"), "the window is told")

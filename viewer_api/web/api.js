@@ -108,6 +108,11 @@ export function renderedFrameAddress(instance, frameNumber, { window = null, siz
   return `${instance}/frames/${frameNumber}/rendered?${query.join("&")}`;
 }
 
+/** How the server shows the gray levels of a frame: `{ default_voi, ... }`. */
+export function retrievePresentation(instance, frameNumber, signal) {
+  return request(`${instance}/frames/${frameNumber}/presentation`, "application/json", (response) => response.json(), signal);
+}
+
 /** The address at which a browser, which asks for HTML first, gets this media type alone and not in parts. */
 export function downloadAddress(path, mediaType) {
   return `${path}?accept=${encodeURIComponent(mediaType)}`;

@@ -3,9 +3,9 @@
 import { renderedFrameAddress } from "./api.js";
 import { INITIAL_VIEW, displaySize, fitScale, panned, requestedSize, zoomedAbout } from "./geometry.js";
 import { ImageLoader, forwardFrom, outwardFrom } from "./image-loader.js";
+import { ServerWindows } from "./server-windows.js";
 import { dimensions, pixelSize } from "./slices.js";
 import {
-  defaultWindow,
   draggedWindow,
   fileWindows,
   guessedWindow,
@@ -35,6 +35,7 @@ export class StackViewport {
   #isInverted = false;
   #drawn = null; // { index, image, window, address }
   #asked = new Map(); // address -> { index, window } of what was asked for last
+  #serverWindows;
 
   /** `onChange()` is called when anything that the page shows may be different. */
   constructor(stage, { maxBytes, onChange, isSparing = false }) {
@@ -42,6 +43,7 @@ export class StackViewport {
     this.#onChange = onChange;
     this.isSparing = isSparing;
     this.#loader = new ImageLoader({ maxBytes, onArrival: (address) => this.#arrived(address) });
+    this.#serverWindows = new ServerWindows(onChange);
   }
 
   /**
@@ -100,7 +102,7 @@ export class StackViewport {
   get drawn() {
     if (this.#drawn === null) return null;
     const slice = this.#stack.slices[this.#drawn.index];
-    return { index: this.#drawn.index, slice, window: this.#window ?? defaultWindow(slice) };
+    return { index: this.#drawn.index, slice, window: this.#window ?? this.#defaultWindow(slice) };
   }
 
   /** The chosen window, or null while each slice has its own. */
@@ -166,7 +168,8 @@ export class StackViewport {
   startWindowDrag() {
     const slice = this.slice;
     if (slice === null || !isWindowed(slice)) return;
-    const start = this.#window ?? fileWindows(slice)[0] ?? guessedWindow(slice, this.#stack.modality);
+    const own = this.#window ?? fileWindows(slice)[0] ?? this.#defaultWindow(slice);
+    const start = own ?? guessedWindow(slice, this.#stack.modality);
     this.#dragStart = { window: start, moved: false };
   }
 
@@ -278,6 +281,7 @@ export class StackViewport {
   /** A slice that cannot be shown leaves no other slice's image behind. */
   #blank() {
     this.#drawn = null;
+    this.#serverWindows.forget();
     this.#loader.cache.pinned = null;
     this.#stage.empty();
   }
@@ -289,6 +293,12 @@ export class StackViewport {
     this.#drawn = { index, image, window, address };
     this.#loader.cache.pinned = address;
     this.#redraw();
+    const slice = this.#stack.slices[index];
+    if (!this.#isPlaying) this.#serverWindows.want(this.#stack.instanceAddress(slice), slice);
+  }
+
+  #defaultWindow(slice) {
+    return this.#serverWindows.of(this.#stack.instanceAddress(slice), slice);
   }
 
   #redraw() {
@@ -305,8 +315,8 @@ export class StackViewport {
 
   /** How to bring the drawn image near the wanted window, or null where it has it or nothing is known. */
   #previewTable(slice) {
-    const shown = this.#drawn.window ?? defaultWindow(slice);
-    const wanted = this.#window ?? defaultWindow(slice);
+    const shown = this.#drawn.window ?? this.#defaultWindow(slice);
+    const wanted = this.#window ?? this.#defaultWindow(slice);
     if (!isWindowed(slice) || shown === null || wanted === null || sameWindow(shown, wanted)) return null;
     return previewTable(shown, wanted, isLowestWhite(slice));
   }

@@ -44,6 +44,14 @@ export function defaultWindow(slice) {
   return items(slice.dataset, "VOILUTSequence").length > 0 ? null : (fileWindows(slice)[0] ?? null);
 }
 
+/**
+ * The window in what the server says of a frame (`default_voi`), which it made from the pixels where the file
+ * has none. Null for a table.
+ */
+export function windowOfServer({ center, width, function: name }) {
+  return center === undefined ? null : { center, width, shape: SHAPES[name] ?? "linear-exact" };
+}
+
 /** Whether a window means anything: one sample for each pixel, and no palette. Not known before the metadata is. */
 export function isWindowed({ dataset }) {
   return number(dataset, "SamplesPerPixel") === 1 && text(dataset, "PhotometricInterpretation") !== "PALETTE COLOR";
@@ -55,8 +63,8 @@ export function isLowestWhite({ dataset }) {
 }
 
 /**
- * Where a drag starts from when the file has no window: soft tissue for CT, else all values that the image
- * says it has, or that its bits can hold.
+ * Where a drag starts from when the file has no window and the server has not said its own yet: soft tissue for
+ * CT, else all values that the image says it has, or that its bits can hold.
  */
 export function guessedWindow({ dataset }, modality) {
   if (modality === "CT") return CT_DEFAULT;

@@ -37,6 +37,58 @@ def test_a_table_of_the_file_comes_before_its_window(evaluate):
     assert evaluate(body, dataset, dataset | {"00283010": attribute("SQ", {})}) == [400, None]
 
 
+SERVER_WINDOWS = """
+  const { ServerWindows } = await import('/server-windows.js');
+  const asked = [], arrived = [];
+  const retrieve = async (...frame) => { asked.push(frame.slice(0, 2)); return given[1]; };
+  const windows = new ServerWindows(() => arrived.push(1), retrieve);
+  const slice = { dataset: given[0], frameNumber: 3 };
+  const stay = () => new Promise((resolve) => setTimeout(resolve, 400));
+"""
+GRAY = {"00280002": attribute("US", 1), "00280004": attribute("CS", "MONOCHROME2")}
+BY_SERVER = {"default_voi": {"center": 99.5, "width": 20, "function": "LINEAR_EXACT", "explanation": ""}}
+
+
+def test_the_server_tells_its_window_of_a_slice_that_has_none(evaluate):
+    body = """
+      const before = windows.of('/i', slice);
+      windows.want('/i', slice);
+      await stay();
+      windows.want('/i', slice);
+      await stay();
+      return [before, windows.of('/i', slice), windows.of('/other', slice), asked, arrived.length];
+    """
+    window = {"center": 99.5, "width": 20, "shape": "linear-exact"}
+    assert evaluate(SERVER_WINDOWS + body, GRAY, BY_SERVER) == [None, window, None, [["/i", 3]], 1]
+
+
+def test_the_server_is_not_asked_for_slices_that_pass_or_have_a_window_or_colours(evaluate):
+    body = """
+      windows.want('/passes', slice);
+      windows.want('/stays', slice);
+      await stay();
+      const of = (dataset) => windows.want('/i', { dataset, frameNumber: 1 });
+      of({ ...given[0], '00281050': { vr: 'DS', Value: [40] }, '00281051': { vr: 'DS', Value: [400] } });
+      of({ '00280002': { vr: 'US', Value: [3] } });
+      await stay();
+      windows.want('/left', slice);
+      windows.forget();
+      await stay();
+      return asked;
+    """
+    assert evaluate(SERVER_WINDOWS + body, GRAY, BY_SERVER) == [["/stays", 3]]
+
+
+def test_a_table_of_the_server_is_no_window(evaluate):
+    body = """
+      windows.want('/i', slice);
+      await stay();
+      return [windows.of('/i', slice), asked.length];
+    """
+    table = {"default_voi": {"first_value": 0, "bits_per_entry": 8, "explanation": "", "entries": "AAA="}}
+    assert evaluate(SERVER_WINDOWS + body, GRAY, table) == [None, 1]
+
+
 @pytest.mark.parametrize(
     ("start", "dx", "dy", "center", "width"),
     [

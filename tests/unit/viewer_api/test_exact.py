@@ -105,3 +105,39 @@ def test_what_the_client_has_is_not_sent_again(client: TestClient, path: str) ->
     assert client.get(f"{path}/frames/1/exact", headers=etag).status_code == 304
     assert client.get(f"{path}/frames/2/exact", headers=etag).status_code == 200
     assert client.get(f"{path}/frames/1/exact", headers={**etag, "accept": HTJ2K}).status_code == 200
+
+
+def test_how_a_frame_is_shown_comes_without_its_values(client: TestClient, path: str) -> None:
+    answer = client.get(f"{path}/frames/2/presentation")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == take_apart(client.get(f"{path}/frames/2/exact"))[0]["presentation"]
+    again = client.get(f"{path}/frames/2/presentation", headers={"if-none-match": answer.headers["etag"]})
+    assert again.status_code == 304
+    assert client.get(f"{path}/frames/1,2/presentation").status_code == 400
+    assert client.get(f"{path}/frames/3/presentation").status_code == 404
+
+
+def test_the_default_window_of_the_description_is_the_one_that_is_rendered(
+    client: TestClient, module_archive: Archive
+) -> None:
+    where = store_dataset(module_archive, make_dataset(PixelData=VALUES[0].astype("<u2").tobytes()))
+    window = client.get(f"{where}/frames/1/presentation").json()["default_voi"]
+    asked = f"{window['center']},{window['width']},linear-exact"
+    unasked, wanted = (
+        client.get(f"{where}/rendered", params=query, headers={"accept": "image/png"}).content
+        for query in ({}, {"window": asked})
+    )
+    assert window["function"] == "LINEAR_EXACT" and unasked == wanted
+
+
+def test_colours_have_no_presentation(client: TestClient, module_archive: Archive) -> None:
+    colors = make_dataset(
+        SamplesPerPixel=3,
+        PhotometricInterpretation="RGB",
+        PlanarConfiguration=0,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelData=bytes(16 * 16 * 3),
+    )
+    assert client.get(f"{store_dataset(module_archive, colors)}/frames/1/presentation").status_code == 406
