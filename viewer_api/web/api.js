@@ -1,6 +1,7 @@
 /** The archive's HTTP interface as the pages use it: addresses, answers, and what went wrong in words. */
 
-export const DICOM_WEB = "/dicom-web";
+const ROOT = new URL("..", import.meta.url).pathname; // "/", or what a proxy puts before all of our paths
+export const DICOM_WEB = `${ROOT}dicom-web`;
 const DICOM_JSON = "application/dicom+json";
 const TIMEOUT_MS = 60_000;
 
@@ -64,7 +65,7 @@ export function searchForStudies(filters, { limit, offset }, signal) {
     studies: await readDatasets(response),
     more: (response.headers.get("Warning") ?? "").startsWith("299"),
   });
-  return request(`/api/studies?${query}`, DICOM_JSON, read, signal);
+  return request(`${ROOT}api/studies?${query}`, DICOM_JSON, read, signal);
 }
 
 export function searchForSeries(studyInstanceUid) {

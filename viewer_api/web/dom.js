@@ -1,6 +1,7 @@
 /** Building the page. Data enters it as text only: nothing here parses HTML. */
 
 const SVG = "http://www.w3.org/2000/svg";
+const ICONS = new URL("icons.svg", import.meta.url).pathname;
 
 /**
  * Make an element. `properties`: `class`, `text`, `dataset`, `on` (listeners by event), `hidden`, `href` and
@@ -29,7 +30,7 @@ export function icon(name) {
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `/static/icons.svg#${name}`);
+  use.setAttribute("href", `${ICONS}#${name}`);
   svg.append(use);
   return svg;
 }

@@ -58,7 +58,7 @@ function patientCell(study, uid) {
   const name = formatPersonName(personName(study, "PatientName")) || t("list.no_name");
   const link = element(
     "a",
-    { href: `/viewer/?StudyInstanceUIDs=${encodeURIComponent(uid)}`, title: t("list.study_of", { name }) },
+    { href: `viewer/?StudyInstanceUIDs=${encodeURIComponent(uid)}`, title: t("list.study_of", { name }) },
     isolated(name),
   );
   return element(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from urllib.parse import urljoin
 
 import pytest
 
 from tests.e2e.web.modules import WEB
 
 PAGES = {"index.html": "study-list.js", "viewer.html": "viewer.js"}
+PLACES = {"index.html": "/", "viewer.html": "/viewer/", "ohif-missing.html": "/ohif/"}
 ALL_PAGES = sorted(path.name for path in WEB.glob("*.html"))
 
 
@@ -28,6 +30,10 @@ class _Tags(HTMLParser):
         """Everything that the page names by ``href`` or ``src``."""
         return [value for _, attrs in self.tags for name in ("href", "src") if (value := attrs.get(name))]
 
+    def paths(self, place: str) -> list[str]:
+        """Where these lead from the place of the page."""
+        return [urljoin(place, address).split("#")[0] for address in self.addresses()]
+
 
 def modules_below(entry: str) -> set[str]:
     """Modules that ``entry`` imports, directly or not."""
@@ -42,15 +48,26 @@ def modules_below(entry: str) -> set[str]:
 
 @pytest.mark.parametrize(("page", "entry"), PAGES.items())
 def test_a_page_names_all_its_modules_so_that_no_import_waits_for_another(page, entry):
-    preloaded = [attrs["href"] for tag, attrs in _Tags(page).tags if attrs.get("rel") == "modulepreload"]
+    preloaded = [
+        urljoin(PLACES[page], attrs["href"])
+        for tag, attrs in _Tags(page).tags
+        if attrs.get("rel") == "modulepreload"
+    ]
     assert sorted(preloaded) == sorted(f"/static/{name}" for name in modules_below(entry))
 
 
 @pytest.mark.parametrize("page", ALL_PAGES)
 def test_a_page_names_only_files_that_are_there(page):
-    files = {address.split("#")[0] for address in _Tags(page).addresses() if address.startswith("/static/")}
+    paths = set(_Tags(page).paths(PLACES[page]))
+    files = {path for path in paths if path.startswith("/static/")}
     assert [name for name in files if not (WEB / name.removeprefix("/static/")).is_file()] == []
-    assert {address for address in _Tags(page).addresses() if not address.startswith("/static/")} <= {"/"}
+    assert paths - files <= {"/"}
+
+
+def test_no_address_of_ours_begins_at_the_root_which_may_be_anothers_behind_a_proxy():
+    assert [one for page in ALL_PAGES for one in _Tags(page).addresses() if one.startswith("/")] == []
+    scripts = {path.name: path.read_text("utf-8") for path in WEB.glob("*.js")}
+    assert [name for name, text in scripts.items() if re.search(r"[\"'`]/[a-z]", text)] == []
 
 
 @pytest.mark.parametrize("page", ALL_PAGES)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from starlette.testclient import TestClient
@@ -95,6 +97,15 @@ def test_a_prefix_of_the_public_url_may_be_stripped_or_not(module_archive: Archi
     client = client_from(module_archive, PROXY)
     assert client.get(path).content == client.get(f"/xa{path}").content
     assert client.get(f"/other{path}").status_code == 404
+
+
+@pytest.mark.parametrize("page", ["/xa/", "/xa/viewer/", "/", "/viewer/"])
+def test_what_a_page_names_is_there_at_a_prefix_too(module_archive: Archive, page: str) -> None:
+    client = client_from(module_archive, PROXY)
+    named = re.findall(r'(?:href|src)="([^"#]+)', client.get(page).text)
+    assert len(named) > 10
+    for address in named:
+        assert client.get(urljoin(page, address)).status_code == 200, address
 
 
 def test_a_proxy_has_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
