@@ -36,7 +36,7 @@ Samples: TypeAlias = npt.NDArray[Any]
 _START_TIMEOUT_S: Final = 60.0
 _END_TIMEOUT_S: Final = 2.0
 _LEAST_SHARED_SIZE_BYTES: Final = 1 << 20
-_MOST_KEPT_SIZE_BYTES: Final = 128 << 20  # a process that had a larger frame is not kept: it would stay large
+_MOST_KEPT_SIZE_BYTES: Final = 64 << 20  # a process that had a larger frame is not kept: it would stay large
 _FRAMES_OF_A_PROCESS: Final = 20_000  # codecs leak
 _PROGRAM: Final = "import sys; from pacs.pixels.decoding_child import main; main(sys.argv[1:])"
 # What Python itself needs to find this code; passwords and keys of the settings stay here.
