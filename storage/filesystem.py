@@ -90,11 +90,12 @@ class FilesystemStore(ObjectStore):
 
     def open_file(self, key: str) -> StoredFile | None:
         """Open the file, or the pack, of an object."""
-        path, packed = self._path(key), parse_packed_key(key)
+        check_key(key)
+        packed = parse_packed_key(key)
         with self._reading(key):
             if packed is not None:
                 return self._packs.open_file(packed)
-            descriptor = open_for_reading(path)
+            descriptor = open_for_reading(self._root / key)
             try:
                 size_bytes = size_of_file(descriptor)
             except BaseException:

@@ -66,6 +66,7 @@ class Packs:
 
     def __init__(self, root: Path, max_pack_size_bytes: int = MAX_PACK_SIZE_BYTES) -> None:
         self._root = root
+        self._folder = str(root / FOLDER)  # paths are put together by the thousand, and pathlib takes long
         self._max_pack_size_bytes = max_pack_size_bytes
         self._lock = threading.Lock()
         self._current: OpenPack | None = None
@@ -127,7 +128,7 @@ class Packs:
         missing: set[str] = set()
         for pack, names in by_pack.items():
             try:
-                descriptor = open_for_reading(self._root / FOLDER / pack)
+                descriptor = open_for_reading(f"{self._folder}/{pack}")
             except FileNotFoundError:
                 missing.update(names)
                 continue
@@ -175,7 +176,7 @@ class Packs:
                 pack.close()
 
     def _open_member(self, key: PackedKey, flags: int = os.O_RDONLY) -> int:
-        descriptor = open_for_reading(self._root / FOLDER / key.pack, flags)
+        descriptor = open_for_reading(f"{self._folder}/{key.pack}", flags)
         try:
             if member_at(descriptor, key).deleted:
                 raise ObjectNotFound(str(key))
