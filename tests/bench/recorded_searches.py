@@ -113,7 +113,7 @@ def _patient_id(number: int) -> str:
 
 
 def _studies(**keys: str) -> str:
-    return f"/dicom-web/studies?{_PAGE}&{urlencode(keys)}".rstrip("&")
+    return f"/dicom-web/studies?{_PAGE}&{urlencode(keys, safe='*')}".rstrip("&")
 
 
 def _month(number: int) -> str:
