@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from pacs.archive import Archive
 from pacs.dicom.deflated import inflate
-from pacs.dicom.frame_groups import FrameGroups, find_frame_groups, keep_one_group
+from pacs.dicom.frame_groups import FrameGroups, find_frame_groups, keep_one_group, place_group
 from pacs.dicom.header import scan_header
 from pacs.dicom.part10 import encode_file_meta
 from pacs.dicom.text import defined_terms
@@ -162,6 +162,7 @@ def read_frame_attributes(archive: Archive, instance: StoredInstance, frame_numb
         return read_attributes(archive, instance)
     head = keep_one_group(head, groups, frame_number - 1)
     dataset = _parse_head(head, instance)
+    place_group(dataset, frame_number - 1)
     _mend_character_set(dataset)
     _datasets.put(name, dataset, len(head))
     return dataset

@@ -18,6 +18,7 @@ class TcpGate:
     server: tuple[str, int]
     listening: socket.socket
     is_open: bool = True
+    received_bytes: int = 0  # from the server, by all clients
     _connections: set[socket.socket] = field(default_factory=set)
 
     @property
@@ -50,17 +51,28 @@ class TcpGate:
             return
         with suppress(OSError), client, socket.create_connection(self.server) as upstream:
             self._connections |= {client, upstream}
-            back = threading.Thread(target=_copy, args=(upstream, client), daemon=True)
+            back = threading.Thread(target=self._copy_back, args=(upstream, client), daemon=True)
             back.start()
             _copy(client, upstream)
             back.join()
             self._connections -= {client, upstream}
 
+    def _copy_back(self, upstream: socket.socket, client: socket.socket) -> None:
+        for size_bytes in _copied(upstream, client):
+            self.received_bytes += size_bytes
+
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
+    for _ in _copied(source, target):
+        pass
+
+
+def _copied(source: socket.socket, target: socket.socket) -> Iterator[int]:
+    """Pass everything on, telling of each piece how large it was."""
     with suppress(OSError):
         while piece := source.recv(_PIECE_BYTES):
             target.sendall(piece)
+            yield len(piece)
     for end in (source, target):
         _shut(end)
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pydicom.dataset import Dataset
+
 from pacs.dicom.element_heads import LITTLE_ENDIAN, UNDEFINED_LENGTH, is_vr
 from pacs.dicom.transfer_syntaxes import TransferSyntax
 from pacs.errors import UnreadableInstance
@@ -21,7 +23,6 @@ MAX_DEPTH: Final = 128
 _ITEM: Final = 0xFFFEE000
 _ITEM_DELIMITER: Final = 0xFFFEE00D
 _SEQUENCE_DELIMITER: Final = 0xFFFEE0DD
-_EMPTY_ITEM: Final = b"\xfe\xff\x00\xe0\0\0\0\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,19 @@ def find_frame_groups(head: bytes, dataset_offset: int, syntax: TransferSyntax) 
 
 
 def keep_one_group(head: bytes, groups: FrameGroups, frame_index: int) -> bytes:
-    """Write the head anew with the item of one frame (0-based); those before it are empty."""
-    start, end = groups.items[frame_index] if frame_index < len(groups.items) else (0, 0)
-    value = _EMPTY_ITEM * min(frame_index, len(groups.items)) + head[start:end]
+    """Write the head anew with the item of one frame (0-based) and no other; :func:`place_group` moves it."""
+    start, end = groups.items[frame_index] if 0 <= frame_index < len(groups.items) else (0, 0)
     tag = PER_FRAME_FUNCTIONAL_GROUPS.to_bytes(4, "big")
     element = bytes((tag[1], tag[0], tag[3], tag[2])) + (b"" if groups.implicit_vr else b"SQ\0\0")
-    return b"".join(
-        (head[: groups.start], element, len(value).to_bytes(4, "little"), value, head[groups.end :])
-    )
+    length = (end - start).to_bytes(4, "little")
+    return b"".join((head[: groups.start], element, length, head[start:end], head[groups.end :]))
+
+
+def place_group(dataset: Dataset, frame_index: int) -> None:
+    """Give the only item of the sequence the place of its frame (0-based), behind empty ones."""
+    item = list(dataset[PER_FRAME_FUNCTIONAL_GROUPS].value)[:1]
+    # Made here and not read: a parser takes ten times as long for a thousand items of nothing.
+    dataset.PerFrameFunctionalGroupsSequence = [Dataset()] * frame_index * len(item) + item
 
 
 class _Walk:

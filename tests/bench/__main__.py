@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from tests.bench.first_frame import measure_first_frame
 from tests.bench.ingest import Workload, measure_ingest, workloads
 from tests.bench.latency import measure_latency
 from tests.bench.pixels import PICTURE_LOADS, measure_pixels
@@ -15,6 +16,7 @@ from tests.bench.recorded_searches import STUDIES, measure_recorded_searches
 from tests.bench.report import (
     RESULTS_FILE,
     Circumstances,
+    format_first_frames,
     format_ingest,
     format_latency,
     format_pixels,
@@ -137,7 +139,10 @@ def pixels(
     """Measure rendered images, thumbnails and previews, none of them from a cache but where it says so."""
     circumstances = Circumstances.now()
     seconds, repetitions = (1.5, 1) if quick else (5.0, repetitions)
-    _publish(circumstances, [_pixels(loads, repetitions, seconds)], record)
+    sections = [_pixels(loads, repetitions, seconds)]
+    if not loads:
+        sections.append(format_first_frames(measure_first_frame(repetitions, _tell)))
+    _publish(circumstances, sections, record)
 
 
 def _pixels(loads: str, repetitions: int, seconds: float) -> str:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from tests.bench.first_frame import FRAMES, FirstFrames, summarize
 from tests.bench.ingest import Measurement, Results, Workload
 from tests.bench.latency import SIZES, Latencies
 from tests.bench.measure import describe_machine
@@ -186,6 +187,20 @@ def format_pixels(results: PictureResults) -> str:
             )
     title = (
         f"### Pictures as JPEG over {CONNECTIONS} connections, unless it says alone; each of another window"
+    )
+    return f"{title}\n\n{_format_table(rows)}"
+
+
+def format_first_frames(measured: FirstFrames) -> str:
+    """Format how long the first picture of a large object takes."""
+    rows: list[Row] = [
+        ("Picture", "Median (longest) ms", "Most read from S3, MB", "To reach"),
+        ("first frame", *summarize(measured.first_ms, measured.first_read_bytes), "150 ms, 20 MB"),
+        ("another frame", *summarize(measured.next_ms, measured.next_read_bytes), ""),
+    ]
+    size = f"{measured.object_size_bytes / 1e6:.0f} MB"
+    title = (
+        f"### A frame of an enhanced CT of {FRAMES:,} frames, {size}, on S3 (SeaweedFS), never read before"
     )
     return f"{title}\n\n{_format_table(rows)}"
 
