@@ -117,7 +117,9 @@ class DiskCache:
             raise
 
     def _path(self, subject: str, key: str) -> Path:
-        return self._fan_out(subject) / f"{subject}.{key}"
+        return Path(
+            f"{self._folder}/{subject[:2]}/{subject}.{key}"
+        )  # taken apart once: it is for each picture
 
     def _fan_out(self, subject: str) -> Path:
         return self._folder / subject[:2]

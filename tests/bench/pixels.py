@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tests.bench.corpus import CT, DX, BodyCorpus, Kind, series_uids
+from tests.bench.corpus import CT, DX, BodyCorpus, Corpus, Kind, series_uids
 from tests.bench.http_client import Request, get
 from tests.bench.measure import MemorySampler
 from tests.bench.senders import OpenSender
@@ -17,12 +17,25 @@ from tests.bench.servers import Contender, RunningServer
 from tests.bench.web import CONNECTIONS, WebMeasurement, measure_load
 
 ORTHANC: Final = "Orthanc"  # the contender that is the baseline
-_SLICES: Final = {CT: 60, DX: 6}
-_STUDY: Final = {CT: 3201, DX: 3202}
-_WINDOW: Final = {CT: (40, 400), DX: (0, 1800)}
 _REQUESTS: Final = 20_000  # prepared; more than a load takes
 _WARM_UP_S: Final = 0.5
 _SETTLED_AFTER_S: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class PictureStudy:
+    """A study of one series, and the window about which its pictures are asked for."""
+
+    number: int
+    kind: Kind
+    slices: int
+    corpus: Callable[[], Corpus]
+    window: tuple[float, float]
+
+
+_BODY_CT: Final = PictureStudy(3201, CT, 60, BodyCorpus, (40, 400))
+_NOISE_CT: Final = PictureStudy(3203, CT, 60, Corpus, (40, 400))
+_BODY_DX: Final = PictureStudy(3202, DX, 6, BodyCorpus, (0, 1800))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +48,7 @@ class PictureLoad:
 
     key: str
     name: str
-    kind: Kind
+    study: PictureStudy
     goal: str
     resource: str = "rendered"
     size: int | None = None
@@ -45,12 +58,17 @@ class PictureLoad:
 
 
 PICTURE_LOADS: Final = (
-    PictureLoad("ct", "CT 512x512", CT, "5 x, aim 10 x"),
-    PictureLoad("dx", "DX 2500x3000", DX, "1.5 x, aim 3 x; web process < 600 MB"),
-    PictureLoad("dx1024", "DX into 1024x1024", DX, "5 x", size=1024),
-    PictureLoad("thumbnail", "thumbnail of a DX, alone", DX, "20 ms", "thumbnail", 160, 1),
-    PictureLoad("kept", "thumbnail of a DX, again", DX, "3000/s", "thumbnail", repeated=True, peers=False),
-    PictureLoad("previews", "60 previews of a CT, alone", CT, "150 ms", "previews", 256, 1, peers=False),
+    PictureLoad("ct", "CT 512x512", _BODY_CT, "5 x, aim 10 x"),
+    PictureLoad("noise", "CT 512x512 of noise", _NOISE_CT, "5 x, aim 10 x"),
+    PictureLoad("dx", "DX 2500x3000", _BODY_DX, "1.5 x, aim 3 x; web process < 600 MB"),
+    PictureLoad("dx1024", "DX into 1024x1024", _BODY_DX, "5 x", size=1024),
+    PictureLoad("thumbnail", "thumbnail of a DX, alone", _BODY_DX, "20 ms", "thumbnail", 160, 1),
+    PictureLoad(
+        "kept", "thumbnail of a DX, again", _BODY_DX, "3000/s", "thumbnail", repeated=True, peers=False
+    ),
+    PictureLoad(
+        "previews", "60 previews of a CT, alone", _BODY_CT, "150 ms", "previews", 256, 1, peers=False
+    ),
 )
 
 
@@ -75,7 +93,7 @@ PictureResults = dict[tuple[str, str], list[PictureMeasurement]]  # by keys of l
 
 
 def _dicomweb(load: PictureLoad, sop_instance_uid: str, window: str) -> str:
-    study, series, _ = series_uids(_STUDY[load.kind], 0)
+    study, series, _ = series_uids(load.study.number, 0)
     path = f"/dicom-web/studies/{study}/series/{series}"
     if load.resource == "previews":
         return f"{path}/previews?viewport={load.size},{load.size}&{window}"
@@ -94,8 +112,8 @@ def _dicomweb_window(load: PictureLoad, center: float, width: float) -> str:
 
 def _rest(load: PictureLoad, sop_instance_uid: str, window: str) -> str:
     """Name an instance as Orthanc does by itself: by a digest of its identifiers."""
-    study, series, _ = series_uids(_STUDY[load.kind], 0)
-    names = "|".join((f"BENCH{_STUDY[load.kind]:04}", study, series, sop_instance_uid))
+    study, series, _ = series_uids(load.study.number, 0)
+    names = "|".join((f"BENCH{load.study.number:04}", study, series, sop_instance_uid))
     digest = hashlib.sha1(names.encode()).hexdigest()
     identifier = "-".join(digest[start : start + 8] for start in range(0, 40, 8))
     center, width, _ = window.removeprefix("window=").split(",")
@@ -147,9 +165,9 @@ def measure_pixels(
 
 
 def _fill(server: RunningServer) -> None:
-    for kind, slices in _SLICES.items():
-        with OpenSender(server.peer, kind) as sender:
-            for instance in BodyCorpus().study(kind, _STUDY[kind], slices):
+    for study in (_BODY_CT, _NOISE_CT, _BODY_DX):
+        with OpenSender(server.peer, study.kind) as sender:
+            for instance in study.corpus().study(study.kind, study.number, study.slices):
                 sender.send(instance)
 
 
@@ -183,11 +201,11 @@ def _requests(
     server: RunningServer, door: Door, load: PictureLoad, windows: Iterator[tuple[float, float]]
 ) -> list[Request]:
     host = f"127.0.0.1:{server.http_port}"
-    _, _, instances = series_uids(_STUDY[load.kind], _SLICES[load.kind])
+    _, _, instances = series_uids(load.study.number, load.study.slices)
     accept = 'multipart/related; type="image/jpeg"' if load.resource == "previews" else "image/jpeg"
     requests = []
     for number in range(len(instances) if load.repeated else _REQUESTS):
-        (middle, full), (offset, factor) = _WINDOW[load.kind], next(windows)
+        (middle, full), (offset, factor) = load.study.window, next(windows)
         window = _dicomweb_window(load, middle + offset, full * factor)
         address = door.address(load, instances[number % len(instances)], window)
         requests.append(get(address, host, accept, "identity"))
