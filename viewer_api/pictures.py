@@ -48,7 +48,7 @@ def _answer_at_once(asked: RetrieveRequest, shown: ShownFrame, cache_control: st
     """Answer what is kept, or small, without waiting for a turn; None where there is more to do."""
     pictures = asked.state.pictures
     picture = pictures.find_picture(shown)
-    if picture is None and _is_small(shown.instance):
+    if picture is None and _is_small(shown.instance) and not shown.rendering.is_cine:
         picture = pictures.make(shown)
     return None if picture is None else _answer(picture, shown, cache_control)
 

@@ -16,10 +16,11 @@ from pacs.dicom.object_keys import ObjectName
 from pacs.errors import PixelsUnavailable
 from pacs.index.records import StoredInstance
 from pacs.pictures.byte_cache import ByteCache
+from pacs.pictures.cine import make_cine, read_frame_time_ms
 from pacs.pictures.disk_cache import DiskCache
 from pacs.pictures.exact_frames import FORMAT as EXACT_FORMAT
 from pacs.pictures.exact_frames import ExactEncoding, write_exact_frame, write_presentation
-from pacs.pictures.rendering import DecodedFrame, ShownFrame, make_picture
+from pacs.pictures.rendering import DecodedFrame, ShownFrame, draw, make_picture
 from pacs.pictures.thumbnails import find_thumbnail, thumbnail_key
 from pacs.pixels.decode import needs_codec
 from pacs.pixels.frames import read_video
@@ -102,10 +103,21 @@ class Pictures:
             The object cannot be read.
         """
         begin_s = time.monotonic()
-        frame = self._decode_shown(shown.instance, shown.frame_number)
-        picture = make_picture(frame, shown.rendering)
+        if shown.rendering.is_cine:
+            picture = self._make_cine(shown)
+        else:
+            frame = self._decode_shown(shown.instance, shown.frame_number)
+            picture = make_picture(frame, shown.rendering)
         self.keep(shown.instance, shown.digest, picture, time.monotonic() - begin_s)
         return picture
+
+    def _make_cine(self, shown: ShownFrame) -> bytes:
+        instance = shown.instance
+        number = read_pixel_description(self._archive, instance).number_of_frames
+        frames = (self.decode(instance, frame_number) for frame_number in range(1, number + 1))
+        pictures = (draw(frame, shown.rendering) for frame in frames)
+        time_ms = read_frame_time_ms(read_frame_attributes(self._archive, instance, 1))
+        return make_cine(pictures, number, time_ms, shown.rendering.media_type)
 
     def write_exact(self, instance: StoredInstance, frame_number: int, encoding: ExactEncoding) -> bytes:
         """Return a frame (1-based) as an exact file, kept or made; planes are compressed by gzip.

@@ -49,6 +49,8 @@ class Rendering:
         What is burnt in: see :mod:`pacs.pictures.annotations`.
     has_profile
         Whether the file of a colour image says that its colours are sRGB.
+    is_cine
+        Whether all frames are shown, one after the other.
     """
 
     appearance: Appearance = AS_STORED
@@ -56,6 +58,7 @@ class Rendering:
     quality: int = DEFAULT_QUALITY
     annotations: tuple[str, ...] = ()
     has_profile: bool = False
+    is_cine: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from fastapi import APIRouter, Response
 
 from pacs.conversion import has_pixel_data
 from pacs.errors import NotFound
-from pacs.pictures.media_types import GIF, JP2, JPEG, PNG, PNG_16, WEBP
+from pacs.index.records import StoredInstance
+from pacs.pictures.cine import can_make_videos
+from pacs.pictures.media_types import GIF, JP2, JPEG, MP4, PNG, PNG_16, WEBP
 from pacs.pictures.rendering import Rendering, ShownFrame, representative
 from viewer_api.caching import RENDERED, REVALIDATED
 from viewer_api.documents import HTML, PDF, TEXT, answer_document, is_document
@@ -31,13 +33,16 @@ _ALONE: Final = (
     *(Representation(one, source_quality=0.5) for one in (WEBP, JP2, GIF)),
 )
 _PARTS: Final = tuple(replace(one, multipart=True) for one in _ALONE)
+_VIDEO: Final = Representation(MP4, source_quality=0.5)
 _MAX_PREVIEWS: Final = 10_000
 
 router = APIRouter(
     tags=["Rendered (WADO-RS)"],
     route_class=LeanRoute,
     default_response_class=Response,
-    responses=success("A picture, or pictures", JPEG, PNG, GIF, WEBP, JP2, HTML, TEXT, PDF, MULTIPART_RELATED)
+    responses=success(
+        "A picture, or pictures", JPEG, PNG, GIF, WEBP, JP2, MP4, HTML, TEXT, PDF, MULTIPART_RELATED
+    )
     | problems(
         HTTPStatus.NOT_MODIFIED,
         HTTPStatus.BAD_REQUEST,
@@ -70,6 +75,7 @@ async def retrieve_rendered_series(asked: OfSeries, rendering: RenderingParamete
 async def retrieve_rendered_instance(asked: OfInstance, rendering: RenderingParameters) -> Response:
     """Retrieve a picture of an instance: of its first frame; of a presentation state, of the image it is for.
 
+    All frames of a multi-frame image come as an animated `image/gif`, or as `video/mp4` if PyAV is installed.
     A structured report comes as `text/html` or `text/plain`, an encapsulated PDF as `application/pdf`.
 
     The picture fits into the viewport with its aspect kept, and is never larger than the image itself. As
@@ -78,6 +84,8 @@ async def retrieve_rendered_instance(asked: OfInstance, rendering: RenderingPara
     (instance,) = await asked.find_soon()
     if is_document(instance):
         return await answer_document(asked, instance)
+    if instance.number_of_frames > 1:
+        return await _answer_multi_frame(asked, instance, rendering)
     return await _answer_frames(asked, rendering, "1")
 
 
@@ -136,6 +144,18 @@ async def _answer_frames(asked: RetrieveRequest, rendering: Rendering, frame_lis
     if not chosen.multipart:
         return await answer_picture(asked, shown[0], RENDERED)
     return await answer_pictures(asked, shown, chosen.media_type, all_or_nothing=True)
+
+
+async def _answer_multi_frame(
+    asked: RetrieveRequest, instance: StoredInstance, rendering: Rendering
+) -> Response:
+    """Answer with all frames where that is what the media type is for, else with the first one."""
+    videos = (_VIDEO,) if can_make_videos() else ()
+    chosen = asked.choose([*_ALONE, *_PARTS, *videos])
+    if chosen.media_type not in (GIF, MP4):
+        return await _answer_frames(asked, rendering, "1")
+    rendering = replace(rendering, media_type=chosen.media_type, is_cine=True)
+    return await answer_picture(asked, ShownFrame(instance, 1, rendering), RENDERED)
 
 
 async def _answer_all(asked: RetrieveRequest, rendering: Rendering) -> Response:

@@ -380,3 +380,59 @@ def test_a_presentation_state_is_shown_by_the_image_it_is_for(
     np.testing.assert_array_equal(presented, picture(client, f"{of_image}/rendered?window=2048,2"))
     assert not np.array_equal(presented, picture(client, f"{of_image}/rendered"))
     assert picture(client, f"{path}/thumbnail?viewport=8,8").shape == (8, 8)
+
+
+@pytest.fixture(scope="module")
+def cine(module_archive: Archive) -> str:
+    """Path of an instance of six frames, each of its own gray, four a second."""
+    frames = np.arange(6, dtype="<u2").repeat(30 * 20) * 800
+    dataset = make_dataset(
+        NumberOfFrames=6,
+        Rows=30,
+        Columns=20,
+        PixelData=frames.tobytes(),
+        WindowCenter="2048",
+        WindowWidth="4096",
+        CineRate="4",
+    )
+    return store_dataset(module_archive, dataset)
+
+
+def test_all_frames_come_as_an_animated_gif(client: TestClient, cine: str) -> None:
+    accept = {"accept": "image/gif"}
+    with Image.open(io.BytesIO(client.get(f"{cine}/rendered", headers=accept).content)) as image:
+        assert (image.n_frames, image.info["duration"]) == (6, 250)
+        grays = []
+        for number in range(6):
+            image.seek(number)
+            grays.append(int(np.asarray(image.convert("L"))[0, 0]))
+    shown = [int(picture(client, f"{cine}/frames/{number}/rendered")[0, 0]) for number in range(1, 7)]
+    assert np.abs(np.subtract(grays, shown)).max() <= 1
+    one = client.get(f"{cine}/frames/2/rendered", headers=accept)
+    assert Image.open(io.BytesIO(one.content)).n_frames == 1
+
+
+def test_all_frames_come_as_a_video_where_pyav_is_installed(client: TestClient, cine: str) -> None:
+    response = client.get(f"{cine}/rendered", headers={"accept": "video/mp4"})
+    av = pytest.importorskip("av")
+    assert response.headers["content-type"] == "video/mp4"
+    with av.open(io.BytesIO(response.content)) as container:
+        shown = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+        assert container.streams.video[0].average_rate == 4
+    assert [one.shape for one in shown] == [(30, 20)] * 6
+    assert [int(one.mean()) for one in shown] == sorted(int(one.mean()) for one in shown)
+    still = {"accept": "image/jpeg"}
+    assert client.get(f"{cine}/rendered", headers=still).headers["content-type"] == "image/jpeg"
+
+
+def test_frames_that_are_too_many_or_too_large_for_one_file_are_refused(
+    client: TestClient, module_archive: Archive
+) -> None:
+    many = make_dataset(NumberOfFrames=2001, Rows=2, Columns=2, PixelData=bytes(2001 * 8))
+    accept = {"accept": "image/gif"}
+    assert client.get(f"{store_dataset(module_archive, many)}/rendered", headers=accept).status_code == 400
+    large = make_dataset(NumberOfFrames=2000, Rows=264, Columns=260, PixelData=bytes(264 * 260 * 2))
+    path = store_dataset(module_archive, large)
+    assert client.get(f"{path}/rendered", headers=accept).status_code == 400
+    short = client.get(f"{path}/rendered?viewport=8,8", headers=accept)
+    assert short.status_code == 422  # the frames that it says it has are not there
