@@ -29,6 +29,7 @@ _STEPS_OF_A_CURVE = 8
 _POINTS_OF_AN_ELLIPSE = 360
 _LINE_OF_PICTURE = 1024  # a line is this part of the picture's shorter side, and at least a pixel
 _LETTERS_OF_PICTURE = 36
+_LEAST_LETTERS_OF_PICTURE = 64
 _FAR = 100_000
 # Clockwise, by whether the second corner of a box lies further right, and further down.
 _TURNS_BY_DIRECTION = {(True, True): 0, (False, True): 1, (False, False): 2, (True, False): 3}
@@ -167,7 +168,7 @@ def _draw_in_box(
     quarter_turns = _TURNS_BY_DIRECTION[x2 >= x1, y2 >= y1]
     width, height = abs(x2 - x1), abs(y2 - y1)
     length, breadth = (height, width) if quarter_turns % 2 else (width, height)
-    drawn = fit_text(words.text, length, breadth, words.align)
+    drawn = fit_text(words.text, length, breadth, min(mask.size) // _LEAST_LETTERS_OF_PICTURE, words.align)
     slack = _SLACK_BEFORE[words.align] * max(length - drawn.shape[1], 0)
     drawn = np.rot90(drawn, -quarter_turns)
     rows, columns = drawn.shape

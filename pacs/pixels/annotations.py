@@ -30,7 +30,7 @@ _MAX_GRAPHICS = 2_000
 _MAX_POINTS = 20_000
 _MAX_CHARACTERS = 20_000
 _MAX_LENGTH = 2_048  # ST has half of that (PS3.5 6.2)
-_MAX_LAYERS = 64
+_MAX_LAYERS = 32
 _MAX_COORDINATE = 1e6
 
 
@@ -173,5 +173,10 @@ def _read_color(item: Dataset) -> Color:
     lab = read_decimals(item, "GraphicLayerRecommendedDisplayCIELabValue")
     if len(lab) == 3:
         return color_of_cielab([int(each) for each in lab])
+    rgb = read_decimals(item, "GraphicLayerRecommendedDisplayRGBValue")  # retired, and still written
+    if len(rgb) == 3:
+        scale = 1 if max(rgb) <= 255 else 257
+        red, green, blue = (min(max(round(each / scale), 0), 255) for each in rgb)
+        return red, green, blue
     gray = read_integer(item, "GraphicLayerRecommendedDisplayGrayscaleValue")
     return WHITE if gray is None else color_of_p_value(gray)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -94,17 +95,19 @@ def _lay_layers_over(
     annotations: tuple[Annotation, ...],
     planes: dict[int, npt.NDArray[np.bool_]],
 ) -> npt.NDArray[np.uint8]:
-    for layer in _list_layers(state, annotations):
-        own = [one for one in annotations if one.layer == layer.name]
-        coverage = draw_graphics(own, view)
+    # Layers of one colour that lie upon one another are drawn at once.
+    for color, layers in groupby(_list_layers(state, annotations), key=lambda layer: layer.color):
+        names = {layer.name for layer in layers}
+        own = [one for one in annotations if one.layer in names]
+        if any(one.graphics for one in own):
+            picture = blend(picture, draw_graphics(own, view), color)
         for group, name in state.overlay_layers:
-            if name == layer.name and group in planes:
-                coverage = np.maximum(coverage, cover(planes[group], view))
-        picture = blend(picture, coverage, layer.color)
-        words = draw_words(own, view)
-        if words.any():
-            picture = blend(picture, draw_seam(words), _contrast(layer.color))
-            picture = blend(picture, words, layer.color)
+            if name in names and group in planes:
+                picture = blend(picture, cover(planes[group], view), color)
+        if any(one.words for one in own):
+            words = draw_words(own, view)
+            picture = blend(picture, draw_seam(words), _contrast(color))
+            picture = blend(picture, words, color)
     return picture
 
 

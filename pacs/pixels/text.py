@@ -45,19 +45,32 @@ def draw_text(text: str, size_px: int, align: str = "left") -> npt.NDArray[np.ui
     return np.asarray(mask)
 
 
-def fit_text(text: str, width: float, height: float, align: str = "left") -> npt.NDArray[np.uint8]:
-    """Draw clean text as large as a box of ``width`` x ``height`` pixels allows, and legible even so."""
+def fit_text(
+    text: str, width: float, height: float, smallest_px: int, align: str = "left"
+) -> npt.NDArray[np.uint8]:
+    """Draw clean text as large as a box of ``width`` x ``height`` pixels allows, and never too small to read.
+
+    Boxes are often guessed by who wrote them, or have no size at all; text need not stay within (C.10.5.1.1).
+    """
     lines = text.count("\n") + 1
-    size_px = int(min(max(height / (lines * (1 + _SPACING)), _SMALLEST_PX), _LARGEST_PX))
+    smallest_px = max(smallest_px, _SMALLEST_PX)
+    size_px = int(min(max(height / (lines * (1 + _SPACING)), smallest_px), _LARGEST_PX))
     left, _, right, _ = _measure(text, size_px, align)
     if right - left > width:
-        size_px = max(int(size_px * width / (right - left)), _SMALLEST_PX)
+        size_px = max(int(size_px * width / (right - left)), smallest_px)
     return draw_text(text, size_px, align)
 
 
 def draw_seam(letters: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Widen letters by a pixel to all sides, for a seam that lets them be read on any ground."""
-    return np.asarray(Image.fromarray(letters).filter(ImageFilter.MaxFilter(3)))
+    seam = np.zeros_like(letters)
+    place = Image.fromarray(letters).getbbox()
+    if place is not None:
+        left, top, right, bottom = place
+        part = slice(max(top - 1, 0), bottom + 1), slice(max(left - 1, 0), right + 1)
+        cut = Image.fromarray(np.ascontiguousarray(letters[part]))
+        seam[part] = np.asarray(cut.filter(ImageFilter.MaxFilter(3)))
+    return seam
 
 
 def _measure(text: str, size_px: int, align: str) -> tuple[float, float, float, float]:

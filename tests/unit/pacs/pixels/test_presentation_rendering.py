@@ -336,6 +336,15 @@ def test_a_layer_may_have_a_colour() -> None:
     assert red > 240 and green < 40 and blue < 40 and shown[0, 1].tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("rgb", [[255, 128, 0], [65535, 32896, 0]])
+def test_a_layer_may_have_its_colour_as_it_was_written_formerly(rgb: list[int]) -> None:
+    state = state_attributes(
+        GraphicLayerSequence=[layer("L", 1, GraphicLayerRecommendedDisplayRGBValue=rgb)],
+        GraphicAnnotationSequence=[annotation([graphic("POINT", 0.5, 0.5)])],
+    )
+    assert show(black(1, 2), state)[0, 0].tolist() == [255, 128, 0]
+
+
 def test_an_overlay_is_shown_only_where_a_layer_is_named_for_it() -> None:
     state = add_plane(state_attributes())
     assert not show(black(4, 6), state).any()
@@ -384,6 +393,13 @@ def test_vietnamese_letters_are_all_drawn_and_all_different() -> None:
         )
         pictures.add(show(black(70, 90), state).tobytes())
     assert len(pictures) == len(letters)
+
+
+def test_words_in_a_box_without_size_can_be_read() -> None:
+    state = state_attributes(GraphicAnnotationSequence=[annotation(words=[words("Hx", (9, 9, 9, 9))])])
+    shown = show(black(800, 900), state)
+    ys = np.nonzero(shown)[0]
+    assert ys.max() - ys.min() >= 7
 
 
 def test_words_can_be_read_on_a_ground_of_their_own_colour() -> None:
