@@ -22,6 +22,7 @@ from pacs.index.paths import Path, by_beginning, by_pattern, by_term
 from pacs.index.study_terms import Field
 from pacs.text import fold
 
+_OWN_TERMS: Final = study_term.alias()  # of a study; the search itself may begin with other terms
 MAX_WORDS: Final = 8  # of the search box
 _SEARCHED_BY_WORD: Final = (
     Field.NAME, Field.DESCRIPTION, Field.PATIENT_ID, Field.ACCESSION_NUMBER, Field.PROCEDURE_CODE
@@ -76,7 +77,7 @@ def has_term(path: Path) -> ColumnElement[bool]:
     The offset keeps PostgreSQL from making a join of it, and the expressions from looking for the study among
     all those of a term: its own terms are few.
     """
-    own = study_term.alias()  # the search itself may begin with other terms
+    own = _OWN_TERMS
     of_study = select(own.c.study_ref).where(
         own.c.study_ref == study.c.id, path.condition(own.c.field + 0, own.c.term + "")
     )

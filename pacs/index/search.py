@@ -216,7 +216,7 @@ def _match(
     codes: Mapping[int, list[ProcedureCode]],
     requests: Mapping[int, list[RequestAttributes]],
 ) -> Match:
-    values = dict(row._mapping)
+    values = dict(zip(row._fields, row, strict=True))
     study_ref, series_ref = values.pop(_STUDY_KEY), values.pop(_SERIES_KEY, None)
     for keyword in _MANY_VALUED:
         values[keyword] = sorted(values[keyword].split(SEPARATOR)) if values[keyword] else []

@@ -16,6 +16,9 @@ from pacs.index.condition import Condition
 from pacs.index.models import study, study_term
 from pacs.index.paths import Moments, Path
 
+# Of the way, and of what each of its studies is asked for: made once, as that takes long.
+_TERMS, _OTHER_TERMS = study_term.alias(), study_term.alias()
+
 
 def select_page(
     way: Path, conditions: Sequence[Condition], moments: Moments | None, limit: int, offset: int
@@ -57,10 +60,9 @@ def _merged(way: Path) -> FromClause:
     The offset keeps PostgreSQL from asking what is asked of all of them of each term's alone: it would look
     for the newest of a term in all of its studies.
     """
-    terms = study_term.alias()
-    columns = terms.c.moment, terms.c.study_ref
-    order = terms.c.moment.desc(), terms.c.study_ref.desc()
-    arms = [select(*columns).where(_is_one(terms, [pair])) for pair in way.pairs]
+    columns = _TERMS.c.moment, _TERMS.c.study_ref
+    order = _TERMS.c.moment.desc(), _TERMS.c.study_ref.desc()
+    arms = [select(*columns).where(_is_one(_TERMS, [pair])) for pair in way.pairs]
     if len(arms) == 1:
         return arms[0].subquery()
     united = union_all(*(arm.order_by(*order).subquery().select() for arm in arms))
@@ -69,15 +71,14 @@ def _merged(way: Path) -> FromClause:
 
 
 def _gathered(way: Path) -> FromClause:
-    terms = study_term.alias()
-    wanted = way.condition(terms.c.field, terms.c.term)
-    gathered = select(terms.c.moment, terms.c.study_ref).where(wanted).distinct()
+    wanted = way.condition(_TERMS.c.field, _TERMS.c.term)
+    gathered = select(_TERMS.c.moment, _TERMS.c.study_ref).where(wanted).distinct()
     return gathered.cte("gathered").prefix_with("MATERIALIZED")
 
 
 def _has_one(path: Path, moment: ColumnElement[Any], study_ref: ColumnElement[Any]) -> ColumnElement[bool]:
     """Tell whether a study has one of the terms of a way."""
-    terms = study_term.alias()
+    terms = _OTHER_TERMS
     found = select(terms.c.study_ref).where(
         _is_one(terms, path.pairs), terms.c.moment == moment, terms.c.study_ref == study_ref
     )
