@@ -172,6 +172,39 @@ def test_a_process_that_is_killed_in_mid_decode_costs_one_frame() -> None:
         assert np.array_equal(decode_one(pool), GRAY)
 
 
+def test_whatever_is_killed_no_frame_is_taken_for_another() -> None:
+    images = [np.roll(GRAY, shift, axis=0) for shift in range(16)]
+    frames = [bytes(imagecodecs.jpegls_encode(image)) for image in images]
+    is_over = threading.Event()
+
+    def decode_many(pool: DecodingProcesses, first: int) -> set[str]:
+        outcomes = set()
+        for number in range(first, first + 400):
+            try:
+                decoded = pool.decode(frames[number % 16], DESCRIPTION)
+            except (UndecodablePixels, DecodingUnavailable):
+                outcomes.add("lost")
+            else:
+                outcomes.add("right" if np.array_equal(decoded, images[number % 16]) else "WRONG")
+        return outcomes
+
+    def kill_some(others: set[int]) -> None:
+        for _ in range(5):
+            for process in set(children()) - others:
+                os.kill(process, signal.SIGKILL)
+            if is_over.wait(0.3):
+                return
+
+    with processes(2) as pool, ThreadPoolExecutor(5) as threads:
+        killing = threads.submit(kill_some, set(children()))
+        asked = [threads.submit(decode_many, pool, first) for first in range(4)]
+        outcomes = set().union(*(one.result(120) for one in asked))
+        is_over.set()
+        killing.result(120)
+        assert outcomes <= {"right", "lost"} and "right" in outcomes
+        assert np.array_equal(decode_one(pool), GRAY)
+
+
 def test_an_answer_that_nobody_waits_for_any_more_is_never_taken_for_another_frame() -> None:
     other = bytes(imagecodecs.jpegls_encode(GRAY[::-1].copy()))
     with processes(1) as pool:
