@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -16,9 +17,12 @@ from pacs.documents.encapsulated import ENCAPSULATED_PDF, read_pdf
 from pacs.documents.report import write_html, write_text
 from pacs.errors import PixelsUnavailable
 from pacs.index.records import StoredInstance
+from pacs.pictures.media_types import JPEG, PNG
+from pacs.pictures.rendering import Rendering, ShownFrame
 from pacs.retrieve import read_attributes
 from viewer_api.caching import RENDERED, cache_headers, make_etag, not_modified
 from viewer_api.negotiation import Representation
+from viewer_api.pictures import answer_picture
 from viewer_api.retrieve_request import RetrieveRequest
 
 HTML: Final = "text/html"
@@ -26,7 +30,7 @@ TEXT: Final = "text/plain"
 PDF: Final = "application/pdf"
 
 _REPORT: Final = (Representation(HTML), Representation(TEXT))
-_PDF: Final = (Representation(PDF),)
+_PDF: Final = (Representation(PDF), Representation(JPEG), Representation(PNG))
 # An origin of its own that may run, load and send nothing.
 _SANDBOX: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 
@@ -38,8 +42,8 @@ def is_document(instance: StoredInstance) -> bool:
     )
 
 
-async def answer_document(asked: RetrieveRequest, instance: StoredInstance) -> Response:
-    """Answer with a report as a page or as text, or with a PDF to be saved.
+async def answer_document(asked: RetrieveRequest, instance: StoredInstance, rendering: Rendering) -> Response:
+    """Answer with a report as a page or as text, with a PDF to be saved, or with a picture of its first page.
 
     Raises
     ------
@@ -48,6 +52,9 @@ async def answer_document(asked: RetrieveRequest, instance: StoredInstance) -> R
     viewer_api.problems.NotAcceptable
     """
     media_type = asked.choose(_PDF if instance.sop_class_uid == ENCAPSULATED_PDF else _REPORT).media_type
+    if media_type in (JPEG, PNG):
+        shown = ShownFrame(instance, 1, replace(rendering, media_type=media_type))
+        return await answer_picture(asked, shown, RENDERED)
     etag = make_etag(__version__, instance.location.sha256, media_type)
     if (answer := not_modified(asked.request, etag, RENDERED)) is not None:
         return answer

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.index.records import StoredInstance
 from pacs.pictures.presentations import PRESENTATION_STATES, show_presented
-from pacs.pictures.rendering import ShownFrame
+from pacs.pictures.rendering import ShownFrame, has_pixels
 from viewer_api.caching import cache_headers, etag_of, not_modified
 from viewer_api.retrieve_request import RetrieveRequest
 
@@ -55,7 +55,7 @@ def _answer_at_once(asked: RetrieveRequest, shown: ShownFrame, cache_control: st
 
 def _is_small(instance: StoredInstance) -> bool:
     syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
-    is_compressed = syntax.encapsulated or syntax.deflated
+    is_compressed = syntax.encapsulated or syntax.deflated or not has_pixels(instance)
     return not is_compressed and instance.location.size_bytes <= _SMALL_IMAGE_BYTES
 
 

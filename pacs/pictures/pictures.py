@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pacs import __version__
 from pacs.archive import Archive
 from pacs.dicom.object_keys import ObjectName
+from pacs.documents.encapsulated import ENCAPSULATED_PDF, read_pdf
 from pacs.errors import PixelsUnavailable
 from pacs.index.records import StoredInstance
 from pacs.pictures.byte_cache import ByteCache
@@ -24,6 +25,7 @@ from pacs.pictures.rendering import DecodedFrame, ShownFrame, draw, make_picture
 from pacs.pictures.thumbnails import find_thumbnail, thumbnail_key
 from pacs.pixels.decode import needs_codec
 from pacs.pixels.frames import read_video
+from pacs.pixels.pdf_page import page_description
 from pacs.pixels.pixel_description import PixelDescription
 from pacs.pixels.video import BEGINNING_SIZE_BYTES, poster_description
 from pacs.retrieve import (
@@ -145,7 +147,14 @@ class Pictures:
         return file
 
     def _decode_shown(self, instance: StoredInstance, frame_number: int) -> DecodedFrame:
-        """Return what is shown of a frame: its stored values; of a video, its first frame as RGB."""
+        """Return what is shown of a frame: its stored values; of a video, its first frame as RGB.
+
+        Of an encapsulated PDF it is its first page.
+        """
+        if instance.sop_class_uid == ENCAPSULATED_PDF:
+            page = self._archive.decoding.draw_page(read_pdf(self._archive, instance))
+            attributes = read_attributes(self._archive, instance)
+            return DecodedFrame(page, attributes, page_description(), 0)
         description = read_pixel_description(self._archive, instance)
         if not description.transfer_syntax.video:
             return self.decode(instance, frame_number)

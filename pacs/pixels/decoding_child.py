@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -27,8 +27,9 @@ import numpy as np
 
 from pacs.errors import PixelsUnavailable, UndecodablePixels
 from pacs.pixels.decode import decode_frame
+from pacs.pixels.pdf_page import DOCUMENT_KEYWORD, draw_page
 from pacs.pixels.pixel_description import PixelDescription
-from pacs.pixels.video import decode_poster
+from pacs.pixels.video import Samples, decode_poster
 
 MAX_MESSAGE_SIZE_BYTES: Final = 4096
 IDLE_EXIT_CODE: Final = 75
@@ -140,8 +141,7 @@ def _allow_processor_time(seconds: float) -> None:
 def _answer(request: Request, memory: mmap.mmap) -> bytes:
     try:
         description = request.description
-        decode = decode_poster if description.transfer_syntax.video else decode_frame
-        values = decode(memory[: request.data_size_bytes], description)
+        values = _choose_decoder(description)(memory[: request.data_size_bytes], description)
         np.frombuffer(memory, values.dtype, values.size)[:] = values.reshape(-1)
     except UndecodablePixels as error:
         return _tell(Outcome.UNDECODABLE, str(error))
@@ -150,6 +150,12 @@ def _answer(request: Request, memory: mmap.mmap) -> bytes:
     except MemoryError:
         return _tell(Outcome.UNDECODABLE, "the frame takes more memory than is allowed")
     return bytes([Outcome.DECODED]) + name_layout(values.dtype, values.shape)
+
+
+def _choose_decoder(description: PixelDescription) -> Callable[[bytes, PixelDescription], Samples]:
+    if description.keyword == DOCUMENT_KEYWORD:
+        return draw_page
+    return decode_poster if description.transfer_syntax.video else decode_frame
 
 
 def _tell(outcome: Outcome, text: str) -> bytes:

@@ -28,6 +28,7 @@ from pacs.pixels.decoding_child import (
     Request,
     name_layout,
 )
+from pacs.pixels.pdf_page import page_description
 from pacs.pixels.pixel_description import PixelDescription
 from pacs.pixels.video import poster_description
 
@@ -91,6 +92,19 @@ class DecodingProcesses:
             As from `decode`.
         """
         return self._decode(data, description, poster_description(description))
+
+    def draw_page(self, document: bytes) -> Samples:
+        """Draw the first page of a PDF, as :func:`~pacs.pixels.pdf_page.draw_page` does.
+
+        Raises
+        ------
+        PixelsUnavailable
+            The optional package for it is not installed.
+        UndecodablePixels, DecodingUnavailable
+            As from `decode`.
+        """
+        description = page_description()
+        return self._decode(document, description, description)
 
     def _decode(self, data: bytes, description: PixelDescription, made: PixelDescription) -> Samples:
         # What is decoded, and the memory in which it comes here.

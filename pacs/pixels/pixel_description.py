@@ -17,7 +17,7 @@ class PixelDescription:
     """The Image Pixel module (PS3.3 C.7.6.3) with its gaps filled; every value is in range.
 
     ``keyword`` names the element that holds the pixels: ``PixelData``, ``FloatPixelData`` or
-    ``DoubleFloatPixelData``.
+    ``DoubleFloatPixelData``; for the page of a document, ``EncapsulatedDocument``.
     """
 
     rows: int
@@ -73,7 +73,7 @@ class PixelDescription:
     @property
     def dtype(self) -> np.dtype[np.generic]:
         """Type of a decoded sample, in the machine's byte order."""
-        if self.keyword != "PixelData":
+        if self.keyword in ("FloatPixelData", "DoubleFloatPixelData"):
             return np.dtype(f"f{self.bits_allocated // 8}")
         size_bytes = next(size for size in (1, 2, 4) if self.bits_allocated <= 8 * size)
         return np.dtype(f"{'i' if self.is_signed else 'u'}{size_bytes}")

@@ -83,7 +83,7 @@ async def retrieve_rendered_instance(asked: OfInstance, rendering: RenderingPara
     """
     (instance,) = await asked.find_soon()
     if is_document(instance):
-        return await answer_document(asked, instance)
+        return await answer_document(asked, instance, rendering)
     if instance.number_of_frames > 1:
         return await _answer_multi_frame(asked, instance, rendering)
     return await _answer_frames(asked, rendering, "1")

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import io
+
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
 from starlette.testclient import TestClient
 
 from pacs.archive import Archive
+from pacs.errors import UndecodablePixels
 from tests.datasets import make_dataset
 from tests.unit.pacs.documents.test_report import REPORT
 from tests.unit.viewer_api.conftest import store_dataset
@@ -76,3 +83,62 @@ def test_an_instance_that_only_says_that_it_is_a_report_is_told(
 ) -> None:
     path = store_dataset(module_archive, make_dataset(SOPClassUID=BASIC_TEXT_SR, PixelData=None))
     assert client.get(f"{path}/rendered").status_code == 406
+
+
+def make_pdf(width: int, height: int) -> bytes:
+    """Make a PDF of one page, with a black square of 100 points in its lower left corner."""
+    content = b"0 0 100 100 re f"
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 {width} {height}]/Contents 4 0 R>>".encode(),
+        b"<</Length %d>>stream\n%s\nendstream" % (len(content), content),
+    ]
+    file, places = b"%PDF-1.4\n", []
+    for number, one in enumerate(objects, 1):
+        places.append(len(file))
+        file += b"%d 0 obj%s endobj\n" % (number, one)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    return (
+        file
+        + b"xref\n0 5\n0000000000 65535 f \n"
+        + table
+        + b"trailer<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(file)
+    )
+
+
+def test_a_pdf_has_a_picture_of_its_first_page(client: TestClient, module_archive: Archive) -> None:
+    pytest.importorskip("pypdfium2")
+    path = store_pdf(module_archive, make_pdf(620, 877))  # twice as many pixels as points
+    response = client.get(f"{path}/rendered", headers={"accept": "image/png"})
+    assert response.headers["content-type"] == "image/png", response.text
+    page = np.asarray(Image.open(io.BytesIO(response.content)).convert("L"))
+    assert page.shape == (1754, 1240)
+    assert page[1560:1750, 5:195].max() == 0
+    assert page[:1500].min() == 255 and page[:, 210:].min() == 255
+    small = client.get(f"{path}/thumbnail")
+    assert Image.open(io.BytesIO(small.content)).size == (113, 160)
+
+
+@pytest.mark.parametrize("document", [b"%PDF-1.4 and nothing more", make_pdf(0, 0)[:200]])
+def test_a_damaged_pdf_has_no_picture(client: TestClient, module_archive: Archive, document: bytes) -> None:
+    pytest.importorskip("pypdfium2")
+    path = store_pdf(module_archive, document)
+    assert client.get(f"{path}/rendered", headers={"accept": "image/png"}).status_code == 422
+    assert client.get(f"{path}/rendered").status_code == 200
+
+
+@given(st.data())
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_mutated_pdf_is_drawn_or_refused_and_costs_no_server(
+    module_archive: Archive, data: st.DataObject
+) -> None:
+    pytest.importorskip("pypdfium2")
+    document = bytearray(make_pdf(100, 100))
+    for _ in range(data.draw(st.integers(1, 8))):
+        document[data.draw(st.integers(8, len(document) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        page = module_archive.decoding.draw_page(bytes(document))
+    except UndecodablePixels:
+        return
+    assert page.shape == (1754, 1240, 3)
