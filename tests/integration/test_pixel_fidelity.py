@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import warnings
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels import get_decoder
@@ -21,13 +18,10 @@ from pacs.errors import ArchiveError, PixelsUnavailable, UndecodablePixels
 from pacs.pixels.appearance import Appearance
 from pacs.pixels.color import convert_to_rgb
 from pacs.pixels.decode import decode_frame
-from pacs.pixels.description import PixelDescription, describe_pixels
+from pacs.pixels.description import PixelDescription
 from pacs.pixels.encode import encode_jpeg
-from pacs.pixels.grayscale import read_transformation
-from pacs.pixels.modality_lut import read_modality_lut
 from pacs.pixels.render import render_frame
-from pacs.pixels.window import LINEAR_EXACT, Window, default_windows
-from tests.data import program, read_manifest, shared_data
+from tests.data import read_manifest, shared_data
 from tests.fidelity.image_files import ImageFile, open_image
 
 VIDEO = "video: frames are not coded one by one"
@@ -137,48 +131,3 @@ def _render_if_possible(path: Path) -> str:
     except ArchiveError:
         return "refused"
     return "rendered"
-
-
-# dcmtk: +Wi 1 is the first window of the data set, +Wl 1 its first VOI LUT, +Wm the range of the pixels
-SHOWN_BY_DCMTK: list[tuple[str, list[str]]] = [
-    ("seg_ct_source/01.dcm", ["+Wi", "1"]),
-    ("rt/ct_1.dcm", ["+Wi", "1"]),
-    ("mr_siemens_mosaic", ["+Wi", "1"]),
-    ("mr_series_philips_mprage_171/IM0090.dcm", ["+Wi", "1"]),
-    ("ct_series_philips_phantom_54", ["+Wi", "1"]),
-    ("nist_study_Neck_HeadNeckPETCT_956049", ["+Wi", "1"]),
-    ("pt", ["+Wi", "1"]),
-    ("dx/dx_image.dcm", ["+Wi", "1"]),
-    ("misc_ct_mr_lut_overlay/vlut_04.dcm", ["+Wl", "1"]),
-    ("misc_ct_mr_lut_overlay/mlut_18.dcm", ["+Wm"]),
-    ("ts_mr_siemens_9/3.dcm", ["+Wi", "1"]),
-    ("rt/rtdose.dcm", ["+Wm"]),
-]
-
-
-@pytest.mark.parametrize(("name", "options"), SHOWN_BY_DCMTK, ids=[name for name, _ in SHOWN_BY_DCMTK])
-def test_grayscale_is_shown_as_dcmtk_shows_it(name: str, options: list[str], tmp_path: Path) -> None:
-    path = shared_data(name)
-    path = min(path.iterdir()) if path.is_dir() else path
-    command = [program("dcm2pnm"), "-q", "-O", "+op", *options, str(path), str(tmp_path / "shown.pgm")]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-    expected = np.asarray(Image.open(tmp_path / "shown.pgm"))
-    image = open_image(path)
-    assert image is not None
-    description = image.describe()
-    stored = decode(image, description, 0)
-    window = _window_of(options, stored, image.attributes)
-    shown = read_transformation(stored, image.attributes, description, 0, window).apply(stored)
-    assert np.abs(shown.astype(int) - expected).max() <= 1
-    assert len(np.unique(shown)) > 10
-
-
-def _window_of(options: list[str], stored: np.ndarray, attributes: Any) -> Window | None:
-    if options[0] == "+Wl":
-        return None
-    if options[0] == "+Wi":
-        return default_windows(attributes, 0)[0]
-    ends = np.array([stored.min(), stored.max()])
-    description = describe_pixels(attributes, "1.2.840.10008.1.2")
-    low, high = read_modality_lut(attributes, 0, description).apply(ends)
-    return Window((low + high) / 2, high - low, LINEAR_EXACT)
