@@ -80,6 +80,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         derived=True, default=False,
     ),
     _study("ReferringPhysicianName", 0x00080090, "PN", Matching.PERSON_NAME, "referring_physician_name"),
+    _study("TimezoneOffsetFromUTC", 0x00080201, "SH", Matching.TEXT, "timezone_offset_from_utc"),
     _study("InstitutionName", 0x00080080, "LO", Matching.TEXT, "institution_name", default=False),
     _study("StudyDescription", 0x00081030, "LO", Matching.FOLDED_TEXT, "study_description"),
     _study("PatientName", 0x00100010, "PN", Matching.PERSON_NAME, "patient_name"),
@@ -87,6 +88,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _study("IssuerOfPatientID", 0x00100021, "LO", Matching.TEXT, "issuer_of_patient_id", default=False),
     _study("PatientBirthDate", 0x00100030, "DA", Matching.DATE, "patient_birth_date"),
     _study("PatientSex", 0x00100040, "CS", Matching.CODE_STRING, "patient_sex"),
+    _study("PatientAge", 0x00101010, "AS", Matching.TEXT, "patient_age", default=False),
     _study("StudyInstanceUID", 0x0020000D, "UI", Matching.UID, "study_instance_uid"),
     _study("StudyID", 0x00200010, "SH", Matching.TEXT, "study_id"),
     _study(

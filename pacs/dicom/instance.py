@@ -214,6 +214,7 @@ def _columns(byte_order: Literal["big", "little"]) -> dict[int, tuple[int, str, 
         "IS": _integer,
         "US": partial(_unsigned, byte_order),
         "CS": _code_string,
+        "AS": _code_string,
         **dict.fromkeys(("LO", "SH", "PN")),
     }
     return {a.tag: (a.level - Level.STUDY, a.column, readers[a.vr]) for a in _READ if a.tag not in _IDENTITY}

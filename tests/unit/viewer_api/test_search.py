@@ -40,6 +40,8 @@ def client(module_archive: Archive) -> TestClient:
             Modality="CT" if series == 1 else "SR",
             PatientName="NGUYỄN^VĂN ĐỨC=阮文德",
             InstitutionName="Bệnh viện",
+            TimezoneOffsetFromUTC="+0700",
+            PatientAge="056Y",
             RequestAttributesSequence=[request_item()],
             ProcedureCodeSequence=[code_item()],
         )
@@ -73,6 +75,14 @@ def test_a_study_is_answered_in_dicom_json(client: TestClient) -> None:
     (code,) = study["00081032"]["Value"]
     assert code["00080100"] == {"vr": "SH", "Value": ["18.0091.0028"]}
     assert list(study) == sorted(study)
+
+
+def test_the_time_zone_is_told_and_the_age_to_who_asks(client: TestClient) -> None:
+    (study,) = get(client, f"/studies?StudyInstanceUID={STUDY}")
+    assert study["00080201"] == {"vr": "SH", "Value": ["+0700"]}
+    assert "00101010" not in study
+    (asked,) = get(client, "/studies?PatientAge=056Y&includefield=PatientAge")
+    assert asked["00101010"] == {"vr": "AS", "Value": ["056Y"]}
 
 
 def test_an_attribute_without_a_value_is_there_and_empty(client: TestClient) -> None:
