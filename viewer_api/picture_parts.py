@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Final, TypeAlias
 
 from fastapi import Response
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from pacs.errors import ArchiveError, PixelsUnavailable
@@ -43,14 +44,17 @@ async def answer_pictures(
     pacs.errors.PixelsUnavailable
         There is none. What the first picture raises, if all or nothing is wanted.
     """
-    digest = hashlib.sha256("".join(one.digest for one in shown).encode())
-    etag = etag_of(digest.hexdigest())
+    etag = await run_in_threadpool(_make_etag, shown)
     if (answer := not_modified(asked.request, etag, REVALIDATED)) is not None:
         return answer
     boundary = etag.strip('"')
     parts = await primed_async(_parts(asked, shown, boundary, all_or_nothing))
     headers = cache_headers(etag, REVALIDATED)
     return StreamingResponse(parts, headers=headers, media_type=multipart.content_type(boundary, media_type))
+
+
+def _make_etag(shown: Sequence[ShownFrame]) -> str:
+    return etag_of(hashlib.sha256("".join(one.digest for one in shown).encode()).hexdigest())
 
 
 async def _parts(

@@ -79,25 +79,22 @@ def _burn_in(picture: npt.NDArray[np.uint8], text: str, *, at_end: bool) -> npt.
     """Lay text into the first corner or the last, with a dark seam, so that it can be read on any ground."""
     rows, columns = picture.shape[:2]
     size_px = max(rows // _LINES_OF_A_PICTURE, _LEAST_PX)
-    words = draw_text(text, size_px, "right" if at_end else "left")
-    margin = size_px // 2
-    height, width = min(words.shape[0], rows - margin), min(words.shape[1], columns - margin)
+    margin, seam_px = size_px // 2, max(size_px // 12, 1)
+    letters = np.pad(draw_text(text, size_px, "right" if at_end else "left"), seam_px)
+    height, width = min(letters.shape[0], rows - margin), min(letters.shape[1], columns - margin)
     if height < 1 or width < 1:
         return picture
-    top, left = (
-        (max(rows - margin - height, 0), max(columns - margin - width, 0)) if at_end else (margin,) * 2
-    )
-    letters = np.zeros((rows, columns), np.uint8)
-    letters[top : top + height, left : left + width] = words[:height, :width]
-    return blend(blend(picture, _spread(letters, max(size_px // 12, 1)), BLACK), letters, WHITE)
+    top, left = (rows - margin - height, columns - margin - width) if at_end else (margin,) * 2
+    corner = picture[top : top + height, left : left + width]
+    seamed = blend(corner, _spread(letters, seam_px)[:height, :width], BLACK)
+    burnt = picture.copy()
+    burnt[top : top + height, left : left + width] = blend(seamed, letters[:height, :width], WHITE)
+    return burnt
 
 
 def _spread(letters: npt.NDArray[np.uint8], by: int) -> npt.NDArray[np.uint8]:
-    """Widen letters by some pixels to all sides."""
-    spread = letters.copy()
+    """Widen letters by some pixels to all sides; as many around them are empty."""
     for axis in (0, 1):
-        wide = spread.copy()
-        for shift in range(-by, by + 1):
-            np.maximum(wide, np.roll(spread, shift, axis), out=wide)
-        spread = wide
-    return spread
+        shifted = [np.roll(letters, shift, axis) for shift in range(-by, by + 1)]
+        letters = np.maximum.reduce(shifted)
+    return letters

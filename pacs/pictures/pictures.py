@@ -69,12 +69,7 @@ class Pictures:
         return data
 
     def find_picture(self, shown: ShownFrame) -> bytes | None:
-        """Return the picture of a frame that was kept, here or by a worker; None: it has to be made.
-
-        Raises
-        ------
-        storage.errors.StoreUnavailable
-        """
+        """Return the picture of a frame that was kept, here or by a worker; None: it has to be made."""
         picture = self.find(shown.instance, shown.digest)
         if picture is None and (picture := find_thumbnail(self._archive, shown)) is not None:
             self._memory.put(f"{shown.instance.location.sha256}.{shown.digest}", picture)

@@ -12,7 +12,7 @@ from pacs.dicom.object_keys import ObjectName
 from pacs.index.records import StoredInstance
 from pacs.pictures.rendering import Rendering, ShownFrame
 from pacs.pixels.appearance import Appearance
-from storage.errors import ObjectNotFound
+from storage.errors import StoreError
 
 THUMBNAIL: Final = Rendering(Appearance(size=(160, 160)), quality=80)
 KEY_PREFIX: Final = "thumbnails/"
@@ -27,13 +27,11 @@ _KEY: Final = re.compile(
 def find_thumbnail(archive: Archive, shown: ShownFrame) -> bytes | None:
     """Return the thumbnail that is kept of a frame; None where another picture is asked for, or none is kept.
 
-    Raises
-    ------
-    storage.errors.StoreUnavailable
+    Where the store is away the image itself may still be there: in the spool.
     """
     if shown.rendering != THUMBNAIL or shown.frame_number != 1:
         return None
-    with suppress(ObjectNotFound), archive.store.open(thumbnail_key(name_of(shown.instance))) as stream:
+    with suppress(StoreError), archive.store.open(thumbnail_key(name_of(shown.instance))) as stream:
         return stream.read()
     return None
 

@@ -19,7 +19,7 @@ def test_vietnamese_names_are_written_with_all_their_marks() -> None:
     annotated = annotate(picture, dataset, [PATIENT])
     expected = draw_text("NGUYỄN THỊ ƯNG", 20)
     height, width = expected.shape
-    np.testing.assert_array_equal(annotated[10 : 10 + height, 10 : 10 + width], expected)
+    np.testing.assert_array_equal(annotated[11 : 11 + height, 11 : 11 + width], expected)
     plain = draw_text("NGUYEN THI UNG", 20)
     assert plain.shape[0] < height
 
