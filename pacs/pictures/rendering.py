@@ -137,7 +137,7 @@ def _find_p_values(frame: DecodedFrame, rendering: Rendering) -> npt.NDArray[np.
         frame.frame_index,
         rendering.appearance.voi,
     )
-    return np.rint(transformation.find_p_values(frame.stored_values) * 65535).astype(np.uint16)
+    return transformation.compute_16_bits(frame.stored_values)
 
 
 def has_pixels(instance: StoredInstance) -> bool:

@@ -93,12 +93,29 @@ class GrayscaleTransformation:
         table = self.tabulate(stored_values)
         return self.compute(stored_values) if table is None else table.apply(stored_values)
 
-    @np.errstate(over="ignore", invalid="ignore")  # of an impossible rescale, the outcome is clipped or black
     def compute(self, stored_values: Values) -> npt.NDArray[np.uint8]:
         """Do the same by arithmetic on each value; padding is black."""
-        return (self.find_p_values(stored_values) * 255 + _ROUNDING).astype(np.uint8)
+        levels = np.empty(stored_values.shape, np.uint8)
+        self._scale_p_values(stored_values, 255, _ROUNDING, levels)
+        return levels
 
-    def find_p_values(self, stored_values: Values) -> npt.NDArray[np.float64]:
+    def compute_16_bits(self, stored_values: Values) -> npt.NDArray[np.uint16]:
+        """Map stored values of any shape and type to P-Values from 0 (black) to 65535, rounded."""
+        p_values = np.empty(stored_values.shape, np.uint16)
+        self._scale_p_values(stored_values, 0xFFFF, 0.5, p_values)
+        return p_values
+
+    @np.errstate(over="ignore", invalid="ignore")  # of an impossible rescale, the outcome is clipped or black
+    def _scale_p_values(
+        self, stored_values: Values, highest: int, rounding: float, out: npt.NDArray[np.unsignedinteger[Any]]
+    ) -> None:
+        """Fill ``out`` block by block: doubles of a whole image would be many times its size."""
+        source, target = stored_values.reshape(-1), out.reshape(-1)
+        for start in range(0, source.size, _BLOCK_PIXELS):
+            block = slice(start, start + _BLOCK_PIXELS)
+            target[block] = (self._find_p_values(source[block]) * highest + rounding).astype(out.dtype)
+
+    def _find_p_values(self, stored_values: Values) -> npt.NDArray[np.float64]:
         """Map stored values of any shape and type to P-Values from 0 (black) to 1; padding is 0."""
         values = self.modality_lut.apply(stored_values)
         if isinstance(self.voi, LookupTable):

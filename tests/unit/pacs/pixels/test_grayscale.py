@@ -232,6 +232,14 @@ def test_damaged_padding_is_no_padding() -> None:
     assert choose_window(np.array([[1, 9]], "u2"), attributes, 0, description).width > 0
 
 
+def test_large_images_of_numbers_that_no_table_holds_are_computed_all_over() -> None:
+    stored = np.arange(400 * 500, dtype=np.uint32).reshape(400, 500)
+    transformation = GrayscaleTransformation(Rescale(), Window(100_000.5, 200_001, "LINEAR_EXACT"))
+    exact = stored / 200_001
+    assert np.array_equal(transformation.apply(stored), np.floor(exact * 255 + 1e-7))
+    assert np.array_equal(transformation.compute_16_bits(stored), np.rint(exact * 65535))
+
+
 # The table of outcomes
 
 
