@@ -21,6 +21,7 @@ JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112
 # JPEG 2000 decoders undo these; what was decompressed by others and still has the name is RGB as well.
 _UNDONE_BY_THE_DECODER = frozenset({"YBR_ICT", "YBR_RCT"})
 
+_PIXELS_AT_ONCE = 1 << 16  # of floats, of which a whole image would be many times its size
 # Of the partial range, luma has 219 and chroma 224 levels for the 255 of RGB.
 _YBR_TO_RGB_PARTIAL = YBR_TO_RGB_FULL * np.array([[255 / 219], [255 / 224], [255 / 224]])
 
@@ -87,5 +88,11 @@ def ybr_full_to_rgb(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _apply_matrix(values: Samples, matrix: npt.NDArray[Any], luma_offset: int) -> npt.NDArray[np.uint8]:
-    centred = values.astype(np.float32) - np.array([luma_offset, 128, 128], np.float32)
-    return np.clip(np.rint(centred @ matrix.astype(np.float32)), 0, 255).astype(np.uint8)
+    offsets = np.array([luma_offset, 128, 128], np.float32)
+    out = np.empty(values.shape, np.uint8)
+    many = max(_PIXELS_AT_ONCE // values.shape[1], 1)
+    for start in range(0, len(values), many):
+        rows = slice(start, start + many)
+        rgb = (values[rows].astype(np.float32) - offsets) @ matrix.astype(np.float32)
+        out[rows] = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    return out

@@ -15,6 +15,7 @@ from pacs.pixels.elements import read_value
 from pacs.pixels.lookup_table import MAX_ENTRIES, Descriptor, read_descriptor, read_entries
 
 _COLORS = ("Red", "Green", "Blue")
+_PIXELS_AT_ONCE = 1 << 16  # of eight bytes meanwhile
 _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
 
 
@@ -27,8 +28,13 @@ class Palette:
 
     def apply(self, values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Look up ``(rows, columns)`` stored values; outside of the palette the nearest colour is used."""
-        indices = np.clip(values.astype(np.int64) - self.first_value, 0, len(self.colors) - 1)
-        return self.colors[indices]
+        source = values.reshape(-1)
+        out = np.empty((source.size, 3), np.uint8)
+        for start in range(0, source.size, _PIXELS_AT_ONCE):
+            block = slice(start, start + _PIXELS_AT_ONCE)
+            places = source[block].astype(np.int64) - self.first_value
+            out[block] = self.colors[np.clip(places, 0, len(self.colors) - 1)]
+        return out.reshape(*values.shape, 3)
 
 
 def read_palette(attributes: Dataset, description: PixelDescription) -> Palette:

@@ -65,6 +65,14 @@ def test_partial_ranges_are_stretched(ybr: tuple[int, ...], rgb: tuple[int, ...]
     assert np.abs(converted[0, 0].astype(int) - rgb).max() <= 1
 
 
+def test_a_large_image_is_converted_all_over() -> None:
+    description = describe_rgb(Rows=300, Columns=700, PhotometricInterpretation="YBR_PARTIAL_422")
+    stored = np.random.default_rng(0).integers(16, 236, (300, 700, 3), np.uint8)
+    whole = convert_to_rgb(stored, Dataset(), description)
+    parts = [convert_to_rgb(stored[row : row + 1], Dataset(), description) for row in range(300)]
+    assert np.array_equal(whole, np.concatenate(parts)) and len(np.unique(whole)) == 256
+
+
 @pytest.mark.parametrize("name", ["YBR_PARTIAL_420", "XYB"])
 def test_a_colour_space_without_conversion_is_unavailable(name: str) -> None:
     with pytest.raises(PixelsUnavailable):

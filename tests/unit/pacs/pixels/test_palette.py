@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from pacs.errors import PixelsUnavailable, UndecodablePixels
-from pacs.pixels.palette import expand_segments, read_palette
+from pacs.pixels.palette import Palette, expand_segments, read_palette
 from tests.unit.pacs.pixels.images import BIG_ENDIAN, EXPLICIT, describe
 
 COLORS = ("Red", "Green", "Blue")
@@ -129,3 +129,9 @@ def test_colour_without_a_palette_is_unavailable() -> None:
     del attributes.GreenPaletteColorLookupTableData
     with pytest.raises(PixelsUnavailable):
         read_palette(attributes, indices())
+
+
+def test_a_large_image_is_looked_up_all_over() -> None:
+    values = np.random.default_rng(0).integers(0, 300, (400, 500), np.uint16)
+    colors = np.random.default_rng(1).integers(0, 256, (256, 3), np.uint8)
+    assert np.array_equal(Palette(10, colors).apply(values), colors[np.clip(values.astype(int) - 10, 0, 255)])
