@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select, union_all
 
-from pacs.index.like import LIKE_ESCAPE, has_wildcard
+from pacs.index.like import LIKE_ESCAPE, has_wildcard, like_pattern
 from pacs.index.models import search_word, study, study_term
 from pacs.index.study_terms import MAX_TERM_LENGTH, WORD_FIELDS, Field, fit_term
 from pacs.text import fold
@@ -28,6 +28,7 @@ class Kind(Enum):
     BEGINNING = "beginning of a term"
     PATTERN = "pattern of a word"
     WORDS = "any of some words"  # what a pattern has become
+    INFIX = "pattern of an identifier"  # all of which are looked through
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,9 @@ class Path:
         if self.kind is Kind.BEGINNING:
             first = self.texts[0][:MAX_TERM_LENGTH]
             return and_(of_field, term >= first, term < first + _BEHIND_ALL)
+        if self.kind is Kind.INFIX:
+            may_be_cut = func.length(term) == MAX_TERM_LENGTH
+            return and_(of_field, or_(term.like(self.texts[0], escape=LIKE_ESCAPE), may_be_cut))
         if len(self.texts) == 1:
             return and_(of_field, term == self.texts[0])
         return and_(of_field, term.in_(self.texts))
@@ -118,11 +122,17 @@ def by_pattern(field: Field, like: str) -> Path:
 
 
 def identifier_path(field: Field, value: str) -> Path | None:
-    """Lead by an identifier, or by what stands before its first wildcard; None where nothing does."""
+    """Lead by an identifier, or by what stands before its first wildcard, or by what stands within.
+
+    None where nothing does, or where a question mark would have to stand for a character as it was written.
+    """
     if not has_wildcard(value):
         return by_term(field, fold(value))
     beginning = fold(re.split(r"[*?]", value, maxsplit=1)[0])
-    return by_beginning((field,), beginning) if beginning else None
+    if beginning:
+        return by_beginning((field,), beginning)
+    has_text = bool(value.strip("*")) and "?" not in value
+    return Path(Kind.INFIX, (field,), (like_pattern(fold(value)),)) if has_text else None
 
 
 def choose_path(

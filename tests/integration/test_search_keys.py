@@ -108,6 +108,17 @@ def test_every_way_into_the_studies_finds_the_same(
     assert [uid for page in pages for uid in page] == [f"1.2.{n}" for n in "43210"]
 
 
+def test_an_identifier_is_found_by_what_stands_within_it(archive: Archive) -> None:
+    for n, number in enumerate(("AB_100%7", "ab-100-7", "X" * 70 + "end", "B?7")):
+        archive.index.write(make_record(study=f"1.2.{n}", series=f"1.2.{n}.1", accession_number=number))
+    expected = {
+        "*100*": "10", "*_100%*": "0", "*B_*": "0", "*b-*7": "1", "*end": "2", "*X*nd*": "2", "*?7": "310",
+        "*?*": "3210", "*nothing*": "",
+    }  # fmt: skip
+    for value, numbers in expected.items():
+        assert found(archive, {"AccessionNumber": value}) == [f"1.2.{n}" for n in numbers], value
+
+
 def test_a_study_is_found_by_what_a_later_instance_tells(archive: Archive) -> None:
     archive.index.write(make_record(1))
     later = make_record(
