@@ -192,8 +192,10 @@ class ObjectStore(Protocol):
         ------
         StoreUnavailable
         """
+        listed = list(keys)
+        if len(listed) == 1:
+            return {key for key in listed if not self._has(key)}
         with ThreadPoolExecutor(_CONCURRENT_STATS) as pool:  # a remote store takes a millisecond for each
-            listed = list(keys)
             return {key for key, there in zip(listed, pool.map(self._has, listed), strict=True) if not there}
 
     def _has(self, key: str) -> bool:
