@@ -8,8 +8,8 @@ import os
 class StoredFile:
     """A file in which an object lies as it is, open for reading; closed with the last reference to it.
 
-    An object of a pack that is removed meanwhile reads as zeros from then on. The archive removes only what was
-    deleted hours ago (``DELETE_KEEP_HOURS``), longer than an answer lasts.
+    An object of a pack that is removed meanwhile reads as zeros from then on. The archive removes only what
+    was deleted hours ago (``DELETE_KEEP_HOURS``), longer than an answer lasts.
 
     Parameters
     ----------
