@@ -474,7 +474,7 @@ def write(thread):
     for number in range(100_000):
         with store.stage(packed=True) as staged:
             staged.write(b"%d-%d" % (thread, number) * 2000)
-            print(staged.commit(f"{thread}/{number}").key, flush=True)
+            os.write(1, f"{staged.commit(f'{thread}/{number}').key}\\n".encode())
 for thread in range(4):
     threading.Thread(target=write, args=(thread,), daemon=True).start()
 threading.Event().wait()
