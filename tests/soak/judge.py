@@ -46,8 +46,8 @@ def judge(http_url: str, ledger: Ledger) -> Verdict:
     verdict = Verdict(acknowledged=sum(entry.is_acknowledged for entry in ledger.values()))
     found: Counter[str] = Counter()
     with httpx.Client(base_url=f"{http_url}/dicom-web", timeout=60) as client:
-        for study_instance_uid, count in _studies(client):
-            rows = list(_pages(client, f"/studies/{study_instance_uid}/instances"))
+        for study_instance_uid in [_value(row, "0020000D") for row in _pages(client, "/studies")]:
+            count, rows = _count_and_instances(client, study_instance_uid)
             verdict.wrong_counts += count != len(rows)
             for row in rows:
                 sop_instance_uid = _value(row, "00080018")
@@ -60,15 +60,25 @@ def judge(http_url: str, ledger: Ledger) -> Verdict:
     return verdict
 
 
-def _studies(client: httpx.Client) -> Iterator[tuple[str, int]]:
-    for row in _pages(client, "/studies"):
-        yield _value(row, "0020000D"), int(_value(row, "00201208"))
+def _count_and_instances(client: httpx.Client, study_instance_uid: str) -> tuple[int, list[dict[str, Any]]]:
+    """Read both as of one moment: the worker may just be adopting what a crash left out of the index."""
+    count = _count(client, study_instance_uid)
+    while True:
+        before, rows = count, list(_pages(client, f"/studies/{study_instance_uid}/instances"))
+        count = _count(client, study_instance_uid)
+        if count == before:
+            return count, rows
 
 
-def _pages(client: httpx.Client, path: str) -> Iterator[dict[str, Any]]:
+def _count(client: httpx.Client, study_instance_uid: str) -> int:
+    [row] = _pages(client, "/studies", StudyInstanceUID=study_instance_uid)
+    return int(_value(row, "00201208"))
+
+
+def _pages(client: httpx.Client, path: str, **keys: str) -> Iterator[dict[str, Any]]:
     offset = 0
     while True:
-        answer = client.get(path, params={"limit": _PAGE, "offset": offset})
+        answer = client.get(path, params={**keys, "limit": _PAGE, "offset": offset})
         answer.raise_for_status()
         rows = answer.json() if answer.status_code == httpx.codes.OK else []
         yield from rows
