@@ -17,6 +17,10 @@ class InvalidRequest(ArchiveError):
     """The request itself is wrong: an unknown key, a malformed value."""
 
 
+class IdentifierMismatch(InvalidRequest):
+    """The keys of a query are not those of its information model: no level, or none of the keys above it."""
+
+
 class UnreadableInstance(ArchiveError):
     """The data set cannot be understood: not DICOM, cut short, or without the attributes that name it."""
 

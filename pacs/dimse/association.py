@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
+from pacs.dimse.application_entity import ApplicationEntity, Operation
 from pacs.dimse.command import RESPONSE, CommandField, Element
 from pacs.dimse.contexts import negotiate
 from pacs.dimse.endings import (
@@ -24,7 +24,6 @@ from pacs.dimse.endings import (
     AssociationRejected,
     invalid_message,
 )
-from pacs.dimse.limits import Limits
 from pacs.dimse.message import Message, receive_message
 from pacs.dimse.negotiation import answer_user_information
 from pacs.dimse.pdu import (
@@ -33,56 +32,11 @@ from pacs.dimse.pdu import (
     NegotiatedContext,
     encode_associate_accept,
 )
-from pacs.dimse.responses import encode_response
+from pacs.dimse.responses import encode_pending_responses, encode_response
 from pacs.dimse.statuses import Status, StatusCode, code_location, error_comment, status_of
 from pacs.dimse.upper_layer import UpperLayer
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A DIMSE operation that this application entity performs for others.
-
-    ``perform`` answers with `Association.respond`, or raises an error of the archive, which is translated.
-    """
-
-    name: str  # "C-STORE"
-    command_field: int
-    transfer_syntaxes: Collection[str]
-    supports: Callable[[str], bool]  # an abstract syntax
-    perform: Callable[[Association, Message], None]
-    # Service class application information, ours to the requestor's, where the service defines one.
-    extended_negotiation: Callable[[bytes], bytes] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ApplicationEntity:
-    """What a peer meets behind the port."""
-
-    ae_title: str
-    operations: Sequence[Operation]
-    limits: Limits = field(default_factory=Limits)
-    max_dataset_bytes: int = 32 * 1024**3
-
-    def supported_transfer_syntaxes(self, abstract_syntax: str) -> frozenset[str]:
-        """Transfer syntaxes that some operation takes for an abstract syntax; none if it is not supported."""
-        supporting = [o.transfer_syntaxes for o in self.operations if o.supports(abstract_syntax)]
-        return frozenset().union(*supporting)
-
-    def application_information(self, abstract_syntax: str, proposed: bytes) -> bytes | None:
-        """Answer an extended negotiation (PS3.7 D.3.3.5); None where the service has none."""
-        for operation in self.operations:
-            if operation.extended_negotiation is not None and operation.supports(abstract_syntax):
-                return operation.extended_negotiation(proposed)
-        return None
-
-    def find_operation(self, command_field: int, abstract_syntax: str) -> Operation | None:
-        """Find who performs a command in a presentation context."""
-        for operation in self.operations:
-            if operation.command_field == command_field and operation.supports(abstract_syntax):
-                return operation
-        return None
 
 
 class Association:
@@ -97,7 +51,13 @@ class Association:
         self._contexts: dict[int, NegotiatedContext] = {}
         self._maximum_length = 0
         self._tally: Counter[str] = Counter()
+        self._came_early: Message | None = None  # while an operation was performed
+        self._cancelled = False  # the operation that is performed
+        self._release_requested = False
         self.calling_ae_title = ""
+        self.application_information: Mapping[
+            str, bytes
+        ] = {}  # the requestor's, by SOP class, where we answered
 
     @property
     def idle(self) -> bool:
@@ -132,13 +92,14 @@ class Association:
     def _establish(self, request: AssociateRequest) -> None:
         self._judge(request)
         proposed = request.user
-        answers = negotiate(request.contexts, self._entity.supported_transfer_syntaxes, proposed.roles)
+        answers = negotiate(request.contexts, self._entity.capability, proposed.roles)
         self.calling_ae_title = request.calling_ae_title
         longest = self._entity.limits.max_pdu_length
         self._maximum_length = min(proposed.maximum_length or longest, longest)
         self._contexts = {a.context_id: a for a in answers if a.result == ContextResult.ACCEPTANCE}
-        accepted = {context.abstract_syntax for context in self._contexts.values()}
+        accepted = {context.abstract_syntax: context.roles for context in self._contexts.values()}
         user = answer_user_information(proposed, accepted, self._entity.application_information, longest)
+        self.application_information = {uid: proposed.extended[uid] for uid in user.extended}
         self._upper_layer.accept(encode_associate_accept(request, answers, user))
         logger.debug(
             "association with %s (%s): %d of %d presentation contexts accepted",
@@ -169,15 +130,7 @@ class Association:
             raise AssociationRejected(cause)
 
     def _perform_operations(self) -> None:
-        while True:
-            message = receive_message(
-                self._upper_layer,
-                self._contexts,
-                self._entity.max_dataset_bytes,
-                self._entity.limits.max_command_size_bytes,
-            )
-            if message is None:
-                return
+        while (message := self._next_message()) is not None:
             if message.command_field == CommandField.C_CANCEL_RQ:
                 continue  # it crossed our last response, and is not answered (PS3.7 9.3.2.3)
             if message.command_field & RESPONSE or message.command.number(Element.MESSAGE_ID) is None:
@@ -185,7 +138,23 @@ class Association:
             self._perform(message)
             message.dataset.drain()
 
+    def _next_message(self) -> Message | None:
+        """Return what came during an operation, or wait; None where the release was asked for."""
+        message, self._came_early = self._came_early, None
+        if message is not None or self._release_requested:
+            return message
+        return self._receive_message()
+
+    def _receive_message(self) -> Message | None:
+        return receive_message(
+            self._upper_layer,
+            self._contexts,
+            self._entity.max_dataset_bytes,
+            self._entity.limits.max_command_size_bytes,
+        )
+
     def _perform(self, message: Message) -> None:
+        self._cancelled = False
         operation = self._entity.find_operation(message.command_field, message.context.abstract_syntax)
         if operation is None:
             self.respond(message, Status(StatusCode.UNRECOGNIZED_OPERATION, "not performed in this context"))
@@ -211,8 +180,22 @@ class Association:
             )  # fmt: skip
         return status
 
-    def respond(self, message: Message, status: Status) -> None:
+    def respond(
+        self,
+        message: Message,
+        status: Status,
+        elements: Iterable[tuple[Element, int | str]] = (),
+        dataset: bytes | None = None,
+    ) -> None:
         """Answer a request, once its data set is received to its end.
+
+        Parameters
+        ----------
+        elements
+            What the command set of the response has besides what every response has, such as the numbers of
+            sub-operations.
+        dataset
+            What goes along, encoded in the transfer syntax of the request's presentation context.
 
         Raises
         ------
@@ -227,8 +210,67 @@ class Association:
                 message.command,
                 status,
                 self._maximum_length,
+                tuple(elements),
+                dataset,
             )
         )
+
+    def respond_pending(self, message: Message, status: Status, identifiers: Iterable[bytes]) -> None:
+        """Send pending responses, each with an identifier, as these are made: many small ones in one write.
+
+        All that is given here is sent when it returns.
+
+        Raises
+        ------
+        AssociationEnded
+            The peer is not there any more.
+
+        References
+        ----------
+        PS3.7 9.1.2.1
+        """
+        message.dataset.drain()
+        for data in encode_pending_responses(
+            message.context.context_id,
+            message.command_field,
+            message.command,
+            status,
+            self._maximum_length,
+            identifiers,
+        ):
+            self._upper_layer.send(data)
+
+    def is_cancelled(self, message: Message) -> bool:
+        """Look, without waiting, whether the peer has taken back the request that is being performed.
+
+        An operation that answers more than once asks this several times a second. What else comes meanwhile
+        is treated as it has to be: an abort ends the association; who asks for its release wants no more
+        answers, gets the last one, and is released (PS3.8 9.2.3, AR-2 and AR-7); another request, which no
+        peer may make with a window of one operation, waits for its turn, and behind it nothing is seen.
+
+        Raises
+        ------
+        AssociationEnded
+            The peer is not there any more, or breaks a rule.
+
+        References
+        ----------
+        PS3.7 9.3.2.3; PS3.4 C.4.1.1.4
+        """
+        message.dataset.drain()
+        while not self._withdrawn and self._came_early is None and self._upper_layer.has_arrived():
+            arrived = self._receive_message()
+            if arrived is None:
+                self._release_requested = True
+            elif arrived.is_cancel_of(message):
+                self._cancelled = True
+            elif arrived.command_field != CommandField.C_CANCEL_RQ:
+                self._came_early = arrived
+        return self._withdrawn
+
+    @property
+    def _withdrawn(self) -> bool:
+        return self._cancelled or self._release_requested
 
     def _log_end(self, how: str, begin: float) -> None:
         """Log one line; no louder than debug for what never became an association, such as a port scan."""

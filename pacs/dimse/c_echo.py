@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pacs.dimse.association import Association, Operation
+from pacs.dimse.application_entity import Operation
+from pacs.dimse.association import Association
 from pacs.dimse.command import CommandField
 from pacs.dimse.contexts import NATIVE_TRANSFER_SYNTAXES
 from pacs.dimse.message import Message

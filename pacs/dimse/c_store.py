@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from pacs.dicom.sop_classes import is_storage_sop_class
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
-from pacs.dimse.association import Association, Operation
+from pacs.dimse.application_entity import Operation
+from pacs.dimse.association import Association
 from pacs.dimse.command import CommandField, Element
 from pacs.dimse.message import Message
 from pacs.dimse.statuses import SUCCESS, Status, StatusCode

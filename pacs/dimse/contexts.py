@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from pacs.dicom.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from pacs.dimse.negotiation import is_scp_only
 from pacs.dimse.pdu import ContextResult, NegotiatedContext, ProposedContext
-from pacs.dimse.user_information import Roles
+from pacs.dimse.user_information import SCU_ONLY, Roles
 
 NATIVE_TRANSFER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
 
@@ -30,9 +30,21 @@ def choose_transfer_syntax(proposed: Sequence[str], supported: Collection[str]) 
     return chosen
 
 
+class Capability(NamedTuple):
+    """What an acceptor does of one abstract syntax, as the transfer syntaxes that it takes for it."""
+
+    performed: Collection[str] = ()  # it is SCP
+    invoked: Collection[str] = ()  # it is SCU, on an association that others asked for
+
+    def roles(self, proposed: Roles | None) -> Roles:
+        """Return what a requestor may be, of what it wants to be (PS3.7 D.3.3.4.2)."""
+        wanted = SCU_ONLY if proposed is None or not (proposed.scu or proposed.scp) else proposed
+        return Roles(scu=wanted.scu and bool(self.performed), scp=wanted.scp and bool(self.invoked))
+
+
 def negotiate(
     proposed: Sequence[ProposedContext],
-    supported_by: Callable[[str], Collection[str]],
+    capability: Callable[[str], Capability],
     roles: Mapping[str, Roles],
 ) -> tuple[NegotiatedContext, ...]:
     """Answer every proposed presentation context, each on its own.
@@ -41,26 +53,28 @@ def negotiate(
     ----------
     proposed
         The contexts of an A-ASSOCIATE-RQ.
-    supported_by
-        Which transfer syntaxes are taken for an abstract syntax; none when it is not supported.
+    capability
+        What is done here of an abstract syntax.
     roles
-        What the requestor wants to be, by abstract syntax, where it says so. A context in which it wants to
-        be SCP only is rejected, for we are not SCU of what others ask for.
+        What the requestor wants to be, by abstract syntax, where it says so. A context in which it would get
+        no role that it wants is rejected.
     """
     return tuple(
-        _answer(context, supported_by(context.abstract_syntax), roles.get(context.abstract_syntax))
+        _answer(context, capability(context.abstract_syntax), roles.get(context.abstract_syntax))
         for context in proposed
     )
 
 
-def _answer(context: ProposedContext, supported: Collection[str], roles: Roles | None) -> NegotiatedContext:
+def _answer(context: ProposedContext, capability: Capability, proposed: Roles | None) -> NegotiatedContext:
+    roles = capability.roles(proposed)
+    supported = capability.performed if roles.scu else capability.invoked if roles.scp else ()
     chosen = choose_transfer_syntax(context.transfer_syntaxes, supported)
-    if chosen is not None and not is_scp_only(roles):
-        return NegotiatedContext(context.context_id, context.abstract_syntax, chosen)
     if chosen is not None:
-        result = ContextResult.USER_REJECTION
-    elif supported:
+        return NegotiatedContext(context.context_id, context.abstract_syntax, chosen, roles=roles)
+    if supported:
         result = ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
+    elif capability.performed or capability.invoked:
+        result = ContextResult.USER_REJECTION
     else:
         result = ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
     return NegotiatedContext(

@@ -12,7 +12,8 @@ from time import monotonic, sleep
 
 from pacs.archive import Archive
 from pacs.dimse.admission import Admission
-from pacs.dimse.association import ApplicationEntity, Association
+from pacs.dimse.application_entity import ApplicationEntity
+from pacs.dimse.association import Association
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.c_store import c_store_operation
 from pacs.dimse.limits import Limits

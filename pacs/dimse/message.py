@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
-from pacs.dimse.command import NO_DATA_SET, CommandSet, Element, decode_command_set
+from pacs.dimse.command import NO_DATA_SET, CommandField, CommandSet, Element, decode_command_set
 from pacs.dimse.endings import invalid_message, invalid_parameter
 from pacs.dimse.pdu import NegotiatedContext
 from pacs.dimse.upper_layer import Pdv
+
+_MOST_THROWN_AWAY_BYTES = 16 * 1024 * 1024  # so that a peer that errs is answered, and not one that attacks
 
 
 class PdvSource(Protocol):
@@ -44,6 +46,16 @@ class DatasetChunks:
             self._complete = pdv.is_last
             yield pdv.data
 
+    def read(self, max_size_bytes: int) -> bytes | None:
+        """Read it as a whole; None if it is longer than that, and the rest is not taken in for long."""
+        read = bytearray()
+        for chunk in self:
+            read += chunk
+            if len(read) > max_size_bytes:
+                self._room_bytes = min(self._room_bytes, _MOST_THROWN_AWAY_BYTES)
+                return None
+        return bytes(read)
+
     def drain(self) -> None:
         """Receive the rest and forget it."""
         for _ in self:
@@ -57,6 +69,13 @@ class Message(NamedTuple):
     command: CommandSet
     dataset: DatasetChunks
     command_field: int
+
+    def is_cancel_of(self, request: Message) -> bool:
+        """Tell whether it is the C-CANCEL-RQ for a request (PS3.7 9.3.2.3)."""
+        cancelled = self.command.number(Element.MESSAGE_ID_BEING_RESPONDED_TO)
+        return self.command_field == CommandField.C_CANCEL_RQ and cancelled == request.command.number(
+            Element.MESSAGE_ID
+        )
 
 
 def receive_message(

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 
 from pacs.dimse.user_information import OperationsWindow, Roles, UserInformation
 
 ONE_AT_A_TIME = OperationsWindow(invoked=1, performed=1)
 
 
-def is_scp_only(roles: Roles | None) -> bool:
-    """Tell whether a requestor wants to be performed for, and not to have us perform."""
-    return roles is not None and roles.scp and not roles.scu
-
-
 def answer_user_information(
     proposed: UserInformation,
-    accepted_sop_classes: Collection[str],
+    accepted: Mapping[str, Roles],
     inform: Callable[[str, bytes], bytes | None],
     maximum_length: int,
 ) -> UserInformation:
     """Answer the User Information of an A-ASSOCIATE-RQ.
 
-    We are SCP of all that is accepted, so a requestor may be SCU where it proposes that, and never SCP.
     Operations are performed one at a time; a proposed window is answered by that. A user identity is
     neither used nor answered, as the Standard has it for an acceptor that does not know users; that we would
     refuse to store images would make no secret safer that has already been sent.
 
     Parameters
     ----------
-    accepted_sop_classes
-        Abstract syntaxes of the accepted presentation contexts.
+    accepted
+        The abstract syntaxes of the accepted presentation contexts, with what the requestor may be in them.
     inform
         Our service class application information for a SOP class and the requestor's; None for no answer.
     maximum_length
@@ -43,15 +37,15 @@ def answer_user_information(
     extended = {
         uid: answer
         for uid, information in proposed.extended.items()
-        if uid in accepted_sop_classes and (answer := inform(uid, information)) is not None
+        if uid in accepted and (answer := inform(uid, information)) is not None
     }
     return UserInformation(
         maximum_length=maximum_length,
         operations_window=None if proposed.operations_window is None else ONE_AT_A_TIME,
         roles={
-            uid: Roles(scu=True, scp=False)
+            uid: accepted[uid]
             for uid, roles in proposed.roles.items()
-            if uid in accepted_sop_classes and roles.scu
+            if uid in accepted and (roles.scu or roles.scp)
         },
         extended=extended,
     )

@@ -14,6 +14,8 @@ from enum import IntEnum
 from pacs.dimse.endings import REJECT_CAUSES, AbortReason, AbortSource, RejectCause, invalid_parameter
 from pacs.dimse.items import encode_item, items, text_of, uid_of
 from pacs.dimse.user_information import (
+    SCU_ONLY,
+    Roles,
     SubItem,
     UserInformation,
     encode_user_information,
@@ -65,12 +67,16 @@ class ProposedContext:
 
 @dataclass(frozen=True, slots=True)
 class NegotiatedContext:
-    """A presentation context as it was answered; the transfer syntax counts only when accepted."""
+    """A presentation context as it was answered; the transfer syntax counts only when accepted.
+
+    ``roles`` are those of the requestor: where it is SCP, the acceptor may invoke operations on it.
+    """
 
     context_id: int
     abstract_syntax: str
     transfer_syntax_uid: str
     result: ContextResult = ContextResult.ACCEPTANCE
+    roles: Roles = SCU_ONLY
 
 
 @dataclass(frozen=True, slots=True)

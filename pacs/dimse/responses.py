@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from pacs.dicom.uids import MAX_UID_LENGTH
-from pacs.dimse.command import NO_DATA_SET, RESPONSE, CommandSet, Element, encode_command_set
+from pacs.dimse.command import DATA_SET, NO_DATA_SET, RESPONSE, CommandSet, Element, encode_command_set
 from pacs.dimse.pdu import encode_data
 from pacs.dimse.statuses import Status, StatusCode, error_comment
 
 _MESSAGE_ID_HEADER = b"\0\0\x20\x01\x02\0\0\0"  # (0000,0120) and its length
 _UNCUT = 1 << 20  # longer than any response
+_WORTHWHILE_WRITE_BYTES = 32 * 1024
 
 
 def encode_response(
-    context_id: int, command_field: int, request: CommandSet, status: Status, maximum_length: int
+    context_id: int,
+    command_field: int,
+    request: CommandSet,
+    status: Status,
+    maximum_length: int,
+    elements: tuple[tuple[Element, int | str], ...] = (),
+    dataset: bytes | None = None,
 ) -> bytes:
     """Encode the response to a request as P-DATA-TFs.
 
@@ -26,6 +34,10 @@ def encode_response(
         The request's.
     maximum_length
         Longest P-DATA-TF that the peer takes.
+    elements
+        Of the command set, besides those that every response has.
+    dataset
+        The encoded data set that goes along.
 
     Raises
     ------
@@ -39,7 +51,8 @@ def encode_response(
     message_id = request.required_number(Element.MESSAGE_ID)
     sop_class_uid = request.text(Element.AFFECTED_SOP_CLASS_UID) or ""
     sop_instance_uid = request.text(Element.AFFECTED_SOP_INSTANCE_UID) or ""
-    if not status.comment and max(len(sop_class_uid), len(sop_instance_uid)) <= MAX_UID_LENGTH:
+    is_plain = not (status.comment or elements or dataset)
+    if is_plain and max(len(sop_class_uid), len(sop_instance_uid)) <= MAX_UID_LENGTH:
         before, between = _around(
             context_id, command_field, sop_class_uid, len(sop_instance_uid), status.code
         )
@@ -55,8 +68,44 @@ def encode_response(
         )
         if len(response) <= maximum_length:
             return response
-    command = _encode(command_field, message_id, sop_class_uid, sop_instance_uid, status)
-    return b"".join(encode_data(context_id, [command], maximum_length, is_command=True))
+    command = _encode(
+        command_field, message_id, sop_class_uid, sop_instance_uid, status, elements, dataset is not None
+    )
+    pdus = [*encode_data(context_id, [command], maximum_length, is_command=True)]
+    if dataset is not None:
+        pdus += encode_data(context_id, [dataset], maximum_length, is_command=False)
+    return b"".join(pdus)
+
+
+def encode_pending_responses(
+    context_id: int,
+    command_field: int,
+    request: CommandSet,
+    status: Status,
+    maximum_length: int,
+    identifiers: Iterable[bytes],
+) -> Iterator[bytes]:
+    """Encode responses that differ in their identifiers only, as P-DATA-TFs; some are given out together.
+
+    Raises
+    ------
+    AssociationAborted
+        The request has no Message ID.
+    """
+    message_id = request.required_number(Element.MESSAGE_ID)
+    sop_class_uid = request.text(Element.AFFECTED_SOP_CLASS_UID) or ""
+    command = _encode(command_field, message_id, sop_class_uid, "", status, has_dataset=True)
+    before = b"".join(encode_data(context_id, [command], maximum_length, is_command=True))
+    held = bytearray()
+    for identifier in identifiers:
+        held += before
+        for pdu in encode_data(context_id, [identifier], maximum_length, is_command=False):
+            held += pdu
+        if len(held) >= _WORTHWHILE_WRITE_BYTES:
+            yield bytes(held)
+            held.clear()
+    if held:
+        yield bytes(held)
 
 
 @lru_cache(maxsize=512)
@@ -73,13 +122,20 @@ def _around(
 
 
 def _encode(
-    command_field: int, message_id: int, sop_class_uid: str, sop_instance_uid: str, status: Status
+    command_field: int,
+    message_id: int,
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    status: Status,
+    more: tuple[tuple[Element, int | str], ...] = (),
+    has_dataset: bool = False,
 ) -> bytes:
     elements: list[tuple[Element, int | str]] = [
         (Element.COMMAND_FIELD, command_field | RESPONSE),
         (Element.MESSAGE_ID_BEING_RESPONDED_TO, message_id),
-        (Element.COMMAND_DATA_SET_TYPE, NO_DATA_SET),
+        (Element.COMMAND_DATA_SET_TYPE, DATA_SET if has_dataset else NO_DATA_SET),
         (Element.STATUS, status.code),
+        *more,
     ]
     if sop_class_uid:
         elements.append((Element.AFFECTED_SOP_CLASS_UID, sop_class_uid))

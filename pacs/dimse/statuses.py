@@ -10,7 +10,9 @@ from pathlib import Path
 from pacs.errors import (
     DeletedInstance,
     DuplicateInstance,
+    IdentifierMismatch,
     IndexUnavailable,
+    InvalidRequest,
     InvalidUid,
     ObjectTooLarge,
     SopClassMismatch,
@@ -24,7 +26,11 @@ MAX_ERROR_COMMENT_LENGTH = 64  # (0000,0902) is LO
 
 
 class StatusCode(IntEnum):
-    """Values of Status (0000,0900): those below 1000H from PS3.7 Annex C, the others from PS3.4 B.2.3."""
+    """Values of Status (0000,0900): those below 1000H from PS3.7 Annex C, the others from PS3.4.
+
+    What one value means depends on the service: of storage (PS3.4 B.2.3), find (C.4.1.1.4), move (C.4.2.1.5)
+    or get (C.4.3.1.4). So some values have two names here.
+    """
 
     SUCCESS = 0x0000
     PROCESSING_FAILURE = 0x0110
@@ -34,10 +40,19 @@ class StatusCode(IntEnum):
     NOT_AUTHORIZED = 0x0124
     UNRECOGNIZED_OPERATION = 0x0211
     OUT_OF_RESOURCES = 0xA700
+    CANNOT_COUNT_MATCHES = 0xA701
+    CANNOT_PERFORM_SUB_OPERATIONS = 0xA702
+    MOVE_DESTINATION_UNKNOWN = 0xA801
     DATA_SET_MISMATCH = 0xA900
+    IDENTIFIER_MISMATCH = 0xA900
     COERCION_OF_DATA_ELEMENTS = 0xB000
+    SUB_OPERATIONS_FAILED = 0xB000
     CANNOT_UNDERSTAND = 0xC000
+    UNABLE_TO_PROCESS = 0xC000
     TRANSFER_SYNTAX_NOT_SUPPORTED = 0xC122  # of the Cxxx, this value is PS3.18 Table I.2-2's
+    CANCEL = 0xFE00
+    PENDING = 0xFF00
+    PENDING_WITH_WARNING = 0xFF01  # an optional key is not supported
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,9 @@ class Status:
 
 
 SUCCESS = Status(StatusCode.SUCCESS)
+CANCEL = Status(StatusCode.CANCEL)
+PENDING = Status(StatusCode.PENDING)
+PENDING_WITH_WARNING = Status(StatusCode.PENDING_WITH_WARNING)
 
 # The first that fits counts: InvalidUid is an UnreadableInstance too. None: the error's own message says what
 # is wrong with the instance. The messages of the others may name our disks and hosts, nobody's business.
@@ -60,6 +78,8 @@ _CODES: tuple[tuple[type[Exception], StatusCode, str | None], ...] = (
     (DuplicateInstance, StatusCode.DUPLICATE_SOP_INSTANCE, None),
     (DeletedInstance, StatusCode.NOT_AUTHORIZED, None),
     (SopClassMismatch, StatusCode.DATA_SET_MISMATCH, None),
+    (IdentifierMismatch, StatusCode.IDENTIFIER_MISMATCH, None),
+    (InvalidRequest, StatusCode.UNABLE_TO_PROCESS, None),
     (InvalidUid, StatusCode.INVALID_SOP_INSTANCE, None),
     (UnreadableInstance, StatusCode.CANNOT_UNDERSTAND, None),
     (UnsupportedTransferSyntax, StatusCode.TRANSFER_SYNTAX_NOT_SUPPORTED, None),

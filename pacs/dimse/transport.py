@@ -57,6 +57,16 @@ class Transport:
             raise ConnectionLost("closed by the peer")
         return count
 
+    def has_arrived(self) -> bool:
+        """Tell, without waiting, whether `receive` would return at once, or say that the peer is gone."""
+        try:
+            self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
     def _receive_in_time(self, buffer: memoryview) -> int | None:
         """Receive; None when the kernel's timeout is over."""
         try:

@@ -142,6 +142,10 @@ class UpperLayer:
         is_last = bool(self._control & 0b10) and not self._fragment_left
         return Pdv(self._context_id, bool(self._control & 0b01), is_last, self._view[begin:end])
 
+    def has_arrived(self) -> bool:
+        """Tell, without waiting, whether anything of a next message, or of an ending, is here."""
+        return bool(self._pdu_left) or self._start < self._end or self._transport.has_arrived()
+
     def _begin_data(self, *, between_messages: bool) -> bool:
         """Receive the header of a P-DATA-TF; False where the peer asks for the release."""
         if self._start == self._end:

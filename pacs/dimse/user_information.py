@@ -39,6 +39,9 @@ class Roles:
     scp: bool
 
 
+SCU_ONLY = Roles(scu=True, scp=False)  # where nothing else is negotiated
+
+
 @dataclass(frozen=True, slots=True)
 class OperationsWindow:
     """How many operations may be under way at a time; 0 is any number (PS3.7 D.3.3.3)."""

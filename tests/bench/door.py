@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from pacs import __version__
-from pacs.dimse.association import ApplicationEntity
+from pacs.dimse.application_entity import ApplicationEntity
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.c_store import c_store_operation
 from pacs.dimse.listener import Listener, open_port

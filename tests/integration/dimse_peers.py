@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pacs.dimse.association import ApplicationEntity
+from pacs.dimse.application_entity import ApplicationEntity
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.c_store import c_store_operation
 from pacs.dimse.limits import Limits
@@ -51,7 +51,8 @@ def serving(
 ) -> Iterator[Listener]:
     """A listener in a thread of its own, stopped at the end with nothing left behind."""
     store = c_store_operation(shelf.store, accept_unknown_sop_classes=True)
-    entity = ApplicationEntity("FILMLESS", (C_ECHO, store), limits, max_dataset_bytes)
+    operations = (C_ECHO, store, *options.pop("operations", ()))
+    entity = ApplicationEntity("FILMLESS", operations, limits, max_dataset_bytes)
     listening = options.pop("listening", None) or open_port(HOST, 0)
     listener = Listener(entity, listening, **{"grace_s": 0.5, **options})
     thread = threading.Thread(target=listener.serve_forever)

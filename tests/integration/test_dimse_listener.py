@@ -25,7 +25,7 @@ from pacs.archive import open_archive
 from pacs.dicom.part10 import encode_file_meta
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.dimse import scu
-from pacs.dimse.association import ApplicationEntity
+from pacs.dimse.application_entity import ApplicationEntity
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.limits import Limits
 from pacs.dimse.listener import Listener, open_listener, open_port

@@ -7,7 +7,8 @@ import struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacs.dimse.association import ApplicationEntity, Association
+from pacs.dimse.application_entity import ApplicationEntity
+from pacs.dimse.association import Association
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.c_store import c_store_operation
 from pacs.ingest import Disposition, IncomingInstance, Origin, StoreOutcome

@@ -7,9 +7,9 @@ from pynetdicom import sop_class
 
 from pacs.dicom.sop_classes import is_storage_sop_class
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
-from pacs.dimse.contexts import choose_transfer_syntax, negotiate
+from pacs.dimse.contexts import Capability, choose_transfer_syntax, negotiate
 from pacs.dimse.pdu import ContextResult, ProposedContext
-from pacs.dimse.user_information import Roles
+from pacs.dimse.user_information import SCU_ONLY, Roles
 from tests.unit.pacs.dimse.wire import CT_IMAGE_STORAGE, EXPLICIT, IMPLICIT, JPEG_LOSSLESS, STUDY_ROOT_FIND
 
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -111,7 +111,7 @@ def test_each_context_is_answered_on_its_own_and_in_order() -> None:
             ProposedContext(5, CT_IMAGE_STORAGE, (GE_PRIVATE,)),
             ProposedContext(7, CT_IMAGE_STORAGE, (EXPLICIT,)),
         ],
-        lambda abstract_syntax: offered.get(abstract_syntax, ()),
+        lambda abstract_syntax: Capability(offered.get(abstract_syntax, ())),
         {},
     )
     assert [(a.context_id, a.result, a.transfer_syntax_uid) for a in answers] == [
@@ -133,5 +133,33 @@ def test_each_context_is_answered_on_its_own_and_in_order() -> None:
 )
 def test_a_requestor_that_wants_to_be_scp_only_is_not_served(roles: Roles, result: ContextResult) -> None:
     proposed = [ProposedContext(1, CT_IMAGE_STORAGE, (EXPLICIT,))]
-    (answer,) = negotiate(proposed, lambda _: {EXPLICIT}, {CT_IMAGE_STORAGE: roles})
+    (answer,) = negotiate(proposed, lambda _: Capability({EXPLICIT}), {CT_IMAGE_STORAGE: roles})
     assert answer.result == result
+    assert answer.roles == SCU_ONLY
+
+
+@pytest.mark.parametrize(
+    ("capability", "wanted", "granted"),
+    [
+        (Capability({EXPLICIT}, {EXPLICIT}), Roles(scu=False, scp=True), Roles(scu=False, scp=True)),
+        (Capability({EXPLICIT}, {EXPLICIT}), Roles(scu=True, scp=True), Roles(scu=True, scp=True)),
+        (Capability({EXPLICIT}, {EXPLICIT}), Roles(scu=True, scp=False), SCU_ONLY),
+        (Capability({EXPLICIT}, {EXPLICIT}), None, SCU_ONLY),
+        (Capability({EXPLICIT}, ()), Roles(scu=True, scp=True), SCU_ONLY),
+        (Capability((), {EXPLICIT}), Roles(scu=True, scp=True), Roles(scu=False, scp=True)),
+        (Capability((), {EXPLICIT}), None, None),
+        (Capability({EXPLICIT}, ()), Roles(scu=False, scp=True), None),
+        (Capability({EXPLICIT}, {IMPLICIT}), Roles(scu=False, scp=True), None),
+    ],
+)
+def test_a_requestor_gets_the_roles_that_it_wants_and_that_there_are(
+    capability: Capability, wanted: Roles | None, granted: Roles | None
+) -> None:
+    """As the requestor of a C-GET, which is SCP of the storage that comes of it (PS3.4 C.5.3)."""
+    proposed = [ProposedContext(1, CT_IMAGE_STORAGE, (EXPLICIT,))]
+    (answer,) = negotiate(
+        proposed, lambda _: capability, {} if wanted is None else {CT_IMAGE_STORAGE: wanted}
+    )
+    assert (answer.result == ContextResult.ACCEPTANCE) == (granted is not None)
+    if granted is not None:
+        assert answer.roles == granted

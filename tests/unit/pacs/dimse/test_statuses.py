@@ -20,6 +20,8 @@ from storage.errors import StoreFull, StoreUnavailable
         (errors.ObjectTooLarge("x"), 0xA700),
         (errors.DuplicateInstance("x"), 0x0111),
         (errors.SopClassMismatch("x"), 0xA900),
+        (errors.IdentifierMismatch("x"), 0xA900),
+        (errors.InvalidRequest("x"), 0xC000),
         (errors.UnreadableInstance("x"), 0xC000),
         (errors.InvalidUid("x"), 0x0117),
         (errors.UnsupportedSopClass("x"), 0x0122),
