@@ -29,8 +29,8 @@ POOL_TIMEOUT_S = 10
 _WRITES = "filmless_writes"
 _CHECKPOINT_PAGES = 8000  # 32 MB of WAL: some commit pays for a checkpoint, and with 1000 pages too many do
 # SQLSTATEs of PostgreSQL: the connection broke, the server ended it (also because we were silent in a
-# transaction), serialization failure, deadlock.
-_TRY_AGAIN = frozenset({None, "57P01", "25P03", "40001", "40P01"})
+# transaction, or too long in it), serialization failure, deadlock.
+_TRY_AGAIN = frozenset({None, "57P01", "25P03", "25P04", "40001", "40P01"})
 
 
 class TransactionLost(IndexUnavailable):

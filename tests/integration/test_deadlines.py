@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
+import psycopg
 import pytest
 
 from pacs.archive import Archive
@@ -102,6 +103,43 @@ def test_a_client_that_fell_silent_in_a_transaction_does_not_keep_its_locks(
         silent.invalidate()
 
 
+def send_all_but_the_commit(client: psycopg.Connection[object]) -> None:
+    """As a group commit does; the last message of a pipeline is a Flush."""
+    with client.pipeline(), client.cursor() as cursor:
+        cursor.executemany("SELECT %s", [(1,)])
+
+
+def send_half_of_a_pipeline(client: psycopg.Connection[object]) -> None:
+    client.pgconn.enter_pipeline_mode()
+    client.pgconn.send_query_params(b"SELECT 1", None)
+    client.pgconn.send_flush_request()
+    client.pgconn.flush()
+
+
+@pytest.mark.parametrize("last_words", [send_all_but_the_commit, send_half_of_a_pipeline])
+def test_a_client_that_fell_silent_around_a_pipeline_does_not_keep_its_locks(
+    last_words: Callable[[psycopg.Connection[object]], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fresh_archive("postgresql-s3", tmp_path) as archive:
+        archive.index._engine.dispose()
+        with monkeypatch.context() as of_silent:
+            of_silent.setattr(postgresql, "TRANSACTION_TIMEOUT", "400ms")
+            silent = archive.index._engine.connect()
+        silent.exec_driver_sql("LOCK TABLE study")
+        client = silent.connection.driver_connection
+        assert isinstance(client, psycopg.Connection)
+        last_words(client)
+        read_all(archive, [store(archive)])
+        silent.invalidate()
+
+
+def test_the_server_looks_for_clients_of_whom_it_hears_nothing(tmp_path: Path) -> None:
+    with fresh_archive("postgresql-s3", tmp_path) as archive, archive.index._engine.connect() as connection:
+        names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout")
+        shown = [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in names]
+        assert shown == ["10", "5", "3", "25000"]  # s, s, times, ms
+
+
 def test_a_locked_database_is_unavailable_and_comes_back(tmp_path: Path, ends: Ends) -> None:
     with fresh_archive("sqlite-folder", tmp_path) as archive:
         first = store(archive)
@@ -110,7 +148,10 @@ def test_a_locked_database_is_unavailable_and_comes_back(tmp_path: Path, ends: E
         read_all(archive, [first, store(archive)])
 
 
-def test_a_migration_may_take_longer_than_other_statements(tmp_path: Path) -> None:
+def test_a_migration_may_take_longer_than_other_statements(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "TRANSACTION_TIMEOUT", "1s")
     with fresh_archive("postgresql-s3", tmp_path) as archive, archive.index._engine.connect() as connection:
         with postgresql.without_haste(connection):
             connection.exec_driver_sql("SELECT pg_sleep(2)")
