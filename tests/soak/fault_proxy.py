@@ -34,6 +34,8 @@ class Fault(Enum):
 class FaultProxy:
     """Forwards connections to a port of 127.0.0.1; while it is ``faulty``, some chunks meet a fault.
 
+    What met a black hole stays in it when faults are over: the server never hears that its client has gone.
+
     Runs in a thread of its own, until the end of the ``with`` block of :func:`fault_proxy`.
     """
 
