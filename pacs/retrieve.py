@@ -224,13 +224,18 @@ def read_frame(archive: Archive, instance: StoredInstance, frame_number: int) ->
         The instance has no pixel data, or it is damaged.
     """
     description = read_pixel_description(archive, instance)
-    if not 1 <= frame_number <= description.number_of_frames:
-        raise NotFound(f"there is no frame {frame_number}, only 1 to {description.number_of_frames}")
+    require_frame(frame_number, description.number_of_frames)
     attributes = read_frame_attributes(archive, instance, frame_number)
     stream, offset, size_bytes = open_pixel_data(archive, instance)
     with stream:
         data = read_encoded_frame(stream, offset, size_bytes, description, frame_number - 1, attributes)
     return EncodedFrame(data, instance.transfer_syntax_uid, frame_number)
+
+
+def require_frame(frame_number: int, number_of_frames: int) -> None:
+    """Refuse a frame (1-based) that is not there. Raises NotFound."""
+    if not 1 <= frame_number <= number_of_frames:
+        raise NotFound(f"there is no frame {frame_number}, only 1 to {number_of_frames}")
 
 
 def _parse_head(head: bytes, instance: StoredInstance) -> Dataset:

@@ -84,7 +84,8 @@ def place_group(dataset: Dataset, frame_index: int) -> None:
     """Give the only item of the sequence the place of its frame (0-based), behind empty ones."""
     item = list(dataset[PER_FRAME_FUNCTIONAL_GROUPS].value)[:1]
     # Made here and not read: a parser takes ten times as long for a thousand items of nothing.
-    dataset.PerFrameFunctionalGroupsSequence = [Dataset()] * frame_index * len(item) + item
+    # The number of a frame that has no item is anybody's word.
+    dataset.PerFrameFunctionalGroupsSequence = [Dataset()] * (frame_index if item else 0) + item
 
 
 class _Walk:

@@ -36,6 +36,7 @@ from pacs.retrieve import (
     read_frame,
     read_frame_attributes,
     read_pixel_description,
+    require_frame,
 )
 
 _FOLDER: Final = "pictures"  # below DATA_DIR
@@ -167,8 +168,9 @@ class Pictures:
 
     def decode(self, instance: StoredInstance, frame_number: int) -> DecodedFrame:
         """Return the stored values of a frame (1-based); raises what `make` raises."""
-        attributes = read_frame_attributes(self._archive, instance, frame_number)
         description = read_pixel_description(self._archive, instance)
+        require_frame(frame_number, description.number_of_frames)
+        attributes = read_frame_attributes(self._archive, instance, frame_number)
         if needs_codec(description):
             values = self._read_values(instance, frame_number, description)
             return DecodedFrame(values, attributes, description, frame_number - 1)

@@ -9,7 +9,7 @@ from pacs.archive import Archive
 from pacs.errors import PixelsUnavailable
 from pacs.pictures.rendering import ShownFrame
 from pacs.pixels.presentation_state import COLOR, GRAYSCALE, PSEUDO_COLOR, read_presentation_state
-from pacs.retrieve import read_attributes
+from pacs.retrieve import read_attributes, require_frame
 
 PRESENTATION_STATES: Final = frozenset({GRAYSCALE, COLOR, PSEUDO_COLOR})
 
@@ -21,6 +21,8 @@ def show_presented(archive: Archive, shown: ShownFrame) -> ShownFrame:
 
     Raises
     ------
+    pacs.errors.NotFound
+        The image has no such frame.
     pacs.errors.PixelsUnavailable
         The archive has none of the images, or the state is of a kind that is not supported.
     pacs.errors.UndecodablePixels
@@ -38,5 +40,7 @@ def show_presented(archive: Archive, shown: ShownFrame) -> ShownFrame:
         if found:
             appearance = replace(shown.rendering.appearance, presentation=state)
             rendering = replace(shown.rendering, appearance=appearance)
-            return ShownFrame(found[0], min(reference.frames, default=1), rendering)
+            frame_number = min(reference.frames, default=1)
+            require_frame(frame_number, found[0].number_of_frames)
+            return ShownFrame(found[0], frame_number, rendering)
     raise PixelsUnavailable("the images of the presentation state are not here")

@@ -10,9 +10,10 @@ from typing import Final
 from fastapi import APIRouter, Response
 
 from pacs import __version__
-from pacs.errors import InvalidRequest, NotFound
+from pacs.errors import InvalidRequest
 from pacs.index.records import StoredInstance
 from pacs.pictures.exact_frames import ExactEncoding
+from pacs.retrieve import require_frame
 from viewer_api.caching import RENDERED, cache_headers, make_etag, not_modified
 from viewer_api.compression import HEADERS as GZIP
 from viewer_api.compression import accepts_gzip
@@ -93,8 +94,7 @@ async def _find_frame(asked: RetrieveRequest, frame_list: str) -> tuple[StoredIn
     if len(frames) > 1:
         raise InvalidRequest("one frame at a time comes with its exact pixels")
     (instance,) = await asked.find_soon()
-    if frames[0] > instance.number_of_frames:
-        raise NotFound(f"there is no frame {frames[0]}, only 1 to {instance.number_of_frames}")
+    require_frame(frames[0], instance.number_of_frames)
     return instance, frames[0]
 
 

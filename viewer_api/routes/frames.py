@@ -12,8 +12,9 @@ from fastapi import APIRouter, Path, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from pacs.errors import NotFound, PixelsUnavailable, UnreadableInstance
+from pacs.errors import PixelsUnavailable, UnreadableInstance
 from pacs.index.records import StoredInstance
+from pacs.retrieve import require_frame
 from viewer_api import multipart
 from viewer_api.byte_ranges import Piece, answer_pieces, piece_of
 from viewer_api.caching import IMMUTABLE, cache_headers, make_etag, not_modified
@@ -104,8 +105,7 @@ class _Planned:
 def _plan(asked: RetrieveRequest, frames: Sequence[int]) -> _Planned | Response:
     """Find the instance and choose a form; a response where the client has it already."""
     (instance,) = asked.find_instances()
-    if max(frames) > instance.number_of_frames:
-        raise NotFound(f"there is no frame {max(frames)}, only 1 to {instance.number_of_frames}")
+    require_frame(max(frames), instance.number_of_frames)
     form = _choose(asked, instance, may_be_alone=len(frames) == 1)
     etag = make_etag(instance.location.sha256, form, *frames)
     if (answer := not_modified(asked.request, etag, IMMUTABLE)) is not None:

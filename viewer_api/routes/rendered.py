@@ -10,11 +10,11 @@ from typing import Final
 from fastapi import APIRouter, Response
 
 from pacs.conversion import has_pixel_data
-from pacs.errors import NotFound
 from pacs.index.records import StoredInstance
 from pacs.pictures.cine import can_make_videos
 from pacs.pictures.media_types import GIF, JP2, JPEG, MP4, PNG, PNG_16, WEBP
 from pacs.pictures.rendering import Rendering, ShownFrame, representative
+from pacs.retrieve import require_frame
 from viewer_api.caching import RENDERED, REVALIDATED
 from viewer_api.documents import HTML, PDF, TEXT, answer_document, is_document
 from viewer_api.lean_route import LeanRoute
@@ -137,8 +137,7 @@ async def _answer_frames(asked: RetrieveRequest, rendering: Rendering, frame_lis
     frames = parse_frame_list(frame_list)
     chosen = asked.choose([*_ALONE, *_PARTS] if len(frames) == 1 else _PARTS)
     (instance,) = await asked.find_soon()
-    if max(frames) > instance.number_of_frames:
-        raise NotFound(f"there is no frame {max(frames)}, only 1 to {instance.number_of_frames}")
+    require_frame(max(frames), instance.number_of_frames)
     rendering = replace(rendering, media_type=chosen.media_type)
     shown = [ShownFrame(instance, frame, rendering) for frame in frames]
     if not chosen.multipart:

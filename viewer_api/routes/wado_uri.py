@@ -11,13 +11,12 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from pacs.conversion import has_pixel_data
-from pacs.errors import NotFound
 from pacs.index.records import StoredInstance
 from pacs.pictures.media_types import JPEG, PNG
 from pacs.pictures.rendering import Rendering, ShownFrame
 from pacs.pixels.appearance import Region
 from pacs.pixels.description import describe_pixels
-from pacs.retrieve import read_attributes
+from pacs.retrieve import read_attributes, require_frame
 from viewer_api.caching import RENDERED
 from viewer_api.instance_parts import instance_representations
 from viewer_api.media_types import DICOM
@@ -66,8 +65,7 @@ async def retrieve_by_uri(request: Request, state: State) -> Response:
     if chosen.media_type == DICOM:
         answer = await run_in_threadpool(_answer_dicom, asked, instance, wado.transfer_syntax_uid)
         return await state.decodes.finish(answer)
-    if wado.frame_number > instance.number_of_frames:
-        raise NotFound(f"there is no frame {wado.frame_number}, only 1 to {instance.number_of_frames}")
+    require_frame(wado.frame_number, instance.number_of_frames)
     rendering = await run_in_threadpool(_with_region, asked, instance, wado)
     rendering = replace(rendering, media_type=chosen.media_type)
     return await answer_picture(asked, ShownFrame(instance, wado.frame_number, rendering), RENDERED)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 from pydicom import dcmread
-from pydicom.uid import generate_uid
 from starlette.testclient import TestClient
 
 from pacs.archive import Archive
@@ -14,7 +13,6 @@ from pacs.ingest import Origin, open_part10, store_instance
 from pacs.pixels.gsdf import Display
 from tests.data import shared_data
 from tests.datasets import make_dataset
-from tests.unit.pacs.pixels.presentation_states import item, reference, state_attributes
 from tests.unit.viewer_api.conftest import split_multipart, store_dataset
 
 STUDY, SERIES = "1.2.826.0.1.3680043.8.498.3", "1.2.826.0.1.3680043.8.498.3.1"
@@ -358,28 +356,6 @@ def test_annotations_are_burnt_into_opposite_corners(client: TestClient, module_
     both = picture(client, f"{path}/rendered?annotation=patient,technique")
     np.testing.assert_array_equal(both, np.maximum(patient, technique))
     assert client.get(f"{path}/rendered?annotation=secrets").status_code == 400
-
-
-def test_a_presentation_state_is_shown_by_the_image_it_is_for(
-    client: TestClient, module_archive: Archive
-) -> None:
-    image = make_dataset(PixelData=RAMP.tobytes(), WindowCenter="2048", WindowWidth="4096")
-    images = [reference(image.SOPInstanceUID)]
-    state = state_attributes(
-        SOPInstanceUID=generate_uid(),
-        ReferencedSeriesSequence=[item(ReferencedImageSequence=images)],
-        SoftcopyVOILUTSequence=[item(WindowCenter="2048", WindowWidth="2")],
-    )
-    state.StudyInstanceUID, state.StudyDate = image.StudyInstanceUID, image.StudyDate
-    state.PatientID, state.PatientName = image.PatientID, image.PatientName
-    state.SeriesInstanceUID = generate_uid()
-    path = store_dataset(module_archive, state)
-    assert client.get(f"{path}/rendered").status_code == 406  # the image has not come yet
-    of_image = store_dataset(module_archive, image)
-    presented = picture(client, f"{path}/rendered")
-    np.testing.assert_array_equal(presented, picture(client, f"{of_image}/rendered?window=2048,2"))
-    assert not np.array_equal(presented, picture(client, f"{of_image}/rendered"))
-    assert picture(client, f"{path}/thumbnail?viewport=8,8").shape == (8, 8)
 
 
 @pytest.fixture(scope="module")

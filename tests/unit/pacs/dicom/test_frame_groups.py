@@ -71,7 +71,7 @@ def test_a_frame_behind_the_last_group_has_none() -> None:
     head = encode(make_enhanced(2))
     groups = find_frame_groups(head, 0, TRANSFER_SYNTAXES[EXPLICIT])
     assert groups is not None
-    for frame_index in (2, 7, -1):
+    for frame_index in (2, 7, -1, 10**15):  # the last of which no memory has room for
         read = parse_explicit(keep_one_group(head, groups, frame_index))
         place_group(read, frame_index)
         assert list(read[SEQUENCE].value) == []

@@ -116,6 +116,19 @@ def test_a_frame_that_is_not_there_has_no_picture(archive: Archive) -> None:
         Pictures(archive).draw(ShownFrame(store(archive, make_dataset()), 2, Rendering()))
 
 
+def test_nothing_is_read_for_a_frame_that_is_not_there(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance, asked = store(archive, make_dataset(NumberOfFrames=2, PixelData=bytes(1024))), []
+    monkeypatch.setattr(
+        "pacs.pictures.pictures.read_frame_attributes", lambda *request: asked.append(request)
+    )
+    for number in (-1, 0, 3, 2_000_000_000):
+        with pytest.raises(NotFound):
+            Pictures(archive).decode(instance, number)
+    assert asked == []
+
+
 def test_the_middle_image_of_the_first_series_of_images_stands_for_all(archive: Archive) -> None:
     report = store(archive, make_dataset(PixelData=None))
     images = [store(archive, make_dataset()) for _ in range(2)]
