@@ -9,7 +9,6 @@ from fastapi import Response
 from starlette.concurrency import run_in_threadpool
 
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
-from pacs.index.records import StoredInstance
 from pacs.pictures.presentations import PRESENTATION_STATES, show_presented
 from pacs.pictures.rendering import ShownFrame, has_pixels
 from viewer_api.caching import cache_headers, etag_of, not_modified
@@ -48,12 +47,16 @@ def _answer_at_once(asked: RetrieveRequest, shown: ShownFrame, cache_control: st
     """Answer what is kept, or small, without waiting for a turn; None where there is more to do."""
     pictures = asked.state.pictures
     picture = pictures.find_picture(shown)
-    if picture is None and _is_small(shown.instance) and not shown.rendering.is_cine:
+    if picture is None and _is_small(shown):
         picture = pictures.make(shown)
     return None if picture is None else _answer(picture, shown, cache_control)
 
 
-def _is_small(instance: StoredInstance) -> bool:
+def _is_small(shown: ShownFrame) -> bool:
+    """Tell whether little is to be done; a presentation state may enlarge its image and has many layers."""
+    instance, rendering = shown.instance, shown.rendering
+    if rendering.is_cine or rendering.appearance.presentation is not None:
+        return False
     syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
     is_compressed = syntax.encapsulated or syntax.deflated or not has_pixels(instance)
     return not is_compressed and instance.location.size_bytes <= _SMALL_IMAGE_BYTES

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ from pacs.pixels.picture import cover, draw_color, draw_grayscale
 from pacs.pixels.presentation_state import PresentationState
 from pacs.pixels.text import draw_seam
 from pacs.pixels.view import View
+
+_MAX_ENLARGED_PIXELS: Final = 1 << 24
 
 
 def render_presentation(
@@ -136,7 +139,8 @@ def _plan_view(
 ) -> View:
     """Find the place of the displayed area on the picture.
 
-    With a size, the area is shown as large as fits into it; MAGNIFY is never larger than its magnification.
+    With a size, the area is shown as large as fits into it; MAGNIFY is never larger than its magnification,
+    and nothing is enlarged to more than 2**24 pixels.
     How large a pixel of the display is nobody knows here, so TRUE SIZE is at most as large as it is stored.
 
     Raises
@@ -161,8 +165,15 @@ def _plan_view(
         wanted = magnified if wanted is None else (min(wanted[0], magnified[0]), min(wanted[1], magnified[1]))
     enlarge = area.size_mode != TRUE_SIZE or appearance.enlarge
     size = fit_size(rows, columns, area.aspect_ratio, wanted, enlarge)
+    size = _bound_size(size, max(description.rows * description.columns, _MAX_ENLARGED_PIXELS))
     view = View(*sides, size, turns, state.transformation.mirrored)
     return view.flipped(appearance.flipped_horizontally, appearance.flipped_vertically)
+
+
+def _bound_size(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
+    """Shrink what a state enlarges beyond reason: each of its layers is drawn at the size of the picture."""
+    scale = min(math.sqrt(max_pixels / (size[0] * size[1])), 1.0)
+    return max(int(size[0] * scale), 1), max(int(size[1] * scale), 1)
 
 
 def _find_overlays(

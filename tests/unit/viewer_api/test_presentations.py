@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from pacs.pictures.rendering import Rendering, ShownFrame
 from tests.datasets import make_dataset
 from tests.unit.pacs.pixels.presentation_states import item, reference, state_attributes
 from tests.unit.viewer_api.conftest import store_dataset
+from viewer_api.state import DecodeQueue
 
 # A ramp from 0 to 4080 in steps of 16, a stored value in each pixel of 16 x 16.
 RAMP = (np.arange(256, dtype="<u2") * 16).reshape(16, 16)
@@ -73,3 +75,22 @@ def test_a_state_of_a_frame_that_its_image_has_not_is_not_found(
     (instance,) = module_archive.index.find_instances(*uids)
     with pytest.raises(NotFound, match=f"no frame {frame}, only 1 to 3"):  # before anything of it is read
         show_presented(module_archive, ShownFrame(instance, 1, Rendering()))
+
+
+def test_a_presentation_state_waits_for_its_turn_however_small_its_image_is(
+    client: TestClient, module_archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[object] = []
+    take_turn = DecodeQueue.run
+
+    async def run(queue: DecodeQueue, work: Callable[[], Any]) -> Any:
+        turns.append(work)
+        return await take_turn(queue, work)
+
+    monkeypatch.setattr(DecodeQueue, "run", run)
+    image = make_dataset()
+    of_image, of_state = (store_dataset(module_archive, one) for one in (image, state_of(image)))
+    picture(client, f"{of_image}/rendered")
+    assert turns == []
+    picture(client, f"{of_state}/rendered")
+    assert len(turns) == 1

@@ -161,6 +161,14 @@ def test_the_size_mode_says_how_large_the_area_is_shown(
     assert show(black(20, 30), turned, size=turned_size).shape == shape[::-1]
 
 
+@pytest.mark.parametrize("size", [None, (20_000, 6_000)])
+def test_what_a_state_enlarges_has_a_bound(size: tuple[int, int] | None) -> None:
+    area = displayed_area((1, 1), (500, 400), "MAGNIFY", PresentationPixelMagnificationRatio=20)
+    shown = show(black(20, 30), state_attributes(DisplayedAreaSelectionSequence=[area]), size=size)
+    assert (1 << 24) - 10_000 < shown.size <= 1 << 24
+    assert shown.shape[1] / shown.shape[0] == pytest.approx(500 / 400, rel=0.001)
+
+
 # Shutters
 
 
