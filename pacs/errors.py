@@ -57,6 +57,10 @@ class UndecodablePixels(PixelsUnavailable):
     """The pixel data is damaged, contradicts its description, or is larger than what is allowed."""
 
 
+class DecodingInterrupted(UndecodablePixels):
+    """The codec died on the frame or took too long: the frame may be the cause, or a machine in need."""
+
+
 class DecodingUnavailable(ArchiveError):
     """No process for codecs can be started: the machine lacks memory or processes. It may succeed later."""
 

@@ -14,7 +14,13 @@ from fastapi import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from pacs.errors import ArchiveError, PixelsUnavailable
+from pacs.errors import (
+    ArchiveError,
+    DecodingInterrupted,
+    DecodingUnavailable,
+    IndexUnavailable,
+    PixelsUnavailable,
+)
 from pacs.pictures.presentations import show_presented
 from pacs.pictures.rendering import ShownFrame
 from storage.errors import ObjectNotFound
@@ -25,6 +31,9 @@ from viewer_api.streaming import primed_async
 
 _BATCH: Final = 4  # a picture may take less time than handing it to a thread
 _BATCHES_AHEAD: Final = 3
+
+# A part that is left out is kept out by every cache: none is for what may be well again in a moment.
+_PASSING: Final = (DecodingInterrupted, DecodingUnavailable, IndexUnavailable)
 
 _Drawn: TypeAlias = tuple[ShownFrame, bytes | Exception]
 
@@ -37,12 +46,15 @@ async def answer_pictures(
     Parameters
     ----------
     all_or_nothing
-        Whether a picture that cannot be made ends the answer; else it is left out.
+        Whether a picture that cannot be made ends the answer; else it is left out, unless the next attempt
+        may succeed.
 
     Raises
     ------
     pacs.errors.PixelsUnavailable
-        There is none. What the first picture raises, if all or nothing is wanted.
+        There is none.
+    Exception
+        What the first picture raises, if all or nothing is wanted or it may succeed later.
     """
     etag = await run_in_threadpool(_make_etag, shown)
     if (answer := not_modified(asked.request, etag, REVALIDATED)) is not None:
@@ -114,6 +126,8 @@ def _draw_batch(asked: RetrieveRequest, batch: Iterable[ShownFrame]) -> list[_Dr
 def _draw(asked: RetrieveRequest, shown: ShownFrame) -> bytes | Exception:
     try:
         return asked.state.pictures.draw(show_presented(asked.archive, shown))
+    except _PASSING:
+        raise
     except (ArchiveError, ObjectNotFound) as error:
         return error
 

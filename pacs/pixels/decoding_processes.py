@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pacs.errors import DecodingUnavailable, PixelsUnavailable, UndecodablePixels
+from pacs.errors import DecodingInterrupted, DecodingUnavailable, PixelsUnavailable, UndecodablePixels
 from pacs.pixels.decode import decode_frame, needs_codec
 from pacs.pixels.decoding_child import (
     IDLE_EXIT_CODE,
@@ -72,8 +72,9 @@ class DecodingProcesses:
         Raises
         ------
         PixelsUnavailable, UndecodablePixels
-            What ``decode_frame`` raises; also for a frame that takes more memory or time than is allowed, or
-            on which the codec dies.
+            What ``decode_frame`` raises; also for a frame that takes more memory than is allowed.
+        DecodingInterrupted
+            It takes more time than is allowed, or the codec dies on it.
         DecodingUnavailable
             No process can be started, or no memory be shared with it.
         """
@@ -199,7 +200,7 @@ class _DecodingProcess:
             answer = self._receive(self._limits.timeout_s)
         if answer is None:
             self._kill()
-            raise UndecodablePixels(f"the frame takes longer than {self._limits.timeout_s:g} s")
+            raise DecodingInterrupted(f"the frame takes longer than {self._limits.timeout_s:g} s")
         if not answer:
             raise self._explain_end()
         if answer[0] == Outcome.DECODED and self._memory is not None:
@@ -244,8 +245,8 @@ class _DecodingProcess:
         if code == IDLE_EXIT_CODE and self._frames > 1:
             return _IdleTooLong()
         if code == -signal.SIGXCPU:
-            return UndecodablePixels(f"the frame takes longer than {self._limits.timeout_s:g} s")
-        return UndecodablePixels(f"the codec died on the frame ({code})")
+            return DecodingInterrupted(f"the frame takes longer than {self._limits.timeout_s:g} s")
+        return DecodingInterrupted(f"the codec died on the frame ({code})")
 
     def end(self) -> None:
         """Let the process end."""

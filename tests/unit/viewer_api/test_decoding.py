@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -17,9 +19,12 @@ from pydicom.uid import JPEGLSLossless
 from starlette.testclient import TestClient
 
 from pacs.archive import Archive
+from pacs.errors import DecodingInterrupted, DecodingUnavailable, IndexUnavailable
+from pacs.pixels.decoding_processes import DecodingProcesses
+from storage.errors import StoreUnavailable
 from tests.datasets import make_dataset
 from tests.unit.pacs.pixels.test_decoding_processes import children
-from tests.unit.viewer_api.conftest import empty_archive, make_client, store_dataset
+from tests.unit.viewer_api.conftest import empty_archive, make_client, split_multipart, store_dataset
 
 # Each makes another first frame, and none may stay in a cache.
 WAYS = {
@@ -27,6 +32,8 @@ WAYS = {
     "frame": ("/frames/1", "application/octet-stream"),
     "pixel data": ("/bulkdata/7FE00010", "application/octet-stream"),
 }
+ALL_PICTURES = 'multipart/related; type="image/jpeg"'
+STUDY, SERIES = "1.2.826.0.1.3680043.8.498.9", "1.2.826.0.1.3680043.8.498.9.0"
 EXPLICIT = 'application/dicom; transfer-syntax="1.2.840.10008.1.2.1"'
 
 
@@ -40,7 +47,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
 def store_compressed(archive: Archive, seed: int) -> str:
     image = np.random.default_rng(seed).integers(0, 256, (16, 16), np.uint8)
     dataset = make_dataset(BitsAllocated=8, BitsStored=8, HighBit=7)
-    dataset.SOPInstanceUID = f"1.2.826.0.1.3680043.8.498.9.{seed}"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = STUDY, SERIES
+    dataset.SOPInstanceUID = f"1.2.826.0.1.3680043.8.498.9.1.{seed}"
     dataset.PixelData = encapsulate([bytes(imagecodecs.jpegls_encode(image))])
     return store_dataset(archive, dataset, JPEGLSLossless)
 
@@ -75,6 +83,51 @@ def test_a_codec_that_spins_costs_one_422_at_the_deadline(archive: Archive) -> N
     assert answer.status_code == 422 and "longer than 2 s" in answer.json()["detail"]
     assert process not in children()
     assert client.get(path + "/rendered").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (DecodingUnavailable, 503),
+        (IndexUnavailable, 503),
+        (StoreUnavailable, 503),
+        (DecodingInterrupted, 422),
+    ],
+)
+@pytest.mark.parametrize("resource", ["previews", "rendered"])
+def test_no_part_is_left_out_of_an_answer_for_what_passes(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, error: type[Exception], status: int, resource: str
+) -> None:
+    client = make_client(archive)
+    path, _ = store_compressed(archive, 1), store_compressed(archive, 2)
+    address, accept = f"{path.partition('/instances/')[0]}/{resource}", {"accept": ALL_PICTURES}
+    with monkeypatch.context() as patch:
+        patch.setattr(DecodingProcesses, "decode", fail_on_the_second(error))
+        assert client.get(address, headers=accept).status_code == status
+    assert len(split_multipart(client.get(address, headers=accept))) == 2
+
+
+def fail_on_the_second(error: type[Exception]) -> Callable[..., Any]:
+    decode, calls = DecodingProcesses.decode, count(1)
+
+    def fail(*arguments: Any) -> Any:
+        if next(calls) == 2:
+            raise error
+        return decode(*arguments)
+
+    return fail
+
+
+def test_previews_without_the_image_whose_codec_was_killed_are_not_told_as_whole(archive: Archive) -> None:
+    client, path = make_client(archive), store_compressed(archive, 1)
+    series, accept = path.partition("/instances/")[0], {"accept": ALL_PICTURES}
+    process = stop_the_codecs(client, archive)
+    timer = threading.Timer(0.3, os.kill, (process, signal.SIGKILL))
+    timer.start()
+    answer = client.get(f"{series}/previews", headers=accept)
+    timer.join()
+    assert (answer.status_code, "etag" in answer.headers) == (422, False)
+    assert len(split_multipart(client.get(f"{series}/previews", headers=accept))) == 2
 
 
 def test_an_instance_whose_codec_dies_goes_out_as_it_is_stored(archive: Archive) -> None:

@@ -18,7 +18,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from pacs.errors import DecodingUnavailable, PixelsUnavailable, UndecodablePixels
+from pacs.errors import DecodingInterrupted, DecodingUnavailable, PixelsUnavailable, UndecodablePixels
 from pacs.pixels import decoding_processes
 from pacs.pixels.decode import decode_frame
 from pacs.pixels.decoding_child import DecodingLimits
@@ -168,7 +168,7 @@ def test_a_process_that_is_killed_in_mid_decode_costs_one_frame() -> None:
         with decoding_meanwhile(pool) as (process, caught):
             time.sleep(0.1)
             os.kill(process, signal.SIGKILL)
-        assert [type(error) for error in caught] == [UndecodablePixels]
+        assert [type(error) for error in caught] == [DecodingInterrupted]
         assert np.array_equal(decode_one(pool), GRAY)
 
 
@@ -226,7 +226,7 @@ def test_a_process_that_does_not_answer_is_ended_at_the_deadline() -> None:
     with processes(1, DecodingLimits(timeout_s=1.0, memory_bytes=2 * GIB)) as pool:
         with decoding_meanwhile(pool) as (process, caught):
             pass
-        assert [type(error) for error in caught] == [UndecodablePixels] and "longer than 1 s" in str(
+        assert [type(error) for error in caught] == [DecodingInterrupted] and "longer than 1 s" in str(
             caught[0]
         )
         assert process not in children()
