@@ -51,7 +51,9 @@ class RecentInstances:
             return found
 
     def find(self, uids: Uids, query: Callable[[], list[StoredInstance]]) -> list[StoredInstance]:
-        """Return what is known, or else what the query tells, which then is known.
+        """Return what is known, or else what the query tells, which then is known unless it is nothing.
+
+        What is not there has no end of names.
 
         Raises
         ------
@@ -63,7 +65,7 @@ class RecentInstances:
         version = self._version  # before the query: what comes while it runs is not in its answer
         found = query()
         with self._lock:
-            if self._is_sqlite and version == self._version and len(found) <= _MAX_INSTANCES:
+            if self._is_sqlite and version == self._version and 0 < len(found) <= _MAX_INSTANCES:
                 self._put(uids, tuple(found))
         return found
 

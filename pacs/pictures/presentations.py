@@ -12,19 +12,21 @@ from pacs.pixels.presentation_state import COLOR, GRAYSCALE, PSEUDO_COLOR, read_
 from pacs.retrieve import read_attributes, require_frame
 
 PRESENTATION_STATES: Final = frozenset({GRAYSCALE, COLOR, PSEUDO_COLOR})
+_MAX_LOOKED_FOR: Final = 64  # images: each one that is not here costs a query
 
 
 def show_presented(archive: Archive, shown: ShownFrame) -> ShownFrame:
     """Return the image to which a presentation state is to be applied; what is none stays as it is.
 
-    Of several images it is the first one that the study has, and of its frames the first that is meant.
+    Of several images it is the first one that the study has, among the first 64; of its frames it is the
+    first that is meant.
 
     Raises
     ------
     pacs.errors.NotFound
         The image has no such frame.
     pacs.errors.PixelsUnavailable
-        The archive has none of the images, or the state is of a kind that is not supported.
+        The archive has none of these images, or the state is of a kind that is not supported.
     pacs.errors.UndecodablePixels
         The state is damaged.
     """
@@ -33,7 +35,7 @@ def show_presented(archive: Archive, shown: ShownFrame) -> ShownFrame:
         return shown
     identity, syntax = state_instance.location.sha256, state_instance.transfer_syntax_uid
     state = read_presentation_state(read_attributes(archive, state_instance), syntax, identity)
-    for reference in state.references:
+    for reference in state.references[:_MAX_LOOKED_FOR]:
         found = archive.index.find_instances(
             state_instance.study_instance_uid, None, reference.sop_instance_uid
         )

@@ -80,14 +80,26 @@ def commit(folder: Path) -> None:
         connection.exec_driver_sql("INSERT INTO change VALUES (1)")
 
 
-def test_an_answer_that_a_commit_overtook_is_not_remembered(tmp_path: Path, recent: RecentInstances) -> None:
+def test_an_answer_that_a_commit_overtook_is_not_remembered(
+    tmp_path: Path, recent: RecentInstances, archive: Archive
+) -> None:
+    archive.index.write(make_record())
+    found = archive.index.find_instances(*UIDS)
+
     def overtaken() -> list[StoredInstance]:
         commit(tmp_path)
         recent.get(("another",))  # of another thread, which sees the commit
-        return []
+        return found
 
-    assert recent.find(("1.2",), overtaken) == []
+    assert recent.find(("1.2",), overtaken) == found
     assert recent.get(("1.2",)) is None
+    assert recent.find(("1.2",), lambda: found) == found
+    assert recent.get(("1.2",)) is not None
+
+
+def test_what_is_not_there_is_not_remembered_so_that_asking_costs_no_memory(recent: RecentInstances) -> None:
+    assert recent.find(UIDS, list) == []
+    assert recent.get(UIDS) is None
 
 
 def test_what_was_asked_longest_ago_is_forgotten_first(recent: RecentInstances, archive: Archive) -> None:

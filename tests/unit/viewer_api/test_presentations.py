@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 from pacs.archive import Archive
 from pacs.errors import NotFound
+from pacs.index.records import StoredInstance
 from pacs.pictures.presentations import show_presented
 from pacs.pictures.rendering import Rendering, ShownFrame
 from tests.datasets import make_dataset
@@ -94,3 +95,24 @@ def test_a_presentation_state_waits_for_its_turn_however_small_its_image_is(
     assert turns == []
     picture(client, f"{of_state}/rendered")
     assert len(turns) == 1
+
+
+def test_the_images_of_a_state_are_not_looked_for_without_end(
+    client: TestClient, module_archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, looked_for = make_dataset(), []
+    find_instances = module_archive.index.find_instances
+
+    def find(*uids: str | None) -> list[StoredInstance]:
+        looked_for.append(uids)
+        return find_instances(*uids)
+
+    monkeypatch.setattr(module_archive.index, "find_instances", find)
+    store_dataset(module_archive, image)
+    for absent, status in ((63, 200), (5000, 406)):
+        images = [reference(f"1.2.3.{number}") for number in range(absent)]
+        images.append(reference(image.SOPInstanceUID))
+        state = state_of(image, ReferencedSeriesSequence=[item(ReferencedImageSequence=images)])
+        looked_for.clear()
+        assert get(client, f"{store_dataset(module_archive, state)}/rendered").status_code == status
+        assert len(looked_for) < 80
