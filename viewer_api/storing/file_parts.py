@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from pacs.archive import Archive
 from pacs.errors import ArchiveError, UnreadableInstance
@@ -32,45 +32,53 @@ _Result: TypeAlias = StoreOutcome | Failure
 _storing = ThreadPoolExecutor(16, "stow")  # of the requests of this process together
 
 
+class _UnderWay(NamedTuple):
+    """A part that is being stored; where it names no instance, nothing was begun."""
+
+    uid: str | None
+    result: Future[_Result]
+
+
 def store_file_parts(
     archive: Archive, parts: Iterable[Part], study_instance_uid: str | None
 ) -> Generator[_Result, None, None]:
     """Store part after part; yield what became of each, in their order.
+
+    Several contents of one instance are stored one after the other, as they come.
 
     Raises
     ------
     MalformedMultipart
         Once what became of the parts before was told.
     """
-    under_way: deque[Future[_Result]] = deque()
+    under_way: deque[_UnderWay] = deque()
     try:
         yield from _store_parts(archive, parts, study_instance_uid, under_way)
     except MalformedMultipart:
-        yield from (one.result() for one in under_way)
+        yield from (one.result.result() for one in under_way)
         raise
     finally:
-        wait(under_way)  # a request that ends in any other way leaves nothing running
+        wait(one.result for one in under_way)  # a request that ends in any other way leaves nothing running
 
 
 def _store_parts(
     archive: Archive,
     parts: Iterable[Part],
     study_instance_uid: str | None,
-    under_way: deque[Future[_Result]],
+    under_way: deque[_UnderWay],
 ) -> Iterator[_Result]:
     for part in parts:
         begin, is_whole = _read_beginning(part.chunks)
+        opened = _open_part(Part(part.headers, chain(begin, part.chunks)), study_instance_uid)
+        uid = opened.sop_instance_uid
+        while len(under_way) >= (_AT_A_TIME if is_whole else 1) or any(one.uid == uid for one in under_way):
+            yield under_way.popleft().result.result()
         if is_whole:
-            whole = Part(part.headers, iter(begin))
-            under_way.append(_storing.submit(_store_part, archive, whole, study_instance_uid))
-        while len(under_way) >= (_AT_A_TIME if is_whole else 1):
-            yield under_way[0].result()
-            under_way.popleft()
-        if not is_whole:
-            yield _store_part(archive, Part(part.headers, chain(begin, part.chunks)), study_instance_uid)
+            under_way.append(_UnderWay(uid, _storing.submit(_store_opened, archive, opened)))
+        else:
+            yield _store_opened(archive, opened)
     while under_way:
-        yield under_way[0].result()
-        under_way.popleft()
+        yield under_way.popleft().result.result()
 
 
 def _read_beginning(chunks: Iterator[Buffer]) -> tuple[list[Buffer], bool]:
@@ -85,20 +93,28 @@ def _read_beginning(chunks: Iterator[Buffer]) -> tuple[list[Buffer], bool]:
     return begin, True
 
 
-def _store_part(archive: Archive, part: Part, study_instance_uid: str | None) -> _Result:
-    incoming: IncomingInstance | None = None
+def _open_part(part: Part, study_instance_uid: str | None) -> IncomingInstance | Failure:
     try:
         require_unencoded(part)
         media_type = parse_media_type(part.headers.get("content-type", DICOM))
         if media_type is None or media_type.name != DICOM:
             raise UnreadableInstance(f"a part is not {DICOM}")
-        incoming = replace(open_part10(part.chunks), study_instance_uid=study_instance_uid)
-        return store_instance(archive, incoming, STOW)
+        return replace(open_part10(part.chunks), study_instance_uid=study_instance_uid)
+    except MalformedMultipart:
+        raise
+    except ArchiveError as error:
+        return Failure(error)
+
+
+def _store_opened(archive: Archive, opened: IncomingInstance | Failure) -> _Result:
+    if isinstance(opened, Failure):
+        return opened
+    try:
+        return store_instance(archive, opened, STOW)
     except MalformedMultipart:
         raise
     except (ArchiveError, StoreError) as error:
-        uids = (incoming.sop_class_uid, incoming.sop_instance_uid) if incoming else ()
-        return Failure(error, *uids)
+        return Failure(error, opened.sop_class_uid, opened.sop_instance_uid)
 
 
 def require_unencoded(part: Part) -> None:

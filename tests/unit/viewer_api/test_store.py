@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -13,11 +16,12 @@ from starlette.testclient import TestClient
 from pacs.archive import Archive
 from pacs.dicomweb_urls import DicomWebUrls
 from pacs.errors import IndexUnavailable, InvalidUid, ObjectTooLarge, UnsupportedSopClass
-from pacs.ingest import Disposition, StoreOutcome
+from pacs.ingest import Disposition, IncomingInstance, Origin, StoreOutcome, store_instance
 from storage.errors import StoreFull, StoreUnavailable
 from tests.datasets import encode_file, make_dataset
 from tests.unit.viewer_api.conftest import empty_archive, make_client
 from viewer_api.store_report import Failure, StoreReport
+from viewer_api.storing import file_parts
 
 STOW = {"content-type": 'multipart/related; type="application/dicom"; boundary=stow', "accept": "*/*"}
 
@@ -240,6 +244,39 @@ def test_many_instances_of_one_request_are_told_in_the_order_of_their_parts(clie
     answer = post(client, compose(*map(encode_file, datasets)))
     stored = answer.json()["00081199"]["Value"]
     assert [one["00081155"]["Value"] for one in stored] == [[one.SOPInstanceUID] for one in datasets]
+
+
+def test_of_several_contents_of_one_instance_in_a_request_the_first_is_the_one_that_is_kept(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, files = make_dataset(), []
+    for number in range(1, 5):
+        dataset.InstanceNumber = number
+        files.append(encode_file(dataset))
+
+    def store_slowly_at_first(archive: Archive, incoming: IncomingInstance, origin: Origin) -> StoreOutcome:
+        time.sleep(next(delays))
+        return store_instance(archive, incoming, origin)
+
+    delays = chain((0.3, 0.1), repeat(0))
+    monkeypatch.setattr(file_parts, "store_instance", store_slowly_at_first)
+    answer = post(client, compose(*files, encode_file(make_dataset())))
+    assert ["00081196" in item for item in answer.json()["00081199"]["Value"]] == [False, *[True] * 3, False]
+    (kept,) = client.get(f"/dicom-web/instances?SOPInstanceUID={dataset.SOPInstanceUID}").json()
+    assert kept["00200013"]["Value"] == [1]
+
+
+def test_several_instances_of_a_request_are_stored_at_a_time(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting = Barrier(4)
+
+    def store_together(archive: Archive, incoming: IncomingInstance, origin: Origin) -> StoreOutcome:
+        meeting.wait(20)
+        return store_instance(archive, incoming, origin)
+
+    monkeypatch.setattr(file_parts, "store_instance", store_together)
+    assert post(client, compose(*(encode_file(make_dataset()) for _ in range(4)))).status_code == 200
 
 
 def test_a_body_may_come_in_pieces(client: TestClient) -> None:
