@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from importlib.util import find_spec
@@ -12,14 +13,17 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from pacs.errors import InvalidRequest, PixelsUnavailable
+from pacs.errors import DecodingInterrupted, InvalidRequest, PixelsUnavailable
 from pacs.pictures.media_types import GIF, MP4
 from pacs.pictures.rendering import Picture
 from pacs.pixels.elements import read_decimals
 from pacs.pixels.encode import encode_gif
+from pacs.pixels.pixel_description import PixelDescription
 
 MAX_FRAMES: Final = 2000
 MAX_PIXELS: Final = 1 << 26  # of all frames together, as they are shown: 256 of 512 x 512
+MAX_DECODED_BYTES: Final = 4 << 30  # of all frames together, before they are made smaller
+TIMEOUT_S: Final = 60.0  # for all frames together
 _DEFAULT_TIME_MS: Final = 1000 / 15
 _SHORTEST_MS, _LONGEST_MS = 10.0, 5000.0
 
@@ -44,23 +48,30 @@ def read_frame_time_ms(attributes: Dataset) -> float:
     return min(max(time_ms, _SHORTEST_MS), _LONGEST_MS)
 
 
-def make_cine(pictures: Iterable[Picture], number: int, frame_time_ms: float, media_type: str) -> bytes:
+def make_cine(
+    pictures: Iterable[Picture], description: PixelDescription, frame_time_ms: float, media_type: str
+) -> bytes:
     """Write pictures of one size as GIF or MP4.
 
     Parameters
     ----------
-    number
-        How many there will be.
+    description
+        Of the frames that they will be made of.
 
     Raises
     ------
     InvalidRequest
-        There are more than 2,000, or together they have more than 2**26 pixels.
+        There are more than 2,000, they are made of more than 4 GiB, or together have more than 2**26 pixels.
+    DecodingInterrupted
+        They take longer than a minute.
     PixelsUnavailable
         A video is wanted and PyAV is not installed.
     """
+    number = description.number_of_frames
     if number > MAX_FRAMES:
         raise InvalidRequest(f"more than {MAX_FRAMES} frames are not shown in one file")
+    if number * description.frame_size_bytes > MAX_DECODED_BYTES:
+        raise InvalidRequest(f"frames of more than {MAX_DECODED_BYTES} bytes are not shown in one file")
     bounded = _bounded(pictures, number)
     if media_type == GIF:
         return encode_gif(bounded, frame_time_ms)
@@ -70,7 +81,10 @@ def make_cine(pictures: Iterable[Picture], number: int, frame_time_ms: float, me
 
 
 def _bounded(pictures: Iterable[Picture], number: int) -> Iterator[Picture]:
+    deadline = time.monotonic() + TIMEOUT_S
     for picture in pictures:
+        if time.monotonic() >= deadline:
+            raise DecodingInterrupted(f"all frames together take longer than {TIMEOUT_S:g} s")
         if number * picture.shape[0] * picture.shape[1] > MAX_PIXELS:
             raise InvalidRequest("all frames together are too large: ask for a smaller viewport")
         yield picture

@@ -114,11 +114,11 @@ class Pictures:
 
     def _make_cine(self, shown: ShownFrame) -> bytes:
         instance = shown.instance
-        number = read_pixel_description(self._archive, instance).number_of_frames
-        frames = (self.decode(instance, frame_number) for frame_number in range(1, number + 1))
+        description = read_pixel_description(self._archive, instance)
+        frames = (self.decode(instance, number) for number in range(1, description.number_of_frames + 1))
         pictures = (draw(frame, shown.rendering) for frame in frames)
         time_ms = read_frame_time_ms(read_frame_attributes(self._archive, instance, 1))
-        return make_cine(pictures, number, time_ms, shown.rendering.media_type)
+        return make_cine(pictures, description, time_ms, shown.rendering.media_type)
 
     def write_exact(self, instance: StoredInstance, frame_number: int, encoding: ExactEncoding) -> bytes:
         """Return a frame (1-based) as an exact file, kept or made; planes are compressed by gzip.

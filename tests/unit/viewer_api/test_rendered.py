@@ -412,3 +412,18 @@ def test_frames_that_are_too_many_or_too_large_for_one_file_are_refused(
     assert client.get(f"{path}/rendered", headers=accept).status_code == 400
     short = client.get(f"{path}/rendered?viewport=8,8", headers=accept)
     assert short.status_code == 422  # the frames that it says it has are not there
+    long = make_dataset(NumberOfFrames=2000, Rows=2048, Columns=2048, PixelData=bytes(2))
+    path = store_dataset(module_archive, long)
+    refused = client.get(f"{path}/rendered?viewport=8,8", headers=accept)
+    assert refused.status_code == 400 and "4294967296" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("accept", ["image/gif", "video/mp4"])
+def test_frames_that_take_too_long_for_one_file_are_given_up(
+    client: TestClient, cine: str, accept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("pacs.pictures.cine.TIMEOUT_S", 0.0)
+        refused = client.get(f"{cine}/rendered?viewport=7,7", headers={"accept": accept})
+        assert refused.status_code == 422 and "longer than 0 s" in refused.json()["detail"]
+    assert client.get(f"{cine}/rendered?viewport=7,7", headers={"accept": accept}).status_code == 200
