@@ -78,6 +78,7 @@ class _Scan:
     wanted: Set[int]
     wanted_sequences: Set[int]
     whole: bool
+    ends_at: int | None
     elements_left: int
     items_left: int
     item_values_left_bytes: int
@@ -104,6 +105,7 @@ def scan_header(
     wanted_sequences: Set[int] = frozenset(),
     *,
     whole: bool = True,
+    ends_at: int | None = None,
     max_elements: int = MAX_ELEMENTS,
     max_items: int = MAX_ITEMS,
 ) -> Header:
@@ -117,6 +119,9 @@ def scan_header(
         Tags of the elements to keep, at the top and, for the latter, of the sequences to enter.
     whole
         False where ``view`` is a beginning only: the pixel data may then end behind it.
+    ends_at
+        Tag of a long element at which the scan ends as it does at the pixel data, in place of which it is
+        told.
     max_elements
         Elements and items to look at; what a sequence of known length holds is passed over uncounted.
     max_items
@@ -138,8 +143,9 @@ def scan_header(
         BIG_ENDIAN if syntax.big_endian else LITTLE_ENDIAN,
         {} if syntax.big_endian else _PASS_PLAIN,
         wanted,
-        wanted_sequences,
+        wanted_sequences if ends_at is None else {*wanted_sequences, ends_at},
         whole,
+        ends_at,
         max_elements,
         max_items,
         max_items * MEAN_ITEM_SIZE_BYTES,
@@ -173,7 +179,7 @@ def _scan_elements(
         tag, vr, length, start = scan.heads.read(scan.view, offset, limit, implicit_vr)
         if tag == _ITEM_DELIMITER and depth > 0 and end is None:
             return found, None, start
-        if depth == 0 and tag in PIXEL_DATA_TAGS:
+        if depth == 0 and (tag in PIXEL_DATA_TAGS or tag == scan.ends_at):
             return found, _locate_pixel_data(scan, tag, length, start), start
         if tag >> 16 in (0x0000, 0x0002, 0xFFFE):
             raise UnreadableInstance(f"an element of group {tag >> 16:04X} stands where it must not")

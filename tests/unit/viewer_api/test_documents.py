@@ -17,6 +17,8 @@ from tests.unit.viewer_api.conftest import store_dataset
 
 BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
 ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
+EXPLICIT, IMPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +27,12 @@ def report(module_archive: Archive) -> str:
     return store_dataset(module_archive, REPORT)
 
 
-def store_pdf(archive: Archive, document: bytes, **attributes: object) -> str:
+def store_pdf(archive: Archive, document: bytes, syntax: str = EXPLICIT, **attributes: object) -> str:
     dataset = make_dataset(SOPClassUID=ENCAPSULATED_PDF, PixelData=None, Rows=None, Columns=None)
     dataset.MIMETypeOfEncapsulatedDocument, dataset.EncapsulatedDocument = "application/pdf", document
     for keyword, value in attributes.items():
         setattr(dataset, keyword, value)
-    return store_dataset(archive, dataset)
+    return store_dataset(archive, dataset, syntax)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,45 @@ def test_a_pdf_is_saved_and_not_shown_in_this_sites_name(client: TestClient, mod
     assert response.headers["content-disposition"].startswith("attachment;")
     assert "sandbox" in response.headers["content-security-policy"]
     assert response.content == b"%PDF-1.4 content"
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED])
+@pytest.mark.parametrize("length", [None, 0, 16, 9999])
+def test_a_pdf_is_sent_as_it_is_from_every_transfer_syntax(
+    client: TestClient, module_archive: Archive, syntax: str, length: int | None
+) -> None:
+    sequence = [make_dataset(PixelData=None)]  # before the document
+    attributes = {} if length is None else {"EncapsulatedDocumentLength": length}
+    document = b"%PDF-1.4 content\0"
+    path = store_pdf(module_archive, document, syntax, ConceptNameCodeSequence=sequence, **attributes)
+    expected = document[:16] if length == 16 else document + b"\0"  # padded to an even length
+    whole = client.get(f"{path}/rendered")
+    assert (whole.status_code, whole.content) == (200, expected)
+    assert whole.headers["content-length"] == str(len(expected))
+    part = client.get(f"{path}/rendered", headers={"range": "bytes=5-7"})
+    assert (part.status_code, part.content) == (206, b"1.4")
+    etag = {"if-none-match": whole.headers["etag"]}
+    assert client.get(f"{path}/rendered", headers=etag).status_code == 304
+
+
+def test_a_pdf_behind_much_else_is_sent_too(client: TestClient, module_archive: Archive) -> None:
+    path = store_pdf(module_archive, b"%PDF-1.4", IconImageSequence=[make_dataset(PixelData=bytes(1 << 20))])
+    assert client.get(f"{path}/rendered").content == b"%PDF-1.4"
+
+
+def test_a_large_pdf_is_sent_without_being_read_and_has_no_picture(
+    client: TestClient, module_archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pypdfium2")
+    document = make_pdf(100, 100)
+    document += bytes(1 << 20)
+    path = store_pdf(module_archive, document)
+    monkeypatch.setattr("pacs.documents.encapsulated.MAX_READ_SIZE_BYTES", 1 << 20)
+    monkeypatch.setattr("pacs.documents.encapsulated.read_attributes", lambda *_: pytest.fail("read whole"))
+    sent = client.get(f"{path}/rendered")
+    assert (sent.status_code, sent.content) == (200, document + bytes(len(document) % 2))
+    refused = client.get(f"{path}/rendered", headers={"accept": "image/png"})
+    assert refused.status_code == 406 and "1048576" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize("document", [b"<html><script>alert(1)</script></html>", b"\0\0"])
