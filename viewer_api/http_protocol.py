@@ -70,7 +70,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Know the end of a request."""
-        self._came_on = True
+        self._in_head = self._came_on = True  # what comes next is another request
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -92,7 +92,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _await_head(self) -> None:
         self._in_head, self._unread_size_bytes = True, 0
         self._stop_waiting()
-        self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
+        self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._end_waiting)
+
+    def _end_waiting(self) -> None:
+        """Refuse a head that is not finished in time; its sender may be kept from that by an answer."""
+        if self._is_next_to_be_answered():
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+        else:
+            self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._end_waiting)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
@@ -100,12 +107,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _refuse(self, status: HTTPStatus) -> None:
+        """Close the connection, with an answer if it is taken for that to what is being read."""
         if self.transport.is_closing():
             return
+        if self._is_next_to_be_answered():
+            self._answer(status)
+        self.transport.close()
+
+    def _is_next_to_be_answered(self) -> bool:
+        """Tell whether all requests before the one that is being read have been answered, and it has not."""
+        if self.cycle is None or self.pipeline:
+            return not self.pipeline
+        return self.cycle.response_complete if self._in_head else not self.cycle.response_started
+
+    def _answer(self, status: HTTPStatus) -> None:
         body = orjson.dumps({"title": status.phrase, "status": status.value})
         head = (
             f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM_JSON}\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode("ascii") + body)
-        self.transport.close()

@@ -119,6 +119,58 @@ def test_a_head_that_is_not_finished_in_time_is_408(port: int, monkeypatch: pyte
         assert answer(connection)[0] == 408
 
 
+def receive_all(connection: socket.socket) -> bytes:
+    connection.settimeout(20)
+    return b"".join(iter(lambda: _receive(connection), b""))
+
+
+WAITING = b"GET /changes?since=0&wait=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+@pytest.mark.parametrize("behind", [b"no HTTP at all\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", WAITING + b"\0\0"])
+def test_what_is_no_http_is_never_the_answer_to_the_request_before_it(port: int, behind: bytes) -> None:
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(WAITING)
+        time.sleep(0.2)  # until it is being answered
+        connection.sendall(behind)
+        assert receive_all(connection) == b""
+
+
+@pytest.mark.parametrize("chunk", [b"no size\r\n", b"0\r\nX-Endless: " + b"x" * (1 << 17)])
+def test_a_request_that_was_answered_has_no_second_answer_whatever_its_body_becomes(
+    port: int, chunk: bytes
+) -> None:
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        received = b""
+        while not received.endswith(b'{"status":"ok"}'):
+            received += connection.recv(65536)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(chunk)
+        assert receive_all(connection) == b""
+
+
+def test_a_malformed_body_is_400_while_its_request_has_no_answer(port: int) -> None:
+    head = b"POST /dicom-web/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
+    head += b'Content-Type: multipart/related; type="application/dicom"; boundary=x\r\n\r\n'
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(head + b"3\r\n--x\r\n")
+        time.sleep(0.2)
+        connection.sendall(b"no size\r\n")
+        assert answer(connection)[0] == 400
+
+
+def test_a_slow_answer_is_not_cut_off_by_the_half_of_a_head_behind_it(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.2)
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(WAITING + b"GET / HTTP/1.1\r\nHo")
+        first, second = receive_all(connection).split(b"HTTP/1.1 ")[1:]
+        assert first.startswith(b"200") and first.endswith(b'{"changes":[],"last":0}')
+        assert second.startswith(b"408")
+
+
 def test_a_large_body_behind_a_small_head_is_no_large_head(port: int) -> None:
     body = b"x" * (1 << 20)
     head = (
