@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -40,6 +41,7 @@ def archive_process(supervisor_fd: int | None) -> Iterator[tuple[Archive, Callab
 
     link = SupervisorLink(supervisor_fd) if supervisor_fd is not None else None
     _log_to_stdout()
+    _allow_all_files()
     archive = open_archive(load_settings())
     try:
         archive.index.require_newest_schema()
@@ -47,6 +49,16 @@ def archive_process(supervisor_fd: int | None) -> Iterator[tuple[Archive, Callab
         yield archive, link.ready if link else lambda: typer.echo("ready")
     finally:
         archive.close()
+
+
+def _allow_all_files() -> None:
+    """Let this process have as many files open as the system allows it: each connection is one of them.
+
+    What it is allowed from the start is mostly 1024, for the sake of programs that use ``select``.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # not every system means what it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def stand_back() -> None:

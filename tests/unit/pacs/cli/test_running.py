@@ -85,3 +85,22 @@ def test_who_stands_back_lets_other_sessions_go_first_if_the_session_is_its_own(
             command, start_new_session=leads_a_session, capture_output=True, text=True, check=True
         )
         assert done.stdout.split()[-1] == niceness
+
+
+LIMITS = """
+import resource
+from pacs.cli.running import apply_migrations, archive_process
+from pacs.settings import load_settings
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(200, hard), hard))
+apply_migrations(load_settings())
+with archive_process(None):
+    print(resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard))
+"""
+
+
+def test_a_process_may_open_as_many_files_as_the_system_allows_it(tmp_path: Path) -> None:
+    environment = {**os.environ, "FILMLESS_DATA_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", LIMITS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "True"
