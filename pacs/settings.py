@@ -103,6 +103,26 @@ class Settings(BaseSettings):
     ae_title: str = Field(default="FILMLESS", description="AE title of this archive.")
     dicom_host: str = Field(default="127.0.0.1", description="Address on which modalities are heard.")
     dicom_port: int = Field(default=11112, ge=0, le=65535, description="TCP port of the DICOM door.")
+    dicom_tls_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="TCP port of DICOM over TLS, beside DICOM_PORT; 2762 is the registered one. "
+        "Default: none.",
+    )
+    dicom_tls_certificate: Path | None = Field(
+        default=None,
+        description="PEM file with this archive's certificate for DICOM over TLS, and what lies between "
+        "it and its authority. Read when a listener starts, as are the next two.",
+    )
+    dicom_tls_key: Path | None = Field(
+        default=None, description="PEM file with its private key, without a passphrase."
+    )
+    dicom_tls_authorities: Path | None = Field(
+        default=None,
+        description="PEM file with the authorities whose certificates other devices must show; revocation "
+        "lists may stand in it too.",
+    )
     dicom_processes: int = Field(default=2, ge=1, le=64, description="Listener processes sharing the port.")
     http_host: str = Field(default="127.0.0.1", description="Address of the web server.")
     http_port: int = Field(default=8080, ge=0, le=65535, description="TCP port of the web server.")

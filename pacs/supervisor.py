@@ -35,7 +35,8 @@ class Door:
     command: Sequence[str]  # of ``filmless``, e.g. ("listen",)
     processes: int
     line: str
-    listening: socket.socket | None = None  # what all processes of the door accept from
+    # What all processes of the door accept from, by the option that hands it over.
+    listening: Mapping[str, socket.socket] = field(default_factory=dict)
     keeps_to_processors: bool = False  # each process to one, where there are processes for all
 
 
@@ -101,9 +102,8 @@ class Supervisor:
 
     def _spawn(self, child: _Child) -> None:
         ours, theirs = socket.socketpair()
-        inherited = {"--supervisor-fd": theirs.fileno()}
-        if child.door.listening is not None:
-            inherited["--listening-fd"] = child.door.listening.fileno()
+        handed_over = {"--supervisor-fd": theirs, **child.door.listening}
+        inherited = {option: handed.fileno() for option, handed in handed_over.items()}
         options = [text for option, descriptor in inherited.items() for text in (option, str(descriptor))]
         with self.log.open("ab") if self.log else contextlib.nullcontext() as output:
             child.process = subprocess.Popen(
@@ -161,8 +161,8 @@ class Supervisor:
     def _end(self) -> None:
         """Ask every process to finish, and end those that have not after the grace."""
         for door in self.doors:
-            if door.listening is not None:
-                door.listening.close()  # or peers would go on queueing for processes that accept no more
+            for listening in door.listening.values():
+                listening.close()  # or peers would go on queueing for processes that accept no more
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             with contextlib.suppress(ProcessLookupError):
@@ -202,8 +202,8 @@ def supervise(
     pacs.errors.SettingsError
         A port is in use, or an address is not one of this machine.
     """
-    listening = claim_address("DICOM", settings.dicom_host, settings.dicom_port, other_ports)
-    dicom_port = int(listening.getsockname()[1])
+    listening = _claim_dicom_addresses(settings, other_ports)
+    dicom_port, *tls_port = (int(one.getsockname()[1]) for one in listening.values())
     with claim_address("HTTP", settings.http_host, settings.http_port, other_ports) as probe:
         http_port = int(probe.getsockname()[1])  # its processes share the port themselves
     environment = {
@@ -211,7 +211,7 @@ def supervise(
         "FILMLESS_DICOM_PORT": str(dicom_port),
         "FILMLESS_HTTP_PORT": str(http_port),
     }
-    address = f"{settings.dicom_host}:{dicom_port}"
+    address = f"{settings.dicom_host}:{dicom_port}" + "".join(f" and {port} with TLS" for port in tls_port)
     url = settings.model_copy(update={"http_port": http_port}).resolved_public_url
     doors = (
         Door(
@@ -226,6 +226,16 @@ def supervise(
         Door("worker", ("work",), 1, "Worker  ready"),
     )
     return Supervisor(doors, environment, tell, dicom_port, url, log)
+
+
+def _claim_dicom_addresses(settings: Settings, other_ports: bool) -> dict[str, socket.socket]:
+    ports = {"--listening-fd": ("DICOM", settings.dicom_port)}
+    if settings.dicom_tls_port is not None:
+        ports["--tls-listening-fd"] = ("DICOM_TLS", settings.dicom_tls_port)
+    return {
+        option: claim_address(door, settings.dicom_host, port, other_ports)
+        for option, (door, port) in ports.items()
+    }
 
 
 def claim_address(door: str, host: str, port: int, other_ports: bool = False) -> socket.socket:

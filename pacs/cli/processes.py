@@ -56,7 +56,11 @@ def demo() -> None:
         run_demo(supervisor, settings)
 
 
-def listen(supervisor_fd: SupervisorFd = None, listening_fd: ListeningFd = None) -> None:
+def listen(
+    supervisor_fd: SupervisorFd = None,
+    listening_fd: ListeningFd = None,
+    tls_listening_fd: ListeningFd = None,
+) -> None:
     """Run one DICOM listener: takes in what modalities send (C-STORE) and answers C-ECHO.
 
     Several may run at a time, also under 'up' (DICOM_PROCESSES); they share the port.
@@ -64,7 +68,7 @@ def listen(supervisor_fd: SupervisorFd = None, listening_fd: ListeningFd = None)
     from pacs.dimse.listener import open_listener
 
     with archive_process(supervisor_fd) as (archive, ready):
-        listener = open_listener(archive, listening_fd)
+        listener = open_listener(archive, listening_fd, tls_listening_fd)
         with stopped_by_signals(listener.stop):
             ready()
             listener.serve_forever()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
@@ -22,6 +23,7 @@ from pacs.dimse.endings import (
     AssociationAborted,
     AssociationEnded,
     AssociationRejected,
+    HandshakeFailed,
     invalid_message,
 )
 from pacs.dimse.message import Message, receive_message
@@ -43,9 +45,14 @@ class Association:
     """One association, served by the thread that calls `serve`."""
 
     def __init__(
-        self, connection: socket.socket, entity: ApplicationEntity, admit: Callable[[Association], bool]
+        self,
+        connection: socket.socket,
+        entity: ApplicationEntity,
+        admit: Callable[[Association], bool],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._upper_layer = UpperLayer(connection, entity.limits)
+        self._upper_layer = UpperLayer(connection, entity.limits, tls)
+        self._is_secure = tls is not None
         self._entity = entity
         self._admit = admit
         self._contexts: dict[int, NegotiatedContext] = {}
@@ -81,6 +88,8 @@ class Association:
         except AssociationAborted as abort:
             self._upper_layer.abort(abort)
             self._log_end(f"aborted: {abort}", begin)
+        except HandshakeFailed as failure:
+            logger.warning("%s", failure)
         except AssociationEnded as ending:
             self._log_end(f"lost: {ending}", begin)
         except Exception as error:  # a thread that dies silently would leave the peer waiting
@@ -105,7 +114,8 @@ class Association:
             "association with %s (%s): %d of %d presentation contexts accepted",
             request.calling_ae_title, proposed.implementation_version_name, len(self._contexts), len(answers),
         )  # fmt: skip
-        if proposed.user_identity is not None and proposed.user_identity.has_secret:
+        identity = proposed.user_identity
+        if identity is not None and identity.has_secret and not self._is_secure:
             logger.warning(
                 "%s sends a passcode or token with its associations; it is not asked for here and can be "
                 "read on the way: take it out of that device's settings",

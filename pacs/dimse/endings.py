@@ -54,6 +54,10 @@ class ConnectionLost(AssociationEnded):
     """The transport connection is gone."""
 
 
+class HandshakeFailed(ConnectionLost):
+    """TLS did not come about."""
+
+
 class PeerAborted(AssociationEnded):
     """The peer sent A-ABORT."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 class Limits:
     """Patience and bounds of an association. The defaults suit a hospital; tests are less patient."""
 
+    tls_handshake_timeout_s: float = 5.0
     associate_timeout_s: float = 10.0  # ARTIM until the A-ASSOCIATE-RQ, or its answer, is complete
     network_timeout_s: float = 60.0  # silence between PDUs, or a peer that does not read
     pdu_timeout_s: float = 30.0  # spent waiting for the rest of a PDU

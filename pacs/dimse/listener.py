@@ -6,6 +6,7 @@ import contextlib
 import logging
 import selectors
 import socket
+import ssl
 import threading
 from functools import partial
 from time import monotonic, sleep
@@ -17,6 +18,7 @@ from pacs.dimse.association import Association
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.c_store import c_store_operation
 from pacs.dimse.limits import Limits
+from pacs.dimse.secure_transport import acceptor_context, tls_credentials
 from pacs.errors import SettingsError
 from pacs.ingest import store_instance
 
@@ -32,7 +34,7 @@ _FAREWELL_S = 0.5  # for the aborts at the end of the grace; the supervisor kill
 
 
 class Listener:
-    """Hears modalities on one port until it is stopped.
+    """Hears modalities on one port, or on a second one that speaks TLS, until it is stopped.
 
     Parameters
     ----------
@@ -40,6 +42,8 @@ class Listener:
         What a peer meets behind the port.
     listening
         A socket that listens.
+    secure
+        Another one, whose connections speak TLS in this context.
     max_associations
         Above it an A-ASSOCIATE-RQ is rejected for the time being.
     max_associations_per_peer
@@ -57,6 +61,7 @@ class Listener:
         entity: ApplicationEntity,
         listening: socket.socket,
         *,
+        secure: tuple[socket.socket, ssl.SSLContext] | None = None,
         max_associations: int = 200,
         max_associations_per_peer: int = 200,
         max_unassociated: int = 256,
@@ -69,24 +74,35 @@ class Listener:
             max_associations, max_associations_per_peer, max_unassociated
         )
         self._shared = shared
-        listening.setblocking(False)
-        self._socket = listening
+        self._doors: dict[socket.socket, ssl.SSLContext | None] = {listening: None}
+        self._doors |= (secure,) if secure is not None else ()
+        for door in self._doors:
+            door.setblocking(False)
         self._wake_reader, self._wake_writer = socket.socketpair()
 
     @property
     def port(self) -> int:
-        """The TCP port that is open."""
-        return int(self._socket.getsockname()[1])
+        """The TCP port that is open without TLS."""
+        return self._ports[0]
+
+    @property
+    def _ports(self) -> list[int]:
+        return [int(door.getsockname()[1]) for door in self._doors]
 
     def serve_forever(self) -> None:
         """Accept connections until `stop` is called, then let the associations in flight finish."""
-        logger.info("%s listens on port %d", self._entity.ae_title, self.port)
+        logger.info(
+            "%s listens on port %s", self._entity.ae_title, " and, with TLS, ".join(map(str, self._ports))
+        )
         with selectors.DefaultSelector() as selector:
-            selector.register(self._socket, selectors.EVENT_READ)
-            selector.register(self._wake_reader, selectors.EVENT_READ)
-            while self._wake_reader not in [key.fileobj for key, _ in selector.select()]:
-                self._accept()
-        self._socket.close()
+            for watched in (*self._doors, self._wake_reader):
+                selector.register(watched, selectors.EVENT_READ)
+            while self._wake_reader not in (ready := [key.fileobj for key, _ in selector.select()]):
+                for door, tls in self._doors.items():
+                    if door in ready:
+                        self._accept(door, tls)
+        for door in self._doors:
+            door.close()
         self._finish()
         self._wake_reader.close()
         self._wake_writer.close()
@@ -96,11 +112,11 @@ class Listener:
         with contextlib.suppress(OSError):
             self._wake_writer.send(b"\0")
 
-    def _accept(self) -> None:
+    def _accept(self, door: socket.socket, tls: ssl.SSLContext | None) -> None:
         if self._shared:
             sleep(_COURTESY_S * min(len(self._admission.present()), _MOST_COURTEOUS))
         try:
-            connection, address = self._socket.accept()
+            connection, address = door.accept()
         except BlockingIOError:
             return  # gone again, or another process was quicker
         except OSError as error:
@@ -108,7 +124,7 @@ class Listener:
             sleep(_SHORTAGE_S)  # of descriptors: the connection stays in the queue, select returns at once
             return
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        association = Association(connection, self._entity, self._admission.admit)
+        association = Association(connection, self._entity, self._admission.admit, tls)
         for evicted in self._admission.enter(association, str(address[0])):
             evicted.interrupt()
         try:
@@ -162,7 +178,9 @@ def open_port(host: str, port: int, *, share_port: bool = False) -> socket.socke
         ) from None
 
 
-def open_listener(archive: Archive, listening_fd: int | None = None) -> Listener:
+def open_listener(
+    archive: Archive, listening_fd: int | None = None, tls_listening_fd: int | None = None
+) -> Listener:
     """Open the DICOM door of an archive.
 
     Parameters
@@ -170,22 +188,30 @@ def open_listener(archive: Archive, listening_fd: int | None = None) -> Listener
     listening_fd
         A socket that listens, from which all processes of this machine accept; without it the port is
         opened here, and the kernel chooses among processes that do so (SO_REUSEPORT).
+    tls_listening_fd
+        The same for the port that speaks TLS, if there is one.
 
     Raises
     ------
     SettingsError
-        The address cannot be bound.
+        The address cannot be bound, or the certificates cannot be used.
     """
     settings = archive.settings
-    entity = _application_entity(archive)
     several = settings.dicom_processes > 1
-    if listening_fd is not None:
-        listening = socket.socket(fileno=listening_fd)
-    else:
-        listening = open_port(settings.dicom_host, settings.dicom_port, share_port=several)
+
+    def listen(port: int, descriptor: int | None) -> socket.socket:
+        if descriptor is not None:
+            return socket.socket(fileno=descriptor)
+        return open_port(settings.dicom_host, port, share_port=several)
+
+    secure = None
+    if settings.dicom_tls_port is not None:
+        context = acceptor_context(tls_credentials(settings))
+        secure = (listen(settings.dicom_tls_port, tls_listening_fd), context)
     return Listener(
-        entity,
-        listening,
+        _application_entity(archive),
+        listen(settings.dicom_port, listening_fd),
+        secure=secure,
         max_associations=settings.max_associations,
         max_associations_per_peer=settings.max_associations_per_peer,
         max_unassociated=settings.max_unassociated,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -63,6 +64,8 @@ class RequestedAssociation:
         peer cannot choose an encoding that we do not have.
     timeout_s
         How long to wait for the connection, for the answer, and for each response.
+    tls
+        Speak TLS in this context (`pacs.dimse.secure_transport.requestor_context`).
 
     Raises
     ------
@@ -70,7 +73,13 @@ class RequestedAssociation:
     """
 
     def __init__(
-        self, peer: Peer, calling_ae_title: str, offers: Sequence[tuple[str, str]], timeout_s: float
+        self,
+        peer: Peer,
+        calling_ae_title: str,
+        offers: Sequence[tuple[str, str]],
+        timeout_s: float,
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._peer = peer
         self._message_id = 0
@@ -83,7 +92,7 @@ class RequestedAssociation:
         request = encode_associate_request(
             peer.ae_title, calling_ae_title, proposed, UserInformation(maximum_length=longest)
         )
-        self._upper_layer = UpperLayer(_connect(peer, timeout_s), limits)
+        self._upper_layer = UpperLayer(_connect(peer, timeout_s), limits, tls)
         try:
             accept = self._upper_layer.request_association(request)
         except AssociationEnded as ending:

@@ -31,8 +31,12 @@ class Transport:
         self._acknowledges_late = True
         self._interrupted = False
         self._lingers = False
+        self.peer_certificate_sha256: str | None = None  # in hexadecimal, where one was shown
         connection.settimeout(None)
         self._set_kernel_timeout(socket.SO_SNDTIMEO, self._send_timeout_s)
+
+    def establish(self) -> None:
+        """Make the connection ready for the first byte. A plain one is."""
 
     def receive(self, buffer: memoryview, patience_s: float) -> int:
         """Receive whatever comes next, at least one byte; return how many.
@@ -151,7 +155,7 @@ class Transport:
     def close(self, buffer: memoryview) -> None:
         """Close; after a last word of ours, once the peer has closed or a short while has passed."""
         if self._lingers:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(ConnectionLost):
                 self._discard_rest(buffer)
         self._connection.close()
 
@@ -164,7 +168,7 @@ class Transport:
         discarded = 0
         while discarded < _MAX_DISCARDED and (left_s := deadline - monotonic()) > 0:
             self._set_receive_timeout(left_s)
-            count = self._connection.recv_into(buffer)
-            if count == 0:
+            count = self._receive_in_time(buffer)
+            if not count:
                 return
             discarded += count

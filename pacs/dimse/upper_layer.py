@@ -11,6 +11,7 @@ A state of PS3.8 Table 9-10 is known here by the PDUs that may come in it.
 from __future__ import annotations
 
 import socket
+import ssl
 from time import monotonic
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from pacs.dimse.endings import (
 )
 from pacs.dimse.limits import Limits
 from pacs.dimse.pdu import AssociateAccept, AssociateRequest, PduType
+from pacs.dimse.secure_transport import SecureTransport
 from pacs.dimse.transport import Transport
 
 _LENGTH_TOLERANCE = 16  # some senders forget that the PDV headers count (PS3.8 D.1)
@@ -65,8 +67,10 @@ class Pdv(NamedTuple):
 class UpperLayer:
     """One transport connection, of the acceptor or the requestor. One thread uses it, but for `interrupt`."""
 
-    def __init__(self, connection: socket.socket, limits: Limits) -> None:
-        self._transport = Transport(connection, limits)
+    def __init__(self, connection: socket.socket, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
+        self._transport = (
+            Transport(connection, limits) if tls is None else SecureTransport(connection, limits, tls)
+        )
         self._limits = limits
         self._data_lengths = range(pdu.PDV_HEADER.size, limits.max_pdu_length + _LENGTH_TOLERANCE + 1)
         self._view = memoryview(bytearray(_SMALL_BUFFER))
@@ -89,6 +93,7 @@ class UpperLayer:
         AssociationAborted, ConnectionLost, PeerAborted
             Something else came, or nothing in time.
         """
+        self._transport.establish()
         self._patience_s = self._limits.associate_timeout_s
         self._receive_header()
         return pdu.parse_associate_request(self._receive_body())
@@ -103,6 +108,7 @@ class UpperLayer:
         AssociationAborted, ConnectionLost, PeerAborted
             No answer in time, or none that means anything.
         """
+        self._transport.establish()
         self._state = _STA5
         self.send(associate_request)
         self._patience_s = self._limits.associate_timeout_s

@@ -27,6 +27,7 @@ class ArchiveProcess:
     ae_title: str = "FILMLESS"
     http_url: str = ""
     dicom_port: int = 0
+    tls_port: int = 0  # none
     output: list[str] = field(default_factory=list)
 
     def children(self, command: str) -> list[int]:
@@ -106,10 +107,11 @@ def _wait_until_ready(archive: ArchiveProcess, within_s: float) -> None:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline and archive.process.poll() is None:
         printed = archive.printed()
-        dicom = re.search(r"DICOM +\S+ on \S+:(\d+) +ready", printed)
+        dicom = re.search(r"DICOM +\S+ on \S+:(\d+)(?: and (\d+) with TLS)? +ready", printed)
         web = re.search(r"Web +(http://\S+?)/ +ready", printed)
         if dicom and web and re.search(r"Worker +ready", printed):
             archive.dicom_port, archive.http_url = int(dicom[1]), web[1]
+            archive.tls_port = int(dicom[2] or 0)
             return
         time.sleep(0.05)
     raise AssertionError(f"the archive did not become ready:\n{archive.printed()}")

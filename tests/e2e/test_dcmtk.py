@@ -7,11 +7,14 @@ import subprocess
 from collections import defaultdict
 from pathlib import Path
 
+import httpx
 import pytest
 from pydicom import dcmread
 
+from tests.certificates import Authority
 from tests.data import program, read_manifest, shared_data
-from tests.e2e.archive_process import ArchiveProcess
+from tests.datasets import encode_file, make_dataset
+from tests.e2e.archive_process import ArchiveProcess, running_up
 
 ANSWERED = re.compile(r"^I: Received Store Response \((.+)\)$", re.MULTILINE)
 
@@ -58,6 +61,27 @@ def test_dcmtk_asks_whether_the_archive_hears(any_archive: ArchiveProcess) -> No
         [program("echoscu"), "-aec", "NOBODY", "127.0.0.1", port], check=False, capture_output=True
     )
     assert wrong.returncode != 0
+
+
+def test_a_device_with_a_certificate_stores_over_tls_and_one_without_does_not(tmp_path: Path) -> None:
+    authority = Authority.create(tmp_path / "hospital")
+    ours, device = authority.issue("pacs"), authority.issue("ct")
+    settings = {
+        "FILMLESS_DICOM_TLS_PORT": "0",
+        "FILMLESS_DICOM_TLS_CERTIFICATE": str(ours.certificate),
+        "FILMLESS_DICOM_TLS_KEY": str(ours.key),
+        "FILMLESS_DICOM_TLS_AUTHORITIES": str(ours.authorities),
+    }
+    dataset = make_dataset()
+    file = tmp_path / "ct.dcm"
+    file.write_bytes(encode_file(dataset))
+    shown = ["+tls", str(device.key), str(device.certificate), "+cf", str(device.authorities)]
+    with running_up(tmp_path, {"FILMLESS_DATA_DIR": str(tmp_path / "data"), **settings}) as archive:
+        target = ["-aec", "FILMLESS", "127.0.0.1", str(archive.tls_port), str(file)]
+        assert subprocess.run([program("storescu"), *shown, *target], check=False).returncode == 0
+        assert subprocess.run([program("storescu"), *target], check=False).returncode != 0
+        found = httpx.get(f"{archive.http_url}/dicom-web/instances").json()
+    assert [one["00080018"]["Value"] for one in found] == [[dataset.SOPInstanceUID]]
 
 
 def test_storescu_sends_folders_and_every_file_that_it_can_send_is_accepted(
