@@ -8,6 +8,8 @@ import unicodedata
 # look alike and stand for one another in Vietnamese data: U+0111, U+00F0 (of Latin-1 fonts), U+0256.
 _STROKED_LETTERS = str.maketrans({"đ": "d", "ð": "d", "ɖ": "d", "ø": "o", "ł": "l", "ı": "i"})
 
+_STROKED_CAPITALS = str.maketrans({"Đ": "D", "Ð": "D", "Ɖ": "D", "Ø": "O", "Ł": "L"})
+
 # Characters below this (Latin, Vietnamese, Greek, Cyrillic, marks) are worth remembering. A table of all that
 # a hostile sender can think of is not.
 _REMEMBERED_BELOW = 0x2000
@@ -33,6 +35,17 @@ def _fold_character(character: str) -> str:
 
 
 _FOLDING = _Folding()
+
+
+def unaccent(text: str) -> str:
+    """Write text in ASCII for devices that show nothing else: ``Nguyễn Văn Đức`` becomes ``Nguyen Van Duc``.
+
+    A character that is no Latin letter becomes a question mark.
+    """
+    decomposed = unicodedata.normalize("NFD", text)
+    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    latin = bare.translate(_STROKED_LETTERS).translate(_STROKED_CAPITALS)
+    return latin.encode("ascii", "replace").decode("ascii")
 
 
 def fold(text: str) -> str:

@@ -23,9 +23,6 @@ INSTANCE_AVAILABILITY = "00080056"
 _PROCEDURE_CODE_SEQUENCE = 0x00081032
 _REQUEST_ATTRIBUTES_SEQUENCE = 0x00400275
 
-# Sequences of the index, with the level that they belong to.
-SEQUENCE_TAGS = {_PROCEDURE_CODE_SEQUENCE: Level.STUDY, _REQUEST_ATTRIBUTES_SEQUENCE: Level.SERIES}
-
 _Writer: TypeAlias = Callable[[Match, DicomWebUrls], Element]
 _LAYOUTS: Final = 256  # sets of attributes that are remembered; a client asks for few
 

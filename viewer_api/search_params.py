@@ -6,10 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pacs.dicom.attributes import ATTRIBUTES, Attribute, Level, SequenceKey, find_key, find_sequence
+from pacs.dicom.attributes import (
+    ATTRIBUTES,
+    SEQUENCE_TAGS,
+    Attribute,
+    Level,
+    SequenceKey,
+    find_key,
+    find_sequence,
+)
 from pacs.errors import InvalidRequest
 from pacs.index.records import Query
-from viewer_api.dicom_json import SEQUENCE_TAGS
 from viewer_api.params import MAX_PARAMETERS, parse_unsigned
 
 MAX_RESULTS: Final = 1000

@@ -1,4 +1,4 @@
-"""The attributes that the index keeps: one table for ingest, QIDO-RS and later C-FIND."""
+"""The attributes that the index keeps: one table for ingest, QIDO-RS and C-FIND."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class Attribute:
     column: str
     derived: bool = False
     default: bool = True  # answered without being asked for (PS3.18 Tables 10.6.3-3, -4, -5)
+    of_patient: bool = False  # of the Patient level, where a model has one (PS3.4 Table C.6-1)
 
     @property
     def name(self) -> str:
@@ -70,6 +71,10 @@ def _instance(keyword: str, tag: int, vr: str, matching: Matching, column: str, 
     return Attribute(keyword, tag, vr, Level.INSTANCE, matching, column, **more)
 
 
+def _patient_count(keyword: str, tag: int, column: str) -> Attribute:
+    return _study(keyword, tag, "IS", Matching.NONE, column, derived=True, of_patient=True)
+
+
 ATTRIBUTES: tuple[Attribute, ...] = (
     _study("StudyDate", 0x00080020, "DA", Matching.DATE, "study_date"),
     _study("StudyTime", 0x00080030, "TM", Matching.TIME, "study_time"),
@@ -83,11 +88,14 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _study("TimezoneOffsetFromUTC", 0x00080201, "SH", Matching.TEXT, "timezone_offset_from_utc"),
     _study("InstitutionName", 0x00080080, "LO", Matching.TEXT, "institution_name", default=False),
     _study("StudyDescription", 0x00081030, "LO", Matching.FOLDED_TEXT, "study_description"),
-    _study("PatientName", 0x00100010, "PN", Matching.PERSON_NAME, "patient_name"),
-    _study("PatientID", 0x00100020, "LO", Matching.TEXT, "patient_id"),
-    _study("IssuerOfPatientID", 0x00100021, "LO", Matching.TEXT, "issuer_of_patient_id", default=False),
-    _study("PatientBirthDate", 0x00100030, "DA", Matching.DATE, "patient_birth_date"),
-    _study("PatientSex", 0x00100040, "CS", Matching.CODE_STRING, "patient_sex"),
+    _study("PatientName", 0x00100010, "PN", Matching.PERSON_NAME, "patient_name", of_patient=True),
+    _study("PatientID", 0x00100020, "LO", Matching.TEXT, "patient_id", of_patient=True),
+    _study(
+        "IssuerOfPatientID", 0x00100021, "LO", Matching.TEXT, "issuer_of_patient_id",
+        default=False, of_patient=True,
+    ),
+    _study("PatientBirthDate", 0x00100030, "DA", Matching.DATE, "patient_birth_date", of_patient=True),
+    _study("PatientSex", 0x00100040, "CS", Matching.CODE_STRING, "patient_sex", of_patient=True),
     _study("PatientAge", 0x00101010, "AS", Matching.TEXT, "patient_age", default=False),
     _study("StudyInstanceUID", 0x0020000D, "UI", Matching.UID, "study_instance_uid"),
     _study("StudyID", 0x00200010, "SH", Matching.TEXT, "study_id"),
@@ -156,6 +164,18 @@ SEQUENCE_KEYS: tuple[SequenceKey, ...] = (
         "RequestAttributesSequence", 0x00400275, "RequestedProcedureID", 0x00401001, "SH", Level.SERIES
     ),
 )  # fmt: skip
+
+
+# The sequences of the index, with the level that they belong to.
+SEQUENCE_TAGS = {key.sequence_tag: key.level for key in SEQUENCE_KEYS}
+
+# What a patient is told by where patients are searched for, which HTTP does not do (PS3.4 Table C.6-1).
+PATIENT_ATTRIBUTES: tuple[Attribute, ...] = (
+    *(attribute for attribute in ATTRIBUTES if attribute.of_patient),
+    _patient_count("NumberOfPatientRelatedStudies", 0x00201200, "number_of_studies"),
+    _patient_count("NumberOfPatientRelatedSeries", 0x00201202, "number_of_series"),
+    _patient_count("NumberOfPatientRelatedInstances", 0x00201204, "number_of_instances"),
+)
 
 
 def find_key(name: str) -> Attribute | SequenceKey | None:

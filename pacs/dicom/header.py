@@ -82,6 +82,7 @@ class _Scan:
     elements_left: int
     items_left: int
     item_values_left_bytes: int
+    max_depth: int
     detour_end: int = 0  # before it, plain elements are not looked for
 
     def spend(self) -> None:
@@ -108,6 +109,7 @@ def scan_header(
     ends_at: int | None = None,
     max_elements: int = MAX_ELEMENTS,
     max_items: int = MAX_ITEMS,
+    max_depth: int = MAX_DEPTH,
 ) -> Header:
     """Scan an encoded data set from its first byte to its pixel data, or to its end if it has none.
 
@@ -126,6 +128,8 @@ def scan_header(
         Elements and items to look at; what a sequence of known length holds is passed over uncounted.
     max_items
         Items to keep, of all wanted sequences together; what comes behind them is passed over.
+    max_depth
+        How deep sequences may be nested.
 
     Raises
     ------
@@ -149,6 +153,7 @@ def scan_header(
         max_elements,
         max_items,
         max_items * MEAN_ITEM_SIZE_BYTES,
+        max_depth,
     )
     elements, pixel_data, _ = _scan_elements(scan, 0, scan.end, _is_implicit(view, syntax), 0)
     return Header(elements, pixel_data, syntax.big_endian)
@@ -218,8 +223,8 @@ def _scan_items(
     scan: _Scan, offset: int, length: int, limit: int, implicit_vr: bool, depth: int
 ) -> tuple[list[Elements], int]:
     """Scan the items of a wanted sequence; these nest no deeper than the archive's own few sequences do."""
-    if depth >= MAX_DEPTH:
-        raise UnreadableInstance(f"sequences are nested more than {MAX_DEPTH} deep")
+    if depth >= scan.max_depth:
+        raise UnreadableInstance(f"sequences are nested more than {scan.max_depth} deep")
     end = limit if length == UNDEFINED_LENGTH else offset + length
     if end > limit:
         raise UnreadableInstance("a sequence runs past the end of the data set")
@@ -283,8 +288,8 @@ def _skip_undefined(scan: _Scan, offset: int, limit: int, implicit_vr: bool) -> 
             offset += length
         if offset > limit:
             raise UnreadableInstance("a value of undefined length runs past the end of the data set")
-        if len(stack) > 2 * MAX_DEPTH:
-            raise UnreadableInstance(f"sequences are nested more than {MAX_DEPTH} deep")
+        if len(stack) > 2 * scan.max_depth:
+            raise UnreadableInstance(f"sequences are nested more than {scan.max_depth} deep")
     return offset
 
 

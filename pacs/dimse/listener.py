@@ -16,6 +16,7 @@ from pacs.dimse.admission import Admission
 from pacs.dimse.application_entity import ApplicationEntity
 from pacs.dimse.association import Association
 from pacs.dimse.c_echo import C_ECHO
+from pacs.dimse.c_find import c_find_operations
 from pacs.dimse.c_store import c_store_operation
 from pacs.dimse.limits import Limits
 from pacs.dimse.secure_transport import acceptor_context, tls_credentials
@@ -229,6 +230,7 @@ def _application_entity(archive: Archive) -> ApplicationEntity:
                 partial(store_instance, archive),
                 accept_unknown_sop_classes=settings.accept_unknown_sop_classes,
             ),
+            *c_find_operations(archive),
         ),
         limits=Limits(
             associate_timeout_s=settings.associate_timeout_s,

@@ -49,7 +49,7 @@ def conditions_of(query: Query) -> list[Condition]:
     for name, (_, value) in keys.items():
         if len(value) > MAX_VALUE_LENGTH or "\0" in value:
             raise InvalidRequest(f"the value of {name} is too long or has a NUL character")
-    conditions = _combined_conditions(keys)
+    conditions = _combined_conditions(keys) if query.combined_ranges else []
     for name, (key, value) in keys.items():
         try:
             if isinstance(key, Attribute):

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import Engine, text
 
-from pacs.index import conflict_rows, objects, queries, schema, series_contents, settlement, tombstones
+from pacs.index import (
+    answer_pages,
+    conflict_rows,
+    objects,
+    queries,
+    schema,
+    series_contents,
+    settlement,
+    tombstones,
+)
 from pacs.index.engine import create_index_engine, reading
 from pacs.index.group_commit import GroupCommit
 from pacs.index.known_stores import KnownStores
 from pacs.index.ledger_rows import LedgerRows
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
 from pacs.index.recent_instances import RecentInstances
-from pacs.index.records import Conflict, InstanceRecord, Query, SearchResult, StoredInstance, WriteOutcome
+from pacs.index.records import (
+    Conflict,
+    InstanceRecord,
+    Match,
+    Query,
+    SearchResult,
+    StoredInstance,
+    WriteOutcome,
+)
 from pacs.index.search import search
 from pacs.index.series_contents import SeriesContents, SettledSeries
 from pacs.index.spooled import SpooledObjects
@@ -45,6 +62,14 @@ class Index:
     def search(self, query: Query) -> SearchResult:
         """Find what matches, newest study first. Raises InvalidRequest, IndexUnavailable."""
         return search(self._engine, query)
+
+    def search_pages(self, query: Query) -> Iterator[Sequence[Match]]:
+        """Find all that matches, page by page. Raises InvalidRequest, IndexUnavailable."""
+        return answer_pages.search_pages(self._engine, query)
+
+    def search_patients(self, query: Query) -> Iterator[Sequence[Match]]:
+        """Find the patients of studies that match, page by page. Raises InvalidRequest, IndexUnavailable."""
+        return answer_pages.search_patients(self._engine, query)
 
     def find_instances(
         self,

@@ -137,13 +137,14 @@ class StoredInstance:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A search (QIDO-RS, later C-FIND): answers of ``level`` that match every key.
+    """A search (QIDO-RS, C-FIND): answers of ``level`` that match every key.
 
     ``keys`` pairs an attribute with the value as the client wrote it; an empty value matches everything.
     ``text`` is the worklist's search box: every word must match the name, the description, the patient ID,
     the accession number, or a procedure code. ``fuzzy``: words of names are beginnings. ``match_empty``: two
     quotation marks match what has no value (PS3.4 C.2.2.2.7). ``match_all_values``: of a list of modalities
-    all must be there (C.2.2.2.8).
+    all must be there (C.2.2.2.8). ``combined_ranges``: a range of dates and one of times are one range from
+    moment to moment (C.2.2.2.5.3); without it each is matched for itself.
     """
 
     level: Level
@@ -154,6 +155,7 @@ class Query:
     fuzzy: bool = False
     match_empty: bool = False
     match_all_values: bool = False
+    combined_ranges: bool = True
     limit: int = 100
     offset: int = 0
 

@@ -21,7 +21,7 @@ from pacs.index.paths import Path, choose_path, look_up, narrow
 from pacs.index.records import Match, ProcedureCode, Query, RequestAttributes, SearchResult
 from pacs.index.study_pages import select_page
 
-_STUDY_KEY, _SERIES_KEY = "_study_ref", "_series_ref"
+STUDY_KEY, MOMENT, _SERIES_KEY = "_study_ref", "_moment", "_series_ref"
 _MANY_VALUED = ("ModalitiesInStudy", "SOPClassesInStudy")
 
 
@@ -41,14 +41,38 @@ def search(engine: Engine, query: Query) -> SearchResult:
         if preferred:
             rows = _preferred_first(connection, query, conditions, preferred)
         else:
-            rows = _find(connection, query.level, conditions, query.limit + 1, query.offset)
-        page = rows[: query.limit]
-        codes = _procedure_codes(connection, {row._mapping[_STUDY_KEY] for row in page})
-        requests: Mapping[int, list[RequestAttributes]] = {}
-        if query.level >= Level.SERIES:
-            requests = _request_attributes(connection, {row._mapping[_SERIES_KEY] for row in page})
-    matches = [_match(row, query.level, codes, requests) for row in page]
+            rows = find_rows(connection, query.level, conditions, query.limit + 1, query.offset)
+        matches = read_matches(connection, query.level, rows[: query.limit])
     return SearchResult(matches, truncated=len(rows) > query.limit)
+
+
+def search_in_parts(query: Query) -> list[list[Condition]]:
+    """Return the conditions of the searches whose answers, one after the other, are those of a query.
+
+    What matches is in one of them only; each has the order of its terms.
+
+    Raises
+    ------
+    pacs.errors.InvalidRequest
+        A value is not of its key's form.
+    """
+    conditions, preferred = conditions_of(query), preferences(_typed_names(query))
+    if not preferred:
+        return [conditions]
+    return [[*conditions, *preferred], [*conditions, _rest(preferred)]]
+
+
+def _rest(preferred: Sequence[Condition]) -> Condition:
+    return Condition(not_(and_(*(condition.where for condition in preferred))))
+
+
+def read_matches(connection: Connection, level: Level, rows: Sequence[Row[Any]]) -> list[Match]:
+    """Make answers of rows, with what other tables say of them."""
+    codes = _procedure_codes(connection, {row._mapping[STUDY_KEY] for row in rows})
+    requests: Mapping[int, list[RequestAttributes]] = {}
+    if level >= Level.SERIES:
+        requests = _request_attributes(connection, {row._mapping[_SERIES_KEY] for row in rows})
+    return [_match(row, codes, requests) for row in rows]
 
 
 def _typed_names(query: Query) -> Iterable[str]:
@@ -61,39 +85,38 @@ def _preferred_first(
 ) -> Sequence[Row[Any]]:
     """Find what is preferred, then the rest: two searches, each in the order of its terms."""
     wanted, first = query.limit + 1, [*conditions, *preferred]
-    rows = list(_find(connection, query.level, first, wanted, query.offset))
+    rows = list(find_rows(connection, query.level, first, wanted, query.offset))
     if len(rows) == wanted:
         return rows
     before = len(rows) + query.offset if rows or not query.offset else None
     if before is None:
         before = _count(connection, query.level, first, query.offset)
-    rest = Condition(not_(and_(*(condition.where for condition in preferred))))
-    rows += _find(
-        connection, query.level, [*conditions, rest], wanted - len(rows), max(query.offset - before, 0)
-    )
+    rest = [*conditions, _rest(preferred)]
+    rows += find_rows(connection, query.level, rest, wanted - len(rows), max(query.offset - before, 0))
     return rows
 
 
-def _find(
+def find_rows(
     connection: Connection, level: Level, conditions: Sequence[Condition], limit: int, offset: int
 ) -> Sequence[Row[Any]]:
-    statement = _statement(connection, _columns(level), level, conditions, limit, offset)
+    """Find the rows of a page, in their order."""
+    statement = write_statement(connection, columns_of(level), level, conditions, limit, offset)
     return [] if statement is None else connection.execute(statement).all()
 
 
 def _count(connection: Connection, level: Level, conditions: Sequence[Condition], most: int) -> int:
-    statement = _statement(connection, (study.c.id,), level, conditions, most, 0)
+    statement = write_statement(connection, (study.c.id,), level, conditions, most, 0)
     if statement is None:
         return 0
     return connection.scalar(select(func.count()).select_from(statement.subquery())) or 0
 
 
-def _statement(
+def write_statement(
     connection: Connection,
     columns: Iterable[ColumnElement[Any]],
     level: Level,
     conditions: Sequence[Condition],
-    limit: int,
+    limit: int | None,
     offset: int,
 ) -> Select[Any] | None:
     """Write the search, beginning where there is least to read; None where there is nothing."""
@@ -155,8 +178,9 @@ def _attributes(level: Level) -> list[Attribute]:
 
 
 @cache
-def _columns(level: Level) -> tuple[ColumnElement[Any], ...]:
-    keys: list[ColumnElement[Any]] = [study.c.id.label(_STUDY_KEY)]
+def columns_of(level: Level) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns of an answer: what it is known by here, and its values by keyword."""
+    keys: list[ColumnElement[Any]] = [study.c.id.label(STUDY_KEY), study.c.moment.label(MOMENT)]
     if level >= Level.SERIES:
         keys.append(series.c.id.label(_SERIES_KEY))
     values = (TABLES[one.level].c[one.column].label(one.keyword) for one in _attributes(level))
@@ -212,12 +236,12 @@ def _request_attributes(
 
 def _match(
     row: Row[Any],
-    level: Level,
     codes: Mapping[int, list[ProcedureCode]],
     requests: Mapping[int, list[RequestAttributes]],
 ) -> Match:
     values = dict(zip(row._fields, row, strict=True))
-    study_ref, series_ref = values.pop(_STUDY_KEY), values.pop(_SERIES_KEY, None)
+    study_ref, series_ref = values.pop(STUDY_KEY), values.pop(_SERIES_KEY, None)
+    del values[MOMENT]
     for keyword in _MANY_VALUED:
         values[keyword] = sorted(values[keyword].split(SEPARATOR)) if values[keyword] else []
     return Match(values, codes.get(study_ref, ()), requests.get(series_ref, ()))

@@ -21,7 +21,7 @@ _TERMS, _OTHER_TERMS = study_term.alias(), study_term.alias()
 
 
 def select_page(
-    way: Path, conditions: Sequence[Condition], moments: Moments | None, limit: int, offset: int
+    way: Path, conditions: Sequence[Condition], moments: Moments | None, limit: int | None, offset: int
 ) -> Select[Any]:
     """Select ``moment`` and ``study_ref`` of a page of the studies that a way leads to, in their order.
 

@@ -1,0 +1,97 @@
+"""Text values on their way out: from Unicode to a character set that the reader has (PS3.5 6.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from pydicom.charset import convert_encodings, encode_string
+
+from pacs.dicom.text import defined_terms
+from pacs.text import unaccent
+
+_UTF_8: Final = b"ISO_IR 192"
+_DELIMITERS: Final = re.compile(r"([\\^=])")  # behind them the first character set is back (PS3.5 6.1.2.5.3)
+
+Encode: TypeAlias = Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class TextEncoder:
+    """How to write text: what Specific Character Set says (empty: it is left out), and the encoding.
+
+    ``encode`` raises UnicodeError for what the character set does not have.
+    """
+
+    specific_character_set: bytes
+    encode: Encode
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCharacterSet:
+    """In which character set a peer is answered.
+
+    Parameters
+    ----------
+    terms
+        The Specific Character Set of all answers, several terms with a backslash between them; None for that
+        of the request. An answer that does not fit into it is in UTF-8.
+    unaccented
+        For devices that show ASCII only: letters lose their marks, other characters become question marks.
+    """
+
+    terms: str | None = None
+    unaccented: bool = False
+
+    def encoders(self, requested: bytes) -> tuple[TextEncoder, ...]:
+        """Return the encoders to be tried one after the other; the last one has every character.
+
+        Parameters
+        ----------
+        requested
+            The Specific Character Set of the request.
+        """
+        if self.unaccented:
+            return (_UNACCENTED,)
+        wanted = requested if self.terms is None else self.terms.encode("ascii", "replace")
+        return (_encoder(wanted), _ANY)
+
+
+@lru_cache(maxsize=64)
+def _encoder(specific_character_set: bytes) -> TextEncoder:
+    terms = defined_terms(specific_character_set)
+    if len(terms) == 1:
+        if not terms[0]:
+            return TextEncoder(b"", lambda text: text.encode("ascii"))
+        (encoding,) = convert_encodings(terms)
+        return TextEncoder(terms[0].encode("ascii"), lambda text: text.encode(encoding))
+    encodings = convert_encodings(terms)
+    return TextEncoder("\\".join(terms).encode("ascii"), lambda text: _encode_extended(text, encodings))
+
+
+def _encode_extended(text: str, encodings: list[str]) -> bytes:
+    """Encode with code extensions, each component of a value in one of the character sets."""
+    return b"".join(_encode_component(component, encodings) for component in _DELIMITERS.split(text))
+
+
+def _encode_component(component: str, encodings: list[str]) -> bytes:
+    if component.isascii():
+        return component.encode("ascii")
+    if not any(_has(encoding, component) for encoding in encodings):
+        raise UnicodeError("a component is in none of the character sets")
+    return encode_string(component, encodings)
+
+
+def _has(encoding: str, text: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeError:
+        return False
+    return True
+
+
+_ANY: Final = TextEncoder(_UTF_8, lambda text: text.encode("utf-8", "replace"))
+_UNACCENTED: Final = TextEncoder(b"", lambda text: unaccent(text).encode("ascii"))

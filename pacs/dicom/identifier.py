@@ -1,0 +1,107 @@
+"""Identifiers: the data sets with which others ask for something (PS3.4 C.2.2.1). Every byte is hostile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from pydicom._dicom_dict import DicomDictionary
+
+from pacs.dicom.attributes import BY_TAG
+from pacs.dicom.header import Elements, scan_header
+from pacs.dicom.text import TextDecoder, text_decoder
+from pacs.dicom.transfer_syntaxes import TransferSyntax
+from pacs.errors import UnreadableInstance
+
+MAX_IDENTIFIER_SIZE_BYTES: Final = 1024 * 1024
+MAX_DEPTH: Final = 8
+_MAX_ELEMENTS: Final = 20_000
+_MAX_ITEMS: Final = 200
+_SPECIFIC_CHARACTER_SET: Final = 0x00080005
+_BINARY_VRS: Final = frozenset({"US"})  # of the attributes that are matched
+
+_Values: TypeAlias = Mapping[int, str]
+
+
+class _Everything(Set[int]):
+    """All tags."""
+
+    def __contains__(self, tag: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+_EVERYTHING: Final = _Everything()
+_SEQUENCES: Final = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """An identifier as text: values by tag as a query spells them, and the items of sequences.
+
+    ``specific_character_set`` is the value of (0008,0005) as it stands there, empty where it is missing. A
+    number is written in digits, whatever its VR. Group lengths are left out.
+    """
+
+    values: _Values
+    sequences: Mapping[int, Sequence[_Values]]
+    specific_character_set: bytes = b""
+
+
+def parse_identifier(data: bytes, syntax: TransferSyntax, undeclared_character_set: str) -> Identifier:
+    """Read an identifier.
+
+    What is nested inside the items of a sequence is not kept, since nobody matches it.
+
+    Parameters
+    ----------
+    syntax
+        That of the presentation context; one that is not deflated.
+    undeclared_character_set
+        A Python codec, for bytes above 127 that are not UTF-8 where no character set is declared.
+
+    Raises
+    ------
+    UnreadableInstance
+        It breaks the rules of encoding, is nested more than 8 deep, or has too many elements.
+    """
+    header = scan_header(
+        data,
+        syntax,
+        _EVERYTHING,
+        _SEQUENCES,
+        max_elements=_MAX_ELEMENTS,
+        max_items=_MAX_ITEMS,
+        max_depth=MAX_DEPTH,
+    )
+    if header.pixel_data is not None:
+        raise UnreadableInstance("an identifier has no pixel data")
+    declared = header.elements.values.get(_SPECIFIC_CHARACTER_SET, b"")
+    decode = text_decoder(declared, undeclared_character_set)
+    return Identifier(
+        _values(header.elements, decode, header.big_endian),
+        {
+            tag: [_values(item, decode, header.big_endian) for item in items]
+            for tag, items in header.elements.sequences.items()
+        },
+        declared,
+    )
+
+
+def _values(elements: Elements, decode: TextDecoder, big_endian: bool) -> dict[int, str]:
+    return {
+        tag: _text(tag, value, decode, big_endian) for tag, value in elements.values.items() if tag & 0xFFFF
+    }
+
+
+def _text(tag: int, value: bytes, decode: TextDecoder, big_endian: bool) -> str:
+    attribute = BY_TAG.get(tag)
+    if attribute is not None and attribute.vr in _BINARY_VRS:
+        return str(int.from_bytes(value, "big" if big_endian else "little")) if value else ""
+    return decode(value).strip(" \0")
