@@ -81,6 +81,14 @@ class DeletionNotAllowed(ArchiveError):
     """The settings say that nothing is deleted."""
 
 
+class PeerChangesNotAllowed(ArchiveError):
+    """The settings say that the table of peers is changed on the command line only."""
+
+
+class PeerRefused(ArchiveError):
+    """The calling application entity may not do this here."""
+
+
 class MalformedLedgerEntry(ArchiveError):
     """A line of the ledger cannot be understood: it was damaged, or altered."""
 

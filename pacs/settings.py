@@ -26,7 +26,8 @@ from pydantic_settings.exceptions import SettingsError as UnparsableSettings
 
 from pacs.codes.rules import CodeRule
 from pacs.conflict_policy import ConflictPolicy
-from pacs.errors import SettingsError
+from pacs.dicom.ae_titles import parse_ae_title
+from pacs.errors import InvalidRequest, SettingsError
 
 PREFIX = "FILMLESS_"
 TOML_FILE = "filmless.toml"
@@ -101,6 +102,10 @@ class Settings(BaseSettings):
         default=8, ge=1, le=64, description="Objects that a worker uploads to S3 at a time."
     )
     ae_title: str = Field(default="FILMLESS", description="AE title of this archive.")
+    other_ae_titles: tuple[str, ...] = Field(
+        default=(),
+        description='Further AE titles under which devices may call this archive, as a list: ["OLD_PACS"].',
+    )
     dicom_host: str = Field(default="127.0.0.1", description="Address on which modalities are heard.")
     dicom_port: int = Field(default=11112, ge=0, le=65535, description="TCP port of the DICOM door.")
     dicom_tls_port: int | None = Field(
@@ -185,10 +190,32 @@ class Settings(BaseSettings):
         default=AuthMode.OFF,
         description="Logins. This version knows only 'off', which is allowed only on loopback addresses.",
     )
-    lan_open: bool = Field(
+    lan_open: bool | None = Field(
+        default=None,
+        description="Let in devices that are not in the table of peers ('filmless peers'). Where DICOM_HOST "
+        "is loopback, the default, they may do everything; elsewhere only with true, and then only store. "
+        "Default: true where DICOM_HOST is loopback.",
+    )
+    allow_peer_changes: bool = Field(
         default=False,
-        description="Let any device that reaches the DICOM port store, when DICOM_HOST is not loopback. "
-        "The DICOM door only takes in; nothing can be read through it.",
+        description="Let the table of peers be changed over HTTP (PUT and DELETE of /peers), not only by "
+        "'filmless peers'.",
+    )
+    max_retrieved_instances: int = Field(
+        default=50_000,
+        ge=1,
+        description="Instances that one C-GET or C-MOVE may ask for; more are refused (A702).",
+    )
+    max_retrievals_per_peer: int = Field(
+        default=8,
+        ge=1,
+        description="C-GETs and C-MOVEs that one listener process performs for one AE title at a time.",
+    )
+    move_associations: int = Field(
+        default=1,
+        ge=1,
+        le=8,
+        description="Associations at a time over which the instances of one C-MOVE are sent.",
     )
     accept_unknown_sop_classes: bool = Field(
         default=True, description="Also store SOP classes that this version does not know."
@@ -280,15 +307,12 @@ class Settings(BaseSettings):
     @field_validator("ae_title")
     @classmethod
     def _valid_ae_title(cls, value: str) -> str:
-        """PS3.5 6.2, VR AE: 1 to 16 characters of the default repertoire, no backslash or control."""
-        if (
-            not 1 <= len(value.strip()) <= 16
-            or not value.isascii()
-            or not value.isprintable()
-            or "\\" in value
-        ):
-            raise ValueError("an AE title has 1 to 16 plain characters and no backslash (PS3.5 6.2)")
-        return value.strip()
+        return _ae_title(value)
+
+    @field_validator("other_ae_titles")
+    @classmethod
+    def _valid_ae_titles(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_ae_title(value) for value in values)
 
     @field_validator("data_dir", "spool_dir")
     @classmethod
@@ -328,12 +352,17 @@ class Settings(BaseSettings):
                 f"HTTP_HOST={self.http_host} can be reached by others, and AUTH=off would show them every "
                 "patient. Keep HTTP_HOST=127.0.0.1 (this version has no logins yet)"
             )
-        if self.auth is AuthMode.OFF and not is_loopback(self.dicom_host) and not self.lan_open:
-            raise ValueError(
-                f"DICOM_HOST={self.dicom_host} can be reached by others, and with AUTH=off any device could "
-                "store. Keep DICOM_HOST=127.0.0.1, or set LAN_OPEN=true if your network is closed"
-            )
         return self
+
+    @property
+    def ae_titles(self) -> frozenset[str]:
+        """All AE titles under which devices may call."""
+        return frozenset((self.ae_title, *self.other_ae_titles))
+
+    @property
+    def resolved_lan_open(self) -> bool:
+        """Whether devices are let in that are not in the table of peers, with the default filled in."""
+        return is_loopback(self.dicom_host) if self.lan_open is None else self.lan_open
 
     @property
     def resolved_database_url(self) -> str:
@@ -388,6 +417,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _ae_title(value: str) -> str:
+    try:
+        return parse_ae_title(value)
+    except InvalidRequest as error:
+        raise ValueError(str(error)) from error
+
+
 def load_settings() -> Settings:
     """Read the settings from the environment and from the files of the current folder.
 
@@ -427,6 +463,7 @@ def mask_password(url: str) -> str:
 
 
 _IN_FORCE = {
+    "lan_open": "resolved_lan_open",
     "database_url": "resolved_database_url",
     "store_url": "resolved_store_url",
     "public_url": "resolved_public_url",

@@ -25,6 +25,7 @@ from viewer_api.routes import (
     health,
     metadata,
     ohif,
+    peers,
     rendered,
     retrieve,
     search,
@@ -64,6 +65,7 @@ def create_app(archive: Archive) -> FastAPI:
     for seldom in (store, delete, capabilities, unbuilt):
         app.include_router(seldom.router, prefix=DICOM_WEB_PATH)
     app.include_router(changes.router)
+    app.include_router(peers.router)
     app.include_router(wado_uri.router)
     app.include_router(viewer.router)
     app.include_router(ohif.router)

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from pacs.cli import administration, conflicts, ledger, ohif, processes, upkeep
+from pacs.cli import administration, conflicts, ledger, ohif, peers, processes, upkeep
 from pacs.errors import ArchiveError
 from storage.errors import StoreError
 
@@ -47,6 +47,7 @@ for _name, _command in _COMMANDS.items():
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(ohif.app, name="ohif")
+app.add_typer(peers.app, name="peers")
 
 
 def main() -> None:

@@ -6,8 +6,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pacs.dimse.callers import Caller, Reception
 from pacs.dimse.contexts import Capability
+from pacs.dimse.endings import RejectCause
 from pacs.dimse.limits import Limits
+from pacs.index.known_peers import PeerRight
 
 if TYPE_CHECKING:
     from pacs.dimse.association import Association
@@ -39,6 +42,7 @@ class Operation:
     transfer_syntaxes: Collection[str]
     supports: Callable[[str], bool]  # an abstract syntax
     perform: Callable[[Association, Message], None]
+    right: PeerRight | None = None  # that a caller needs for it; None: none
     # Service class application information, ours to the requestor's, where the service defines one.
     extended_negotiation: Callable[[bytes], bytes] | None = None
     sub_operation: SubOperation | None = None
@@ -52,6 +56,12 @@ class ApplicationEntity:
     operations: Sequence[Operation]
     limits: Limits = field(default_factory=Limits)
     max_dataset_bytes: int = 32 * 1024**3
+    reception: Reception | None = None  # None: everybody is let in who knows our AE title
+
+    def receive(self, called_ae_title: str, calling_ae_title: str, address: str) -> Caller | RejectCause:
+        """Recognise a caller, or say why it is not let in."""
+        reception = self.reception or Reception([self.ae_title])
+        return reception.receive(called_ae_title, calling_ae_title, address)
 
     def capability(self, abstract_syntax: str) -> Capability:
         """Tell what some operation performs of an abstract syntax, or invokes."""

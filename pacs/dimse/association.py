@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
 from pacs.dimse.application_entity import ApplicationEntity, Operation
+from pacs.dimse.callers import Caller, plain_address
 from pacs.dimse.command import RESPONSE, CommandField, Element
 from pacs.dimse.contexts import negotiate
 from pacs.dimse.endings import (
     LOCAL_LIMIT_EXCEEDED,
-    UNKNOWN_CALLED_AE_TITLE,
     UNSUPPORTED_APPLICATION_CONTEXT,
     UNSUPPORTED_PROTOCOL_VERSION,
     AssociationAborted,
     AssociationEnded,
     AssociationRejected,
     HandshakeFailed,
+    RejectCause,
     invalid_message,
 )
 from pacs.dimse.message import Message, receive_message
@@ -37,6 +38,7 @@ from pacs.dimse.pdu import (
 from pacs.dimse.responses import encode_pending_responses, encode_response
 from pacs.dimse.statuses import Status, StatusCode, code_location, error_comment, status_of
 from pacs.dimse.upper_layer import UpperLayer
+from pacs.errors import PeerRefused
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class Association:
         admit: Callable[[Association], bool],
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._address = _address_of(connection)
         self._upper_layer = UpperLayer(connection, entity.limits, tls)
         self._is_secure = tls is not None
         self._entity = entity
@@ -65,6 +68,7 @@ class Association:
         self.application_information: Mapping[
             str, bytes
         ] = {}  # the requestor's, by SOP class, where we answered
+        self.caller = Caller("", frozenset())
 
     @property
     def idle(self) -> bool:
@@ -99,7 +103,7 @@ class Association:
             self._upper_layer.close()
 
     def _establish(self, request: AssociateRequest) -> None:
-        self._judge(request)
+        self.caller = self._judge(request)
         proposed = request.user
         answers = negotiate(request.contexts, self._entity.capability, proposed.roles)
         self.calling_ae_title = request.calling_ae_title
@@ -122,22 +126,25 @@ class Association:
                 request.calling_ae_title,
             )
 
-    def _judge(self, request: AssociateRequest) -> None:
-        """Accept or reject as a whole (PS3.8 Table 9-21). Any caller is welcome, if it knows our name."""
-        causes = (
-            (request.protocol_version & 1, UNSUPPORTED_PROTOCOL_VERSION),
-            (request.speaks_dicom, UNSUPPORTED_APPLICATION_CONTEXT),
-            (request.called_ae_title == self._entity.ae_title, UNKNOWN_CALLED_AE_TITLE),
-        )
-        cause = next((cause for fulfilled, cause in causes if not fulfilled), None)
-        if cause is None and not self._admit(self):
-            cause = LOCAL_LIMIT_EXCEEDED
-        if cause is not None:
-            logger.warning(
-                "association rejected: %s; called AE title %r, calling AE title %r",
-                cause.meaning, request.called_ae_title, request.calling_ae_title,
-            )  # fmt: skip
-            raise AssociationRejected(cause)
+    def _judge(self, request: AssociateRequest) -> Caller:
+        """Accept or reject as a whole (PS3.8 Table 9-21)."""
+        found: Caller | RejectCause
+        if not request.protocol_version & 1:
+            found = UNSUPPORTED_PROTOCOL_VERSION
+        elif not request.speaks_dicom:
+            found = UNSUPPORTED_APPLICATION_CONTEXT
+        else:
+            titles = request.called_ae_title, request.calling_ae_title
+            found = self._entity.receive(*titles, self._address)
+        if isinstance(found, Caller) and not self._admit(self):
+            found = LOCAL_LIMIT_EXCEEDED
+        if isinstance(found, Caller):
+            return found
+        logger.warning(
+            "association from %s rejected: %s; called AE title %r, calling AE title %r",
+            self._address, found.meaning, request.called_ae_title, request.calling_ae_title,
+        )  # fmt: skip
+        raise AssociationRejected(found)
 
     def _perform_operations(self) -> None:
         while (message := self._next_message()) is not None:
@@ -170,6 +177,8 @@ class Association:
             self.respond(message, Status(StatusCode.UNRECOGNIZED_OPERATION, "not performed in this context"))
             return
         try:
+            if operation.right is not None and operation.right not in self.caller.rights:
+                raise PeerRefused(f"{operation.name} is not allowed to this AE title")
             operation.perform(self, message)
             self._tally[f"{operation.name} done"] += 1
         except AssociationEnded:
@@ -293,3 +302,12 @@ class Association:
             self._upper_layer.received_bytes,
             monotonic() - begin,
         )
+
+
+def _address_of(connection: socket.socket) -> str:
+    """Tell from which address a peer has connected."""
+    try:
+        name = connection.getpeername()
+    except OSError:  # it is gone already
+        return ""
+    return plain_address(str(name[0])) if isinstance(name, tuple) else ""

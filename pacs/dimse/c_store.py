@@ -14,6 +14,7 @@ from pacs.dimse.command import CommandField, Element
 from pacs.dimse.message import Message
 from pacs.dimse.statuses import SUCCESS, Status, StatusCode
 from pacs.errors import UnsupportedSopClass
+from pacs.index.known_peers import PeerRight
 from pacs.ingest import Disposition, IncomingInstance, Origin, StoreOutcome
 
 Store: TypeAlias = Callable[[IncomingInstance, Origin], StoreOutcome]
@@ -43,6 +44,7 @@ def c_store_operation(store: Store, *, accept_unknown_sop_classes: bool) -> Oper
         transfer_syntaxes=TRANSFER_SYNTAXES.keys(),
         supports=supports,
         perform=partial(handle_c_store, store=store, supports=supports),
+        right=PeerRight.STORE,
         extended_negotiation=lambda _: _LEVEL_OF_SUPPORT,
     )
 

@@ -18,10 +18,14 @@ from pacs.dimse.association import Association
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.c_find import c_find_operations
 from pacs.dimse.c_store import c_store_operation
+from pacs.dimse.callers import EVERY_RIGHT, Reception
 from pacs.dimse.limits import Limits
 from pacs.dimse.secure_transport import acceptor_context, tls_credentials
 from pacs.errors import SettingsError
+from pacs.index.known_peers import PeerRight
 from pacs.ingest import store_instance
+from pacs.peers import PeerBook
+from pacs.settings import is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -241,4 +245,14 @@ def _application_entity(archive: Archive) -> ApplicationEntity:
         ),
         # What is too large is refused by ingest and its rest received in vain, but not for ever.
         max_dataset_bytes=2 * settings.max_object_size_bytes,
+        reception=_reception(archive),
     )
+
+
+def _reception(archive: Archive) -> Reception:
+    """Let in peers; strangers where the settings say so, who may read something on this machine only."""
+    settings = archive.settings
+    strangers = None
+    if settings.resolved_lan_open:
+        strangers = EVERY_RIGHT if is_loopback(settings.dicom_host) else frozenset({PeerRight.STORE})
+    return Reception(settings.ae_titles, PeerBook(archive.index.peers.list_all), strangers)

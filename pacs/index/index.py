@@ -19,6 +19,7 @@ from pacs.index import (
 )
 from pacs.index.engine import create_index_engine, reading
 from pacs.index.group_commit import GroupCommit
+from pacs.index.known_peers import KnownPeers
 from pacs.index.known_stores import KnownStores
 from pacs.index.ledger_rows import LedgerRows
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
@@ -50,6 +51,7 @@ class Index:
         self.spooled = SpooledObjects(engine)
         self.ledger = LedgerRows(engine)
         self.stores = KnownStores(engine)
+        self.peers = KnownPeers(engine)
 
     def write(self, record: InstanceRecord, make_durable: Callable[[], None] = lambda: None) -> WriteOutcome:
         """Index one instance once its object is durable, see `GroupCommit.write`. Raises IndexUnavailable."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -254,6 +255,22 @@ known_store = Table(
     _key(),
     Column("place", Text, nullable=False, unique=True),
     Column("identity", Text, nullable=False),
+)
+
+# The application entities that may call or be called (``pacs/index/known_peers.py``). Lists have a backslash
+# between their values.
+known_peer = Table(
+    "known_peer",
+    metadata,
+    _key(),
+    Column("ae_title", Text, nullable=False, unique=True),
+    Column("host", Text),
+    Column("port", Integer),
+    Column("rights", Text, nullable=False),
+    Column("only_from_host", Boolean, nullable=False),
+    Column("character_set", Text),
+    Column("unaccented", Boolean, nullable=False),
+    Column("transfer_syntax_uids", Text, nullable=False),
 )
 
 # What lies in the spool, on its way to the remote store or kept there for a while (``pacs/jobs/upload.py``).

@@ -84,7 +84,6 @@ def test_children_stop_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     ("environment", "told"),
     [
         ({"FILMLESS_HTTP_HOST": "0.0.0.0"}, "show them every patient"),
-        ({"FILMLESS_DICOM_HOST": "0.0.0.0"}, "LAN_OPEN=true"),
         ({"FILMLESS_HTP_PORT": "1"}, "did you mean FILMLESS_HTTP_PORT"),
         ({"FILMLESS_DATABASE_URL": "mysql://localhost/x"}, "neither SQLite nor PostgreSQL"),
         ({"FILMLESS_DATABASE_URL": "postgresql://x:secret@127.0.0.1:port/x"}, "DATABASE_URL"),

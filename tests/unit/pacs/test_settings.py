@@ -67,12 +67,29 @@ def test_loopback_addresses_need_no_logins(host: str, monkeypatch: pytest.Monkey
     assert load_settings().http_host == host
 
 
-def test_a_public_dicom_address_needs_an_explicit_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FILMLESS_DICOM_HOST", "0.0.0.0")
-    with pytest.raises(SettingsError, match="LAN_OPEN=true"):
-        load_settings()
-    monkeypatch.setenv("FILMLESS_LAN_OPEN", "true")
-    assert load_settings().dicom_host == "0.0.0.0"
+@pytest.mark.parametrize(
+    ("host", "lan_open", "strangers"),
+    [
+        ("127.0.0.1", None, True),
+        ("localhost", None, True),
+        ("0.0.0.0", None, False),
+        ("192.168.1.5", None, False),
+        ("0.0.0.0", "true", True),
+        ("127.0.0.1", "false", False),
+    ],
+)
+def test_strangers_are_let_in_on_loopback_only_unless_it_is_said(
+    host: str, lan_open: str | None, strangers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FILMLESS_DICOM_HOST", host)
+    if lan_open is not None:
+        monkeypatch.setenv("FILMLESS_LAN_OPEN", lan_open)
+    assert load_settings().resolved_lan_open is strangers
+
+
+def test_there_may_be_several_called_ae_titles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILMLESS_OTHER_AE_TITLES", '["OLD_PACS", "RIS "]')
+    assert load_settings().ae_titles == {"FILMLESS", "OLD_PACS", "RIS"}
 
 
 @pytest.mark.parametrize(
@@ -81,6 +98,7 @@ def test_a_public_dicom_address_needs_an_explicit_word(monkeypatch: pytest.Monke
         ("AE_TITLE", "SEVENTEEN_LETTERS"),
         ("AE_TITLE", ""),
         ("AE_TITLE", "BACK\\SLASH"),
+        ("OTHER_AE_TITLES", '["SEVENTEEN_LETTERS"]'),
         ("DICOM_PORT", "http"),
         ("DICOM_PORT", "65536"),
         ("AUTH", "oidc"),

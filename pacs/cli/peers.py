@@ -1,0 +1,189 @@
+"""Peers: the modalities and workstations that this archive knows, on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pacs.cli.running import opened_archive
+from pacs.settings import load_settings
+
+if TYPE_CHECKING:
+    from pacs.index.known_peers import KnownPeer
+
+# ruff: noqa: PLC0415 - as in pacs.cli.processes
+
+app = typer.Typer(
+    help="List and change the table of peers: the devices that may call this archive, what each may do, and "
+    "where it is. A running archive heeds a change within five seconds.",
+    no_args_is_help=True,
+)
+
+Title = Annotated[str, typer.Argument(metavar="AET", help="AE title of the device; case matters.")]
+Address = Annotated[
+    str | None,
+    typer.Argument(metavar="[HOST:PORT]", help="Where it listens; leave it out if it only calls us."),
+]
+At = Annotated[str | None, typer.Option("--at", metavar="HOST:PORT", help="Where it listens; - for nowhere.")]
+May = Annotated[
+    str | None,
+    typer.Option(metavar="LIST", help="What it may do: store,find,move,get,worklist,commit; all; none."),
+]
+OnlyFromHost = Annotated[
+    bool | None,
+    typer.Option("--only-from-host/--from-anywhere", help="Take its calls from its host's address only."),
+]
+CharacterSet = Annotated[
+    str | None, typer.Option(metavar="TERM", help='Answer it in this, e.g. "ISO_IR 100"; - as it asks.')
+]
+Unaccented = Annotated[
+    bool | None, typer.Option("--unaccented/--accented", help="Tell it names without diacritics.")
+]
+Syntaxes = Annotated[
+    str | None,
+    typer.Option(metavar="UIDS", help="Transfer syntaxes that it likes to get, the best first; - for any."),
+]
+
+
+@app.command("list")
+def list_peers() -> None:
+    """List the devices, what each may do, and where it is."""
+    with opened_archive() as archive:
+        peers = archive.index.peers.list_all()
+    for peer in peers:
+        typer.echo(_line(peer))
+    if not peers:
+        typer.echo("there are no peers; 'filmless peers add' adds one")
+
+
+@app.command()
+def add(
+    aet: Title,
+    address: Address = None,
+    may: May = "store",
+    only_from_host: OnlyFromHost = False,
+    charset: CharacterSet = None,
+    unaccented: Unaccented = False,
+    syntaxes: Syntaxes = None,
+) -> None:
+    """Add a device. A modality: --may store. A workstation: --may find,move,get."""
+    from pacs.index.known_peers import KnownPeer
+    from pacs.peers import check_peer
+
+    wishes = _changes(address, may, only_from_host, charset, unaccented, syntaxes)
+    peer = check_peer(replace(KnownPeer(aet.strip()), **wishes))
+    with opened_archive() as archive:
+        archive.index.peers.add(peer)
+    typer.echo(_line(peer))
+
+
+@app.command()
+def change(
+    aet: Title,
+    at: At = None,
+    may: May = None,
+    only_from_host: OnlyFromHost = None,
+    charset: CharacterSet = None,
+    unaccented: Unaccented = None,
+    syntaxes: Syntaxes = None,
+) -> None:
+    """Change what is known of a device; what is not named stays as it is."""
+    from pacs.peers import check_peer
+
+    wishes = _changes(at, may, only_from_host, charset, unaccented, syntaxes)
+    with opened_archive() as archive:
+        peer = check_peer(replace(archive.index.peers.find(aet.strip()), **wishes))
+        archive.index.peers.put(peer)
+    typer.echo(_line(peer))
+
+
+@app.command()
+def remove(aet: Title) -> None:
+    """Forget a device."""
+    with opened_archive() as archive:
+        archive.index.peers.remove(aet.strip())
+    typer.echo(f"{aet.strip()} is no peer any more")
+
+
+@app.command("test")
+def test_peer(aet: Title) -> None:
+    """Ask a device whether it hears us (C-ECHO)."""
+    from pacs.dimse.scu import verify
+    from pacs.errors import InvalidRequest
+
+    with opened_archive() as archive:
+        peer = archive.index.peers.find(aet.strip())
+    if peer.host is None or peer.port is None:
+        raise InvalidRequest(f"{peer.ae_title} has no address; 'filmless peers change --at' gives it one")
+    latency_s = verify(peer.host, peer.port, peer.ae_title, calling_ae_title=load_settings().ae_title)
+    typer.echo(f"{peer.ae_title} at {_address(peer)} answered in {latency_s * 1000:.0f} ms")
+
+
+def _changes(
+    address: str | None,
+    may: str | None,
+    only_from_host: bool | None,
+    charset: str | None,
+    unaccented: bool | None,
+    syntaxes: str | None,
+) -> dict[str, Any]:
+    """Read what was typed; what was not is left out."""
+    wishes: dict[str, Any] = {}
+    if address is not None:
+        wishes["host"], wishes["port"] = _read_address(address)
+    if may is not None:
+        wishes["rights"] = _read_rights(may)
+    if charset is not None:
+        wishes["character_set"] = None if charset == "-" else charset
+    if syntaxes is not None:
+        wishes["transfer_syntax_uids"] = () if syntaxes == "-" else tuple(_split(syntaxes))
+    if only_from_host is not None:
+        wishes["only_from_host"] = only_from_host
+    if unaccented is not None:
+        wishes["unaccented"] = unaccented
+    return wishes
+
+
+def _read_address(text: str) -> tuple[str | None, int | None]:
+    if text == "-":
+        return None, None
+    host, _, port = text.rpartition(":")
+    if not host:
+        return text, None  # only its address is known; a port is asked for where it is needed
+    if not port.isdecimal():
+        raise typer.BadParameter("give the address as HOST:PORT, e.g. 192.168.1.20:104")
+    return host.strip("[]"), int(port)
+
+
+def _read_rights(text: str) -> frozenset[Any]:
+    from pacs.index.known_peers import PeerRight
+
+    if text in ("all", "none"):
+        return frozenset(PeerRight) if text == "all" else frozenset()
+    try:
+        return frozenset(PeerRight(one.lower()) for one in _split(text))
+    except ValueError:
+        known = ",".join(PeerRight)
+        raise typer.BadParameter(f"--may is a list of {known}, or all, or none") from None
+
+
+def _split(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def _address(peer: KnownPeer) -> str:
+    if peer.host is None:
+        return "-"
+    host = f"[{peer.host}]" if ":" in peer.host else peer.host
+    return host if peer.port is None else f"{host}:{peer.port}"
+
+
+def _line(peer: KnownPeer) -> str:
+    rights = ",".join(sorted(peer.rights)) or "none"
+    more = ["only from its host"] if peer.only_from_host else []
+    more += [peer.character_set] if peer.character_set else []
+    more += ["unaccented"] if peer.unaccented else []
+    more += peer.transfer_syntax_uids
+    return f"{peer.ae_title:16}  {_address(peer):24}  {rights}" + "".join(f"  {one}" for one in more)

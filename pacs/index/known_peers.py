@@ -1,0 +1,136 @@
+"""The application entities that this archive knows: where they are, and what each may do here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Engine, delete, select, update
+
+from pacs.errors import InvalidRequest, NotFound
+from pacs.index.engine import reading, writing
+from pacs.index.inserts import insert_if_new
+from pacs.index.models import known_peer
+
+
+class PeerRight(StrEnum):
+    """What a peer may ask of us. Everybody may ask whether we hear (C-ECHO)."""
+
+    STORE = "store"
+    FIND = "find"
+    MOVE = "move"
+    GET = "get"
+    WORKLIST = "worklist"
+    COMMIT = "commit"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPeer:
+    """Another application entity. One without host and port calls us, and cannot be called.
+
+    ``only_from_host``: its calls are taken from that host's address only. ``character_set``: the defined
+    terms of Specific Character Set that it is answered in; None: as it asks. ``unaccented``: names are told
+    to it without diacritics. ``transfer_syntax_uids``: what it likes to get besides the stored one, the best
+    first.
+    """
+
+    ae_title: str
+    host: str | None = None
+    port: int | None = None
+    rights: frozenset[PeerRight] = frozenset({PeerRight.STORE})
+    only_from_host: bool = False
+    character_set: str | None = None
+    unaccented: bool = False
+    transfer_syntax_uids: tuple[str, ...] = ()
+
+
+class KnownPeers:
+    """The table of peers. All methods raise :class:`~pacs.errors.IndexUnavailable`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def list_all(self) -> list[KnownPeer]:
+        """List all peers by their AE titles."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(known_peer).order_by(known_peer.c.ae_title))
+            return [_known_peer(row) for row in rows]
+
+    def find(self, ae_title: str) -> KnownPeer:
+        """Find a peer.
+
+        Raises
+        ------
+        NotFound
+            There is none of this title.
+        """
+        with reading(self._engine) as connection:
+            row = connection.execute(select(known_peer).where(known_peer.c.ae_title == ae_title)).first()
+        if row is None:
+            raise _unknown(ae_title)
+        return _known_peer(row)
+
+    def add(self, peer: KnownPeer) -> None:
+        """Add a peer.
+
+        Raises
+        ------
+        InvalidRequest
+            Its title is taken.
+        """
+        with writing(self._engine) as connection:
+            if not insert_if_new(connection, known_peer, _row(peer)):
+                raise InvalidRequest(f"there is a peer {peer.ae_title} already")
+
+    def put(self, peer: KnownPeer) -> bool:
+        """Add a peer, or put it in place of the one of its title; tell whether it is a new one."""
+        with writing(self._engine) as connection:
+            if insert_if_new(connection, known_peer, _row(peer)):
+                return True
+            of_title = known_peer.c.ae_title == peer.ae_title
+            connection.execute(update(known_peer).where(of_title).values(_row(peer)))
+            return False
+
+    def remove(self, ae_title: str) -> None:
+        """Forget a peer.
+
+        Raises
+        ------
+        NotFound
+            There is none of this title.
+        """
+        with writing(self._engine) as connection:
+            gone = delete(known_peer).where(known_peer.c.ae_title == ae_title).returning(known_peer.c.id)
+            if connection.scalar(gone) is None:
+                raise _unknown(ae_title)
+
+
+def _unknown(ae_title: str) -> NotFound:
+    return NotFound(f"there is no peer {ae_title}")
+
+
+def _row(peer: KnownPeer) -> dict[str, Any]:
+    return {
+        "ae_title": peer.ae_title,
+        "host": peer.host,
+        "port": peer.port,
+        "rights": "\\".join(right for right in PeerRight if right in peer.rights),
+        "only_from_host": peer.only_from_host,
+        "character_set": peer.character_set,
+        "unaccented": peer.unaccented,
+        "transfer_syntax_uids": "\\".join(peer.transfer_syntax_uids),
+    }
+
+
+def _known_peer(row: Any) -> KnownPeer:
+    return KnownPeer(
+        ae_title=row.ae_title,
+        host=row.host,
+        port=row.port,
+        rights=frozenset(PeerRight(right) for right in row.rights.split("\\") if right),
+        only_from_host=row.only_from_host,
+        character_set=row.character_set,
+        unaccented=row.unaccented,
+        transfer_syntax_uids=tuple(uid for uid in row.transfer_syntax_uids.split("\\") if uid),
+    )

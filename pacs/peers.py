@@ -1,0 +1,120 @@
+"""Peers as doors and administrators see them: checked before they are kept, and read without a query."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from pacs.dicom.ae_titles import parse_ae_title
+from pacs.dicom.text import defined_terms
+from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
+from pacs.errors import IndexUnavailable, InvalidRequest
+from pacs.index.known_peers import KnownPeer
+
+KEPT_FOR_S: Final = 5.0
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}", re.ASCII)
+_UNSURE: Final = re.compile(r"[?*]")  # the first stands for what is no character, in what a caller says
+
+
+def check_peer(peer: KnownPeer) -> KnownPeer:
+    """Return a peer that can be kept.
+
+    Raises
+    ------
+    InvalidRequest
+        A value is not of its form, or something is missing; the message tells what.
+    """
+    if parse_ae_title(peer.ae_title) != peer.ae_title or _UNSURE.search(peer.ae_title):
+        raise InvalidRequest("the AE title of a peer has no spaces around it, no ? and no *")
+    if (peer.host is None) != (peer.port is None) and not (peer.only_from_host and peer.host):
+        raise InvalidRequest("a peer that can be called has a host and a port, another one neither")
+    if peer.host is not None and not _HOST.fullmatch(peer.host):
+        raise InvalidRequest("the host of a peer is a name or an address, without a port")
+    if peer.port is not None and not 0 < peer.port < 65536:
+        raise InvalidRequest("a port is a number from 1 to 65535")
+    if peer.only_from_host and peer.host is None:
+        raise InvalidRequest("a peer whose address is to be checked needs a host")
+    if peer.character_set is not None and not all(
+        defined_terms(peer.character_set.encode("ascii", "replace"))
+    ):
+        raise InvalidRequest(
+            "a character set is named by its defined term, such as ISO_IR 100 (PS3.3 C.12.1.1.2)"
+        )
+    if unknown := [uid for uid in peer.transfer_syntax_uids if uid not in TRANSFER_SYNTAXES]:
+        raise InvalidRequest(f"there is no transfer syntax {unknown[0][:64]}")
+    return peer
+
+
+class PeerBook:
+    """The table of peers, kept in memory for a few seconds. Safe for use by several threads.
+
+    While the index does not answer, what was read last is good.
+
+    Parameters
+    ----------
+    read
+        Reads the table.
+    resolve
+        Gives the addresses of a host, none where it has none.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], list[KnownPeer]],
+        resolve: Callable[[str], frozenset[str]] | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._read = read
+        self._resolve = resolve or addresses_of
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._peers: dict[str, KnownPeer] = {}
+        self._addresses: dict[str, frozenset[str]] = {}
+        self._read_at: float | None = None
+
+    def find(self, ae_title: str) -> KnownPeer | None:
+        """Find a peer by its AE title; None where there is none.
+
+        Raises
+        ------
+        IndexUnavailable
+            The index does not answer, and never did.
+        """
+        return self._current().get(ae_title)
+
+    def is_at(self, peer: KnownPeer, address: str) -> bool:
+        """Tell whether an address is one of the host of a peer."""
+        if peer.host is None:
+            return False
+        with self._lock:
+            known = self._addresses.get(peer.host)
+        if known is None:
+            known = self._resolve(peer.host)
+            with self._lock:
+                self._addresses[peer.host] = known
+        return address in known
+
+    def _current(self) -> dict[str, KnownPeer]:
+        with self._lock:
+            now = self._clock()
+            if self._read_at is None or now - self._read_at > KEPT_FOR_S:
+                try:
+                    self._peers = {peer.ae_title: peer for peer in self._read()}
+                except IndexUnavailable:
+                    if self._read_at is None:
+                        raise
+                self._read_at = now
+                self._addresses.clear()
+            return self._peers
+
+
+def addresses_of(host: str) -> frozenset[str]:
+    """Look up the addresses of a host; none where nobody knows it."""
+    try:
+        return frozenset(str(found[4][0]) for found in socket.getaddrinfo(host, None))
+    except (OSError, UnicodeError):
+        return frozenset()

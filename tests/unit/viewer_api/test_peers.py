@@ -1,0 +1,64 @@
+"""The table of peers over HTTP: to be read by all, changed where the settings allow it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pacs.index.known_peers import KnownPeer
+from tests.unit.viewer_api.conftest import empty_archive, make_client
+
+WORKSTATION = {
+    "host": "192.168.1.30",
+    "port": 11112,
+    "rights": ["find", "move"],
+    "only_from_host": True,
+    "character_set": "ISO_IR 100",
+    "unaccented": True,
+    "transfer_syntax_uids": ["1.2.840.10008.1.2.4.70"],
+}
+
+
+def test_a_peer_is_put_read_and_deleted(tmp_path: Path) -> None:
+    with empty_archive(tmp_path, allow_peer_changes=True) as archive:
+        client = make_client(archive)
+        assert client.get("/peers").json() == {"peers": []}
+        assert client.put("/peers/WS1", json=WORKSTATION).status_code == 201
+        assert client.get("/peers/WS1").json() == {"ae_title": "WS1", **WORKSTATION}
+        assert client.put("/peers/WS1", json={"rights": []}).status_code == 200
+        assert client.get("/peers").json()["peers"][0]["rights"] == []
+        assert client.delete("/peers/WS1").status_code == 204
+        assert client.delete("/peers/WS1").status_code == 404
+        assert client.get("/peers/WS1").status_code == 404
+
+
+def test_peers_are_not_changed_unless_the_settings_allow_it(tmp_path: Path) -> None:
+    with empty_archive(tmp_path) as archive:
+        archive.index.peers.add(KnownPeer("CT1"))
+        client = make_client(archive)
+        answers = [client.put("/peers/WS1", json={}), client.delete("/peers/CT1")]
+        assert [answer.status_code for answer in answers] == [403, 403]
+        assert "ALLOW_PEER_CHANGES" in answers[0].json()["detail"]
+        assert [peer["ae_title"] for peer in client.get("/peers").json()["peers"]] == ["CT1"]
+
+
+@pytest.mark.parametrize(
+    ("title", "body"),
+    [
+        ("SEVENTEEN_LETTERS", {}),
+        ("A%5CB", {}),
+        ("WS1", {"host": "x"}),
+        ("WS1", {"host": "x", "port": 0}),
+        ("WS1", {"rights": ["delete"]}),
+        ("WS1", {"no_such": 1}),
+        ("WS1", {"transfer_syntax_uids": ["1.2"]}),
+    ],
+)
+def test_what_is_no_peer_is_400(tmp_path: Path, title: str, body: dict[str, Any]) -> None:
+    with empty_archive(tmp_path, allow_peer_changes=True) as archive:
+        answer = make_client(archive).put(f"/peers/{title}", json=body)
+        assert answer.status_code == 400
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert archive.index.peers.list_all() == []
