@@ -17,6 +17,7 @@ from pacs.index.known_peers import KnownPeer
 
 KEPT_FOR_S: Final = 5.0
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}", re.ASCII)
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _UNSURE: Final = re.compile(r"[?*]")  # the first stands for what is no character, in what a caller says
 
 
@@ -44,6 +45,8 @@ def check_peer(peer: KnownPeer) -> KnownPeer:
         raise InvalidRequest(
             "a character set is named by its defined term, such as ISO_IR 100 (PS3.3 C.12.1.1.2)"
         )
+    if peer.certificate_sha256 is not None and not _SHA256.fullmatch(peer.certificate_sha256):
+        raise InvalidRequest("a certificate is named by its SHA-256: 64 hexadecimal digits in small letters")
     if unknown := [uid for uid in peer.transfer_syntax_uids if uid not in TRANSFER_SYNTAXES]:
         raise InvalidRequest(f"there is no transfer syntax {unknown[0][:64]}")
     return peer

@@ -46,6 +46,15 @@ Syntaxes = Annotated[
     typer.Option(metavar="UIDS", help="Transfer syntaxes that it likes to get, the best first; - for any."),
 ]
 
+Tls = Annotated[bool | None, typer.Option("--tls/--no-tls", help="Call it over TLS.")]
+Certificate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|SHA256",
+        help="Its certificate: calls under its title are taken over TLS and with this one only; - for any.",
+    ),
+]
+
 
 @app.command("list")
 def list_peers() -> None:
@@ -67,12 +76,14 @@ def add(
     charset: CharacterSet = None,
     unaccented: Unaccented = False,
     syntaxes: Syntaxes = None,
+    tls: Tls = False,
+    certificate: Certificate = None,
 ) -> None:
     """Add a device. A modality: --may store. A workstation: --may find,move,get."""
     from pacs.index.known_peers import KnownPeer
     from pacs.peers import check_peer
 
-    wishes = _changes(address, may, only_from_host, charset, unaccented, syntaxes)
+    wishes = _changes(address, may, only_from_host, charset, unaccented, syntaxes, tls, certificate)
     peer = check_peer(replace(KnownPeer(aet.strip()), **wishes))
     with opened_archive() as archive:
         archive.index.peers.add(peer)
@@ -88,11 +99,13 @@ def change(
     charset: CharacterSet = None,
     unaccented: Unaccented = None,
     syntaxes: Syntaxes = None,
+    tls: Tls = None,
+    certificate: Certificate = None,
 ) -> None:
     """Change what is known of a device; what is not named stays as it is."""
     from pacs.peers import check_peer
 
-    wishes = _changes(at, may, only_from_host, charset, unaccented, syntaxes)
+    wishes = _changes(at, may, only_from_host, charset, unaccented, syntaxes, tls, certificate)
     with opened_archive() as archive:
         peer = check_peer(replace(archive.index.peers.find(aet.strip()), **wishes))
         archive.index.peers.put(peer)
@@ -110,14 +123,13 @@ def remove(aet: Title) -> None:
 @app.command("test")
 def test_peer(aet: Title) -> None:
     """Ask a device whether it hears us (C-ECHO)."""
-    from pacs.dimse.scu import verify
-    from pacs.errors import InvalidRequest
+    from pacs.dimse.called_peers import peer_to_call
+    from pacs.dimse.scu import verify_peer
 
+    settings = load_settings()
     with opened_archive() as archive:
         peer = archive.index.peers.find(aet.strip())
-    if peer.host is None or peer.port is None:
-        raise InvalidRequest(f"{peer.ae_title} has no address; 'filmless peers change --at' gives it one")
-    latency_s = verify(peer.host, peer.port, peer.ae_title, calling_ae_title=load_settings().ae_title)
+    latency_s = verify_peer(peer_to_call(peer, settings), calling_ae_title=settings.ae_title)
     typer.echo(f"{peer.ae_title} at {_address(peer)} answered in {latency_s * 1000:.0f} ms")
 
 
@@ -128,6 +140,8 @@ def _changes(
     charset: str | None,
     unaccented: bool | None,
     syntaxes: str | None,
+    tls: bool | None,
+    certificate: str | None,
 ) -> dict[str, Any]:
     """Read what was typed; what was not is left out."""
     wishes: dict[str, Any] = {}
@@ -143,7 +157,28 @@ def _changes(
         wishes["only_from_host"] = only_from_host
     if unaccented is not None:
         wishes["unaccented"] = unaccented
+    if tls is not None:
+        wishes["tls"] = tls
+    if certificate is not None:
+        wishes["certificate_sha256"] = None if certificate == "-" else _read_certificate(certificate)
     return wishes
+
+
+def _read_certificate(text: str) -> str:
+    """Read a fingerprint, or take that of the first certificate in a file."""
+    import hashlib
+    import ssl
+    from pathlib import Path
+
+    if len(digits := text.replace(":", "").lower()) == 64 and set(digits) <= set("0123456789abcdef"):
+        return digits
+    try:
+        pem = Path(text).read_text(encoding="ascii")
+        begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+        first = pem[pem.index(begin) : pem.index(end) + len(end)]
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first)).hexdigest()
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"--certificate is a PEM file, a SHA-256, or -: {error}") from None
 
 
 def _read_address(text: str) -> tuple[str | None, int | None]:
@@ -185,5 +220,7 @@ def _line(peer: KnownPeer) -> str:
     more = ["only from its host"] if peer.only_from_host else []
     more += [peer.character_set] if peer.character_set else []
     more += ["unaccented"] if peer.unaccented else []
+    more += ["over TLS"] if peer.tls else []
+    more += [f"certificate {peer.certificate_sha256}"] if peer.certificate_sha256 else []
     more += peer.transfer_syntax_uids
     return f"{peer.ae_title:16}  {_address(peer):24}  {rights}" + "".join(f"  {one}" for one in more)

@@ -58,10 +58,12 @@ class ApplicationEntity:
     max_dataset_bytes: int = 32 * 1024**3
     reception: Reception | None = None  # None: everybody is let in who knows our AE title
 
-    def receive(self, called_ae_title: str, calling_ae_title: str, address: str) -> Caller | RejectCause:
+    def receive(
+        self, called_ae_title: str, calling_ae_title: str, address: str, certificate_sha256: str | None
+    ) -> Caller | RejectCause:
         """Recognise a caller, or say why it is not let in."""
         reception = self.reception or Reception([self.ae_title])
-        return reception.receive(called_ae_title, calling_ae_title, address)
+        return reception.receive(called_ae_title, calling_ae_title, address, certificate_sha256)
 
     def capability(self, abstract_syntax: str) -> Capability:
         """Tell what some operation performs of an abstract syntax, or invokes."""

@@ -135,7 +135,7 @@ class Association:
             found = UNSUPPORTED_APPLICATION_CONTEXT
         else:
             titles = request.called_ae_title, request.calling_ae_title
-            found = self._entity.receive(*titles, self._address)
+            found = self._entity.receive(*titles, self._address, self._upper_layer.peer_certificate_sha256)
         if isinstance(found, Caller) and not self._admit(self):
             found = LOCAL_LIMIT_EXCEEDED
         if isinstance(found, Caller):

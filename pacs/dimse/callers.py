@@ -35,14 +35,17 @@ class Caller:
     @property
     def is_certain(self) -> bool:
         """Whether more than its own word says who it is."""
-        return self.peer is not None and self.peer.only_from_host
+        return self.peer is not None and (
+            self.peer.only_from_host or self.peer.certificate_sha256 is not None
+        )
 
 
 class Reception:
     """Decides by AE titles and address who is let in (PS3.8 Table 9-21).
 
     Where strangers are not let in, one who guesses does not learn whether the called or the calling title was
-    wrong. An AE title is a label that anybody can write; where it matters, a peer's address is checked too.
+    wrong. An AE title is a label that anybody can write; where it matters, a peer's address is checked too,
+    or its certificate, which cannot be made up.
 
     Parameters
     ----------
@@ -68,10 +71,12 @@ class Reception:
         self._strangers = strangers
         self._guesses = guesses or Guesses()
 
-    def receive(self, called_ae_title: str, calling_ae_title: str, address: str) -> Caller | RejectCause:
-        """Recognise a caller, or say why it is not let in."""
+    def receive(
+        self, called_ae_title: str, calling_ae_title: str, address: str, certificate_sha256: str | None = None
+    ) -> Caller | RejectCause:
+        """Recognise a caller, by the certificate too that it has shown, or say why it is not let in."""
         try:
-            caller = self._recognise(calling_ae_title, address)
+            caller = self._recognise(calling_ae_title, address, certificate_sha256)
         except IndexUnavailable:
             if self._strangers is None:
                 return TEMPORARY_CONGESTION
@@ -86,10 +91,12 @@ class Reception:
             logger.warning("%s is shut out for a while: it was refused too often", address)
         return UNKNOWN_CALLING_AE_TITLE
 
-    def _recognise(self, ae_title: str, address: str) -> Caller | None:
+    def _recognise(self, ae_title: str, address: str, certificate_sha256: str | None) -> Caller | None:
         peer = None if self._book is None else self._book.find(ae_title)
         if peer is not None and self._book is not None:
             if peer.only_from_host and not self._book.is_at(peer, address):
+                return None
+            if peer.certificate_sha256 not in (None, certificate_sha256):
                 return None
             return Caller(ae_title, peer.rights, peer)
         if self._strangers is not None:

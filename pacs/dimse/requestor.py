@@ -43,11 +43,17 @@ class PeerRejected(ArchiveError):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another application entity on the network."""
+    """Another application entity on the network.
+
+    ``tls``: the context in which to speak TLS with it (`pacs.dimse.secure_transport.requestor_context`).
+    ``certificate_sha256``: what it has to show there, in hexadecimal; None: any certificate that counts.
+    """
 
     host: str
     port: int
     ae_title: str
+    tls: ssl.SSLContext | None = None
+    certificate_sha256: str | None = None
 
 
 class RequestedAssociation:
@@ -64,8 +70,6 @@ class RequestedAssociation:
         peer cannot choose an encoding that we do not have.
     timeout_s
         How long to wait for the connection, for the answer, and for each response.
-    tls
-        Speak TLS in this context (`pacs.dimse.secure_transport.requestor_context`).
 
     Raises
     ------
@@ -73,13 +77,7 @@ class RequestedAssociation:
     """
 
     def __init__(
-        self,
-        peer: Peer,
-        calling_ae_title: str,
-        offers: Sequence[tuple[str, str]],
-        timeout_s: float,
-        *,
-        tls: ssl.SSLContext | None = None,
+        self, peer: Peer, calling_ae_title: str, offers: Sequence[tuple[str, str]], timeout_s: float
     ) -> None:
         self._peer = peer
         self._message_id = 0
@@ -92,9 +90,9 @@ class RequestedAssociation:
         request = encode_associate_request(
             peer.ae_title, calling_ae_title, proposed, UserInformation(maximum_length=longest)
         )
-        self._upper_layer = UpperLayer(_connect(peer, timeout_s), limits, tls)
+        self._upper_layer = UpperLayer(_connect(peer, timeout_s), limits, peer.tls)
         try:
-            accept = self._upper_layer.request_association(request)
+            accept = self._upper_layer.request_association(request, peer.certificate_sha256)
         except AssociationEnded as ending:
             raise self._end(ending) from None
         self._maximum_length = min(accept.maximum_length or longest, longest)

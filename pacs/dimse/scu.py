@@ -38,6 +38,12 @@ def verify(
     calling_ae_title: str = DEFAULT_AE_TITLE,
     timeout_s: float = 10.0,
 ) -> float:
+    """Send a C-ECHO as `verify_peer` does."""
+    peer = Peer(host, port, called_ae_title)
+    return verify_peer(peer, calling_ae_title=calling_ae_title, timeout_s=timeout_s)
+
+
+def verify_peer(peer: Peer, *, calling_ae_title: str = DEFAULT_AE_TITLE, timeout_s: float = 10.0) -> float:
     """Send a C-ECHO and return its round trip in seconds, without the association's.
 
     Raises
@@ -49,17 +55,16 @@ def verify(
     PS3.4 Annex A
     """
     offer = (VERIFICATION_SOP_CLASS, IMPLICIT_VR_LITTLE_ENDIAN)
-    peer = Peer(host, port, called_ae_title)
     with RequestedAssociation(peer, calling_ae_title, [offer], timeout_s) as association:
         context = association.find_context(*offer)
         if context is None:
-            raise PeerRejected(f"{called_ae_title} does not support Verification")
+            raise PeerRejected(f"{peer.ae_title} does not support Verification")
         begin = perf_counter()
         response = association.perform(context, CommandField.C_ECHO_RQ, ())
         latency_s = perf_counter() - begin
     status = response.command.required_number(Element.STATUS)
     if status != StatusCode.SUCCESS:
-        raise PeerRejected(f"{called_ae_title} answered the C-ECHO with {status:04X}")
+        raise PeerRejected(f"{peer.ae_title} answered the C-ECHO with {status:04X}")
     return latency_s
 
 

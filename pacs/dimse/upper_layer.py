@@ -20,6 +20,7 @@ from pacs.dimse.endings import (
     AbortReason,
     AbortSource,
     AssociationAborted,
+    HandshakeFailed,
     PeerAborted,
     RejectCause,
     RejectedByPeer,
@@ -98,8 +99,15 @@ class UpperLayer:
         self._receive_header()
         return pdu.parse_associate_request(self._receive_body())
 
-    def request_association(self, associate_request: bytes) -> AssociateAccept:
+    def request_association(
+        self, associate_request: bytes, certificate_sha256: str | None = None
+    ) -> AssociateAccept:
         """Send an A-ASSOCIATE-RQ and receive the answer.
+
+        Parameters
+        ----------
+        certificate_sha256
+            What the peer has to show before it is told anything; None: any certificate that counts, or none.
 
         Raises
         ------
@@ -109,6 +117,8 @@ class UpperLayer:
             No answer in time, or none that means anything.
         """
         self._transport.establish()
+        if certificate_sha256 not in (None, self.peer_certificate_sha256):
+            raise HandshakeFailed("the peer does not show the certificate that is known of it")
         self._state = _STA5
         self.send(associate_request)
         self._patience_s = self._limits.associate_timeout_s
@@ -147,6 +157,11 @@ class UpperLayer:
         self._fragment_left -= size
         is_last = bool(self._control & 0b10) and not self._fragment_left
         return Pdv(self._context_id, bool(self._control & 0b01), is_last, self._view[begin:end])
+
+    @property
+    def peer_certificate_sha256(self) -> str | None:
+        """The certificate that the peer has shown, in hexadecimal; None where there is no TLS."""
+        return self._transport.peer_certificate_sha256
 
     def has_arrived(self) -> bool:
         """Tell, without waiting, whether anything of a next message, or of an ending, is here."""

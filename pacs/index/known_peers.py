@@ -32,7 +32,8 @@ class KnownPeer:
     ``only_from_host``: its calls are taken from that host's address only. ``character_set``: the defined
     terms of Specific Character Set that it is answered in; None: as it asks. ``unaccented``: names are told
     to it without diacritics. ``transfer_syntax_uids``: what it likes to get besides the stored one, the best
-    first.
+    first. ``tls``: it is called over TLS. ``certificate_sha256``, in hexadecimal: what it has to show, so
+    that calls under its title are taken over TLS only, and it is called only if it is itself; None: any.
     """
 
     ae_title: str
@@ -43,6 +44,8 @@ class KnownPeer:
     character_set: str | None = None
     unaccented: bool = False
     transfer_syntax_uids: tuple[str, ...] = ()
+    tls: bool = False
+    certificate_sha256: str | None = None
 
 
 class KnownPeers:
@@ -120,6 +123,8 @@ def _row(peer: KnownPeer) -> dict[str, Any]:
         "character_set": peer.character_set,
         "unaccented": peer.unaccented,
         "transfer_syntax_uids": "\\".join(peer.transfer_syntax_uids),
+        "tls": peer.tls,
+        "certificate_sha256": peer.certificate_sha256,
     }
 
 
@@ -133,4 +138,6 @@ def _known_peer(row: Any) -> KnownPeer:
         character_set=row.character_set,
         unaccented=row.unaccented,
         transfer_syntax_uids=tuple(uid for uid in row.transfer_syntax_uids.split("\\") if uid),
+        tls=row.tls,
+        certificate_sha256=row.certificate_sha256,
     )

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from pacs.dicom.attributes import ATTRIBUTES, Level, Matching
@@ -271,6 +272,8 @@ known_peer = Table(
     Column("character_set", Text),
     Column("unaccented", Boolean, nullable=False),
     Column("transfer_syntax_uids", Text, nullable=False),
+    Column("tls", Boolean, nullable=False, server_default=false()),
+    Column("certificate_sha256", Text),  # in hexadecimal
 )
 
 # What lies in the spool, on its way to the remote store or kept there for a while (``pacs/jobs/upload.py``).

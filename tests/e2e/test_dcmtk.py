@@ -15,6 +15,7 @@ from tests.certificates import Authority
 from tests.data import program, read_manifest, shared_data
 from tests.datasets import encode_file, make_dataset
 from tests.e2e.archive_process import ArchiveProcess, running_up
+from tests.e2e.operator_commands import finished, start
 
 ANSWERED = re.compile(r"^I: Received Store Response \((.+)\)$", re.MULTILINE)
 
@@ -63,7 +64,10 @@ def test_dcmtk_asks_whether_the_archive_hears(any_archive: ArchiveProcess) -> No
     assert wrong.returncode != 0
 
 
-def test_a_device_with_a_certificate_stores_over_tls_and_one_without_does_not(tmp_path: Path) -> None:
+def test_a_device_with_a_certificate_stores_over_tls_and_one_without_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FILMLESS_DATA_DIR", str(tmp_path / "data"))
     authority = Authority.create(tmp_path / "hospital")
     ours, device = authority.issue("pacs"), authority.issue("ct")
     settings = {
@@ -72,7 +76,7 @@ def test_a_device_with_a_certificate_stores_over_tls_and_one_without_does_not(tm
         "FILMLESS_DICOM_TLS_KEY": str(ours.key),
         "FILMLESS_DICOM_TLS_AUTHORITIES": str(ours.authorities),
     }
-    dataset = make_dataset()
+    dataset, bound = make_dataset(), authority.issue("mr")
     file = tmp_path / "ct.dcm"
     file.write_bytes(encode_file(dataset))
     shown = ["+tls", str(device.key), str(device.certificate), "+cf", str(device.authorities)]
@@ -80,6 +84,14 @@ def test_a_device_with_a_certificate_stores_over_tls_and_one_without_does_not(tm
         target = ["-aec", "FILMLESS", "127.0.0.1", str(archive.tls_port), str(file)]
         assert subprocess.run([program("storescu"), *shown, *target], check=False).returncode == 0
         assert subprocess.run([program("storescu"), *target], check=False).returncode != 0
+        added = ["peers", "add", "MR1", "--certificate", str(bound.certificate)]
+        assert finished(start(*added))[0] == 0
+        own = ["+tls", str(bound.key), str(bound.certificate), "+cf", str(bound.authorities)]
+        called = [program("echoscu"), "-aet", "MR1", "-aec", "FILMLESS"]
+        tls_door = ["127.0.0.1", str(archive.tls_port)]
+        assert subprocess.run([*called, *own, *tls_door], check=False).returncode == 0
+        assert subprocess.run([*called, *shown, *tls_door], check=False).returncode != 0
+        assert subprocess.run([*called, "127.0.0.1", str(archive.dicom_port)], check=False).returncode != 0
         found = httpx.get(f"{archive.http_url}/dicom-web/instances").json()
     assert [one["00080018"]["Value"] for one in found] == [[dataset.SOPInstanceUID]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import socket
 import ssl
@@ -19,7 +20,7 @@ from pacs.dimse.command import CommandField, Element
 from pacs.dimse.limits import Limits
 from pacs.dimse.listener import open_port
 from pacs.dimse.requestor import Peer, PeerUnreachable, RequestedAssociation
-from pacs.dimse.scu import verify
+from pacs.dimse.scu import verify, verify_peer
 from pacs.dimse.secure_transport import Credentials, acceptor_context, requestor_context
 from pacs.errors import SettingsError
 from tests.certificates import Authority
@@ -46,7 +47,7 @@ def serving_tls(shelf: Shelf, credentials: Credentials) -> Iterator[tuple[int, i
 
 
 def echo(port: int, tls: ssl.SSLContext) -> int:
-    with RequestedAssociation(Peer(HOST, port, "FILMLESS"), "CT", [OFFER], 5, tls=tls) as association:
+    with RequestedAssociation(Peer(HOST, port, "FILMLESS", tls), "CT", [OFFER], 5) as association:
         context = association.find_context(*OFFER)
         assert context is not None
         return association.perform(context, CommandField.C_ECHO_RQ, ()).command.required_number(
@@ -85,7 +86,7 @@ def test_what_we_send_over_tls_arrives_byte_for_byte(authority: Authority) -> No
     offer = (str(CTImageStorage), str(ExplicitVRLittleEndian))
     with serving_tls(shelf, authority.issue("pacs")) as (_, port):
         tls = requestor_context(authority.issue("other"))
-        with RequestedAssociation(Peer(HOST, port, "FILMLESS"), "CT", [offer], 5, tls=tls) as association:
+        with RequestedAssociation(Peer(HOST, port, "FILMLESS", tls), "CT", [offer], 5) as association:
             context = association.find_context(*offer)
             assert context is not None
             elements: list[tuple[Element, int | str]] = [
@@ -219,12 +220,26 @@ def test_a_silent_association_over_tls_ends_in_time(authority: Authority) -> Non
     secure = (door, acceptor_context(authority.issue("pacs")))
     tls = requestor_context(authority.issue("ct"))
     with serving(Shelf(), impatient, secure=secure):
-        association = RequestedAssociation(Peer(HOST, port, "FILMLESS"), "CT", [OFFER], 5, tls=tls)
+        association = RequestedAssociation(Peer(HOST, port, "FILMLESS", tls), "CT", [OFFER], 5)
         time.sleep(1.0)
         context = association.find_context(*OFFER)
         assert context is not None
         with pytest.raises(PeerUnreachable):
             association.perform(context, CommandField.C_ECHO_RQ, ())
+
+
+def fingerprint(credentials: Credentials) -> str:
+    pem = credentials.certificate.read_text().split("-----END")[0] + "-----END CERTIFICATE-----"
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def test_nothing_is_said_to_a_peer_that_shows_another_certificate_than_its_own(authority: Authority) -> None:
+    ours, other = authority.issue("pacs"), authority.issue("ws")
+    tls = requestor_context(authority.issue("ct"))
+    with serving_tls(Shelf(), ours) as (_, port):
+        assert verify_peer(Peer(HOST, port, "FILMLESS", tls, fingerprint(ours))) > 0
+        with pytest.raises(PeerUnreachable, match="certificate"):
+            verify_peer(Peer(HOST, port, "FILMLESS", tls, fingerprint(other)))
 
 
 @pytest.mark.parametrize("missing", ["certificate", "key", "authorities"])

@@ -43,6 +43,10 @@ class PeerBody(BaseModel):
     transfer_syntax_uids: list[str] = Field(
         default=[], max_length=32, description="What it likes to get, the best first"
     )
+    tls: bool = Field(default=False, description="It is called over TLS")
+    certificate_sha256: str | None = Field(
+        default=None, max_length=64, description="What it has to show, in hexadecimal; null: any"
+    )
 
 
 @router.get("/peers", responses=success("The devices, by their AE titles", JSON))
@@ -81,6 +85,8 @@ def put_peer(state: State, ae_title: AeTitle, body: PeerBody) -> Response:
         character_set=body.character_set,
         unaccented=body.unaccented,
         transfer_syntax_uids=tuple(body.transfer_syntax_uids),
+        tls=body.tls,
+        certificate_sha256=body.certificate_sha256,
     )
     is_new = state.archive.index.peers.put(check_peer(peer))
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
@@ -116,4 +122,6 @@ def _to_json(peer: KnownPeer) -> dict[str, Any]:
         "character_set": peer.character_set,
         "unaccented": peer.unaccented,
         "transfer_syntax_uids": list(peer.transfer_syntax_uids),
+        "tls": peer.tls,
+        "certificate_sha256": peer.certificate_sha256,
     }

@@ -18,6 +18,8 @@ WORKSTATION = {
     "character_set": "ISO_IR 100",
     "unaccented": True,
     "transfer_syntax_uids": ["1.2.840.10008.1.2.4.70"],
+    "tls": True,
+    "certificate_sha256": "ab" * 32,
 }
 
 

@@ -44,6 +44,17 @@ def test_a8_the_address_of_a_peer_is_checked_where_that_is_wanted() -> None:
     assert opened.receive("FILMLESS", "WS1", "10.0.0.6") is UNKNOWN_CALLING_AE_TITLE
 
 
+def test_a8_a_peer_whose_certificate_is_known_calls_with_it_or_not_at_all() -> None:
+    bound = KnownPeer("CT2", certificate_sha256="ab" * 32)
+    for strangers in (None, EVERY_RIGHT):
+        reception = Reception({"FILMLESS"}, PeerBook(lambda: [bound]), strangers)
+        caller = reception.receive("FILMLESS", "CT2", "10.0.0.9", "ab" * 32)
+        assert isinstance(caller, Caller)
+        assert caller.is_certain
+        for shown in (None, "cd" * 32):
+            assert reception.receive("FILMLESS", "CT2", "10.0.0.9", shown) is UNKNOWN_CALLING_AE_TITLE
+
+
 def test_a9_who_guesses_does_not_learn_which_title_was_wrong() -> None:
     answers = {
         closed().receive(called, calling, "10.0.0.9")
