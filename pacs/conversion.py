@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, BinaryIO, Final
@@ -22,7 +22,7 @@ from pydicom.filereader import read_dataset
 from pacs.archive import Archive
 from pacs.dicom.explicit_vr import encode_head
 from pacs.dicom.part10 import encode_file_meta
-from pacs.dicom.reencoding import encode_explicit
+from pacs.dicom.reencoding import encode_explicit, encode_implicit
 from pacs.dicom.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -99,6 +99,18 @@ def convertible_syntaxes(archive: Archive, instance: StoredInstance) -> list[str
     return [*found, *(uid for uid in syntaxes if uid not in found)]
 
 
+def can_be_implicit(instance: StoredInstance, convertible: Sequence[str]) -> bool:
+    """Tell whether an instance can be sent in Implicit VR Little Endian too.
+
+    Parameters
+    ----------
+    convertible
+        What :func:`convertible_syntaxes` lists, which leaves it out: nobody but old devices wants it.
+    """
+    stored = instance.transfer_syntax_uid
+    return stored != IMPLICIT_VR_LITTLE_ENDIAN and EXPLICIT_VR_LITTLE_ENDIAN in (stored, *convertible)
+
+
 def has_pixel_data(instance: StoredInstance) -> bool:
     """Tell whether there is pixel data; of a deflated object the index does not know, and most are images."""
     deflated = TRANSFER_SYNTAXES[instance.transfer_syntax_uid].deflated
@@ -120,7 +132,7 @@ def convert_instance(
     Parameters
     ----------
     transfer_syntax_uid
-        One of :func:`convertible_syntaxes`.
+        One of :func:`convertible_syntaxes`, or Implicit VR Little Endian where :func:`can_be_implicit`.
     with_offset_table
         Tell before encapsulated frames where each begins, which a reader of single ones is glad of. All of
         them are encoded before the first piece, into a temporary file.
@@ -139,14 +151,17 @@ def convert_instance(
     """
     attributes = read_own_attributes(archive, instance)
     meta = encode_file_meta(instance.sop_class_uid, instance.sop_instance_uid, transfer_syntax_uid)
+    implicit_vr = transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN
+    if implicit_vr:  # the same but for the heads of elements
+        transfer_syntax_uid = EXPLICIT_VR_LITTLE_ENDIAN
     try:
         stream, offset, size_bytes = open_pixel_data(archive, instance)
     except PixelsUnavailable:
-        yield meta + _encode(attributes)
+        yield meta + _encode(attributes, implicit_vr)
         return
     with stream:
         element = _read_element(stream, offset, size_bytes, instance)
-        behind = _read_behind(element, instance)
+        behind = _read_behind(element, instance, implicit_vr)
         if instance.transfer_syntax_uid in _NATIVE and transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN:
             pieces = _copy_native(element, attributes, instance)
             size_bytes = element.size_bytes or 0
@@ -155,7 +170,9 @@ def convert_instance(
             target, frames = _encode_frames(archive, element, attributes, instance, transfer_syntax_uid)
             pieces = _write_frames(frames, target, attributes if with_offset_table else None)
             first = next(pieces)
-        yield meta + _encode(attributes) + first
+        if implicit_vr:
+            first = first[:4] + first[8:]  # without VR and reserved bytes (PS3.5 7.1.2, 7.1.3)
+        yield meta + _encode(attributes, implicit_vr) + first
         yield from pieces
         yield behind
 
@@ -285,7 +302,7 @@ def _read_element(
     return _PixelElement(stream, group << 16 | element, vr, offset, size_bytes)
 
 
-def _read_behind(element: _PixelElement, instance: StoredInstance) -> bytes:
+def _read_behind(element: _PixelElement, instance: StoredInstance, implicit_vr: bool) -> bytes:
     """Read the elements behind the pixel data, encoded anew."""
     end = element.find_end()
     size_bytes = element.stream.seek(0, os.SEEK_END) - end
@@ -295,14 +312,18 @@ def _read_behind(element: _PixelElement, instance: StoredInstance) -> bytes:
     syntax = TRANSFER_SYNTAXES[instance.transfer_syntax_uid]
     encoded = io.BytesIO(element.stream.read(size_bytes))
     try:
-        return encode_explicit(read_dataset(encoded, syntax.implicit_vr, not syntax.big_endian))
+        return _encoder(implicit_vr)(read_dataset(encoded, syntax.implicit_vr, not syntax.big_endian))
     except (Exception, RecursionError) as error:  # what pydicom raises on damage is not one tree
         raise UnreadableInstance(f"behind the pixel data: {type(error).__name__}") from error
 
 
-def _encode(attributes: Dataset) -> bytes:
+def _encoder(implicit_vr: bool) -> Callable[[Dataset], bytes]:
+    return encode_implicit if implicit_vr else encode_explicit
+
+
+def _encode(attributes: Dataset, implicit_vr: bool) -> bytes:
     try:
-        return encode_explicit(attributes)
+        return _encoder(implicit_vr)(attributes)
     except (Exception, RecursionError) as error:
         raise UnreadableInstance(f"the data set cannot be encoded: {type(error).__name__}") from error
 

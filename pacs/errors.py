@@ -21,6 +21,18 @@ class IdentifierMismatch(InvalidRequest):
     """The keys of a query are not those of its information model: no level, or none of the keys above it."""
 
 
+class MatchesUncountable(ArchiveError):
+    """What a retrieval asks for cannot be found out now."""
+
+
+class RetrievalRefused(ArchiveError):
+    """A retrieval asks for more than this archive gives at a time."""
+
+
+class UnknownDestination(ArchiveError):
+    """A retrieval names a destination that is no peer, or none that can be called."""
+
+
 class UnreadableInstance(ArchiveError):
     """The data set cannot be understood: not DICOM, cut short, or without the attributes that name it."""
 

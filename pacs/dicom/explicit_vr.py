@@ -1,4 +1,4 @@
-"""Writing data elements in Explicit VR Little Endian (PS3.5 6.2, 7.1): values in, bytes out."""
+"""Writing data elements in Little Endian (PS3.5 6.2, 7.1), mostly with VRs: values in, bytes out."""
 
 from __future__ import annotations
 
@@ -53,6 +53,23 @@ def encode_head(tag: int, vr: str, length: int) -> bytes:
     if length > UNDEFINED_LENGTH:
         raise UnreadableInstance("a value is longer than an element can be")
     return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, code, 0, length)
+
+
+def encode_implicit_head(tag: int, length: int) -> bytes:
+    """Encode tag and length of an element, without its VR.
+
+    Raises
+    ------
+    UnreadableInstance
+        The value is longer than an element can be.
+
+    References
+    ----------
+    PS3.5 7.1.3
+    """
+    if length > UNDEFINED_LENGTH:
+        raise UnreadableInstance("a value is longer than an element can be")
+    return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, length)
 
 
 def encode_values(vr: str, values: Sequence[Value]) -> bytes:

@@ -1,4 +1,4 @@
-"""A data set of any native encoding written as Explicit VR Little Endian, its values byte for byte.
+"""A data set of any native encoding written in Little Endian, with or without VRs, its values byte for byte.
 
 pydicom would decode each value and encode it again, by which text that breaks its character set is lost and a
 number that is none stops everything. Here values stay what they are: only their VR is named, where the
@@ -20,7 +20,7 @@ from pydicom.filewriter import write_data_element
 from pydicom.tag import Tag
 
 from pacs.dicom.element_heads import LONG_FORM, UNDEFINED_LENGTH
-from pacs.dicom.explicit_vr import SEQUENCE_DELIMITER, encode_head
+from pacs.dicom.explicit_vr import SEQUENCE_DELIMITER, encode_head, encode_implicit_head
 
 _WORD_SIZES: Final = {
     **dict.fromkeys(("AT", "OW", "SS", "US"), 2),
@@ -50,7 +50,19 @@ def encode_explicit(dataset: Dataset) -> bytes:
     return _encode(dataset, is_signed=dataset.get("PixelRepresentation") == 1)
 
 
-def _encode(dataset: Dataset, is_signed: bool) -> bytes:
+def encode_implicit(dataset: Dataset) -> bytes:
+    """Encode a data set as :func:`encode_explicit`, but in Implicit VR Little Endian.
+
+    VRs of private elements are lost, which the receiver has to know or takes for UN.
+
+    References
+    ----------
+    PS3.5 7.1.3, A.1
+    """
+    return _encode(dataset, is_signed=dataset.get("PixelRepresentation") == 1, implicit_vr=True)
+
+
+def _encode(dataset: Dataset, is_signed: bool, implicit_vr: bool = False) -> bytes:
     if "PixelRepresentation" in dataset:
         is_signed = dataset.get("PixelRepresentation") == 1
     encoded = []
@@ -60,11 +72,11 @@ def _encode(dataset: Dataset, is_signed: bool) -> bytes:
         element = dataset.get_item(tag)
         vr = _vr(dataset, element, is_signed)
         if vr == "SQ":
-            encoded.append(_encode_sequence(dataset[tag], is_signed))
+            encoded.append(_encode_sequence(dataset[tag], is_signed, implicit_vr))
         elif isinstance(element, RawDataElement):
-            encoded.append(_encode_raw(element, vr))
+            encoded.append(_encode_raw(element, vr, implicit_vr))
         else:
-            encoded.append(_encode_changed(element))
+            encoded.append(_encode_changed(element, implicit_vr))
     return b"".join(encoded)
 
 
@@ -90,33 +102,35 @@ def _dictionary_vr(dataset: Dataset, tag: Any) -> str:
         return "UN"
 
 
-def _encode_raw(element: RawDataElement, vr: str) -> bytes:
+def _encode_raw(element: RawDataElement, vr: str, implicit_vr: bool) -> bytes:
     value = element.value or b""
     if element.length == UNDEFINED_LENGTH:  # encapsulated pixel data of an icon
-        return _head(element.tag, vr, UNDEFINED_LENGTH) + value + SEQUENCE_DELIMITER
+        return _head(element.tag, vr, UNDEFINED_LENGTH, implicit_vr) + value + SEQUENCE_DELIMITER
     value = value if element.is_little_endian else _turn(value, vr)
-    return _head(element.tag, vr, len(value)) + value
+    return _head(element.tag, vr, len(value), implicit_vr) + value
 
 
-def _encode_sequence(element: DataElement, is_signed: bool) -> bytes:
+def _encode_sequence(element: DataElement, is_signed: bool, implicit_vr: bool) -> bytes:
     items = []
     for item in element.value or ():
-        encoded = _encode(item, is_signed)
+        encoded = _encode(item, is_signed, implicit_vr)
         items.append(_ITEM + struct.pack("<I", len(encoded)) + encoded)
     value = b"".join(items)
-    return _head(element.tag, "SQ", len(value)) + value
+    return _head(element.tag, "SQ", len(value), implicit_vr) + value
 
 
-def _encode_changed(element: DataElement) -> bytes:
+def _encode_changed(element: DataElement, implicit_vr: bool) -> bytes:
     """Encode an element that pydicom has converted, or that was set."""
     buffer = DicomBytesIO()
-    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    buffer.is_little_endian, buffer.is_implicit_VR = True, implicit_vr
     write_data_element(buffer, element)
     return bytes(buffer.getvalue())
 
 
-def _head(tag: Any, vr: str, length: int) -> bytes:
-    """Encode a head; a value that is too long for its VR becomes one of VR UN (PS3.5 6.2.2)."""
+def _head(tag: Any, vr: str, length: int, implicit_vr: bool) -> bytes:
+    """Encode a head; with its VR, a value that is too long for its VR becomes one of VR UN (PS3.5 6.2.2)."""
+    if implicit_vr:
+        return encode_implicit_head(int(tag), length)
     is_too_long = length > _MAX_SHORT_LENGTH and vr.encode() not in LONG_FORM
     return encode_head(int(tag), "UN" if is_too_long else vr, length)
 

@@ -14,7 +14,7 @@ from time import monotonic
 
 from pacs.dimse.application_entity import ApplicationEntity, Operation
 from pacs.dimse.callers import Caller, plain_address
-from pacs.dimse.command import RESPONSE, CommandField, Element
+from pacs.dimse.command import DATA_SET, RESPONSE, CommandField, Element, encode_command_set
 from pacs.dimse.contexts import negotiate
 from pacs.dimse.endings import (
     LOCAL_LIMIT_EXCEEDED,
@@ -34,11 +34,14 @@ from pacs.dimse.pdu import (
     ContextResult,
     NegotiatedContext,
     encode_associate_accept,
+    encode_message,
 )
 from pacs.dimse.responses import encode_pending_responses, encode_response
 from pacs.dimse.statuses import Status, StatusCode, code_location, error_comment, status_of
 from pacs.dimse.upper_layer import UpperLayer
-from pacs.errors import PeerRefused
+from pacs.errors import ArchiveError, PeerRefused
+from storage.errors import StoreError
+from storage.store import Buffer
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +67,9 @@ class Association:
         self._came_early: Message | None = None  # while an operation was performed
         self._cancelled = False  # the operation that is performed
         self._release_requested = False
+        self._message_id = 0  # of the last operation that we invoked
         self.calling_ae_title = ""
+        self.called_ae_title = ""
         self.application_information: Mapping[
             str, bytes
         ] = {}  # the requestor's, by SOP class, where we answered
@@ -107,6 +112,7 @@ class Association:
         proposed = request.user
         answers = negotiate(request.contexts, self._entity.capability, proposed.roles)
         self.calling_ae_title = request.calling_ae_title
+        self.called_ae_title = request.called_ae_title
         longest = self._entity.limits.max_pdu_length
         self._maximum_length = min(proposed.maximum_length or longest, longest)
         self._contexts = {a.context_id: a for a in answers if a.result == ContextResult.ACCEPTANCE}
@@ -286,6 +292,70 @@ class Association:
             elif arrived.command_field != CommandField.C_CANCEL_RQ:
                 self._came_early = arrived
         return self._withdrawn
+
+    def contexts_to_invoke(self, abstract_syntax: str) -> list[NegotiatedContext]:
+        """List the accepted contexts of an abstract syntax in which the peer is SCP."""
+        contexts = self._contexts.values()
+        return [one for one in contexts if one.abstract_syntax == abstract_syntax and one.roles.scp]
+
+    def invoke(
+        self,
+        request: Message,
+        context: NegotiatedContext,
+        command_field: CommandField,
+        elements: Iterable[tuple[Element, int | str]],
+        dataset: Iterable[Buffer],
+    ) -> int:
+        """Have the peer perform a sub-operation of what it asked for, and return its status.
+
+        That it takes its request back meanwhile is noted for `is_cancelled`.
+
+        Parameters
+        ----------
+        request
+            What the sub-operation is for.
+        context
+            One of `contexts_to_invoke`.
+        elements
+            Those of the command set besides the ones that every request has.
+        dataset
+            The encoded data set, piece by piece. What it raises leaves half a message behind, so the
+            association ends.
+
+        Raises
+        ------
+        AssociationEnded
+            The peer is not there any more, or breaks a rule.
+        """
+        self._message_id = self._message_id % 0xFFFF + 1
+        command = encode_command_set(
+            [
+                (Element.AFFECTED_SOP_CLASS_UID, context.abstract_syntax),
+                (Element.COMMAND_FIELD, command_field),
+                (Element.MESSAGE_ID, self._message_id),
+                (Element.COMMAND_DATA_SET_TYPE, DATA_SET),
+                *elements,
+            ]
+        )
+        try:
+            for data in encode_message(context.context_id, command, dataset, self._maximum_length):
+                self._upper_layer.send(data)
+        except (ArchiveError, StoreError) as error:
+            raise AssociationAborted(f"a data set was cut short: {code_location(error)}") from error
+        return self._receive_status(request, command_field)
+
+    def _receive_status(self, request: Message, command_field: CommandField) -> int:
+        while (arrived := self._receive_message()) is not None:
+            if arrived.command_field == command_field | RESPONSE:
+                if arrived.command.number(Element.MESSAGE_ID_BEING_RESPONDED_TO) != self._message_id:
+                    break
+                status = arrived.command.required_number(Element.STATUS)
+                arrived.dataset.drain()
+                return status
+            if arrived.command_field != CommandField.C_CANCEL_RQ:
+                break
+            self._cancelled |= arrived.is_cancel_of(request)
+        raise invalid_message("something else than the response to a sub-operation")
 
     @property
     def _withdrawn(self) -> bool:

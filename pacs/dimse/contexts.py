@@ -9,11 +9,15 @@ from pacs.dicom.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    TRANSFER_SYNTAXES,
 )
 from pacs.dimse.pdu import ContextResult, NegotiatedContext, ProposedContext
 from pacs.dimse.user_information import SCU_ONLY, Roles
 
 NATIVE_TRANSFER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
+
+# Video Endoscopic, Microscopic and Photographic Image Storage (PS3.4 B.5)
+_VIDEO_SOP_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.77.1.{number}.1" for number in (1, 2, 4))
 
 
 def choose_transfer_syntax(proposed: Sequence[str], supported: Collection[str]) -> str | None:
@@ -28,6 +32,22 @@ def choose_transfer_syntax(proposed: Sequence[str], supported: Collection[str]) 
     if chosen in NATIVE_TRANSFER_SYNTAXES and EXPLICIT_VR_LITTLE_ENDIAN in proposed:
         return EXPLICIT_VR_LITTLE_ENDIAN
     return chosen
+
+
+def choose_syntax_to_send(
+    abstract_syntax: str, proposed: Sequence[str], supported: Collection[str]
+) -> str | None:
+    """Choose the transfer syntax of a context in which we are to send, None when no one is supported.
+
+    What will be asked for is not known yet, and everything but a video can be sent uncompressed: so a native
+    one is chosen where it is proposed, unless the context is for video. A requestor that wants to get images
+    as they are stored proposes a context for each transfer syntax (PS3.4 C.4.3.3.2).
+    """
+    syntaxes = [uid for uid in proposed if uid in supported]
+    is_video = abstract_syntax in _VIDEO_SOP_CLASSES
+    video = [uid for uid in syntaxes if is_video and TRANSFER_SYNTAXES[uid].video]
+    native = [uid for uid in (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN) if uid in syntaxes]
+    return next(iter((*video, *native, *syntaxes)), None)
 
 
 class Capability(NamedTuple):
@@ -68,7 +88,10 @@ def negotiate(
 def _answer(context: ProposedContext, capability: Capability, proposed: Roles | None) -> NegotiatedContext:
     roles = capability.roles(proposed)
     supported = capability.performed if roles.scu else capability.invoked if roles.scp else ()
-    chosen = choose_transfer_syntax(context.transfer_syntaxes, supported)
+    if roles.scu:
+        chosen = choose_transfer_syntax(context.transfer_syntaxes, supported)
+    else:
+        chosen = choose_syntax_to_send(context.abstract_syntax, context.transfer_syntaxes, supported)
     if chosen is not None:
         return NegotiatedContext(context.context_id, context.abstract_syntax, chosen, roles=roles)
     if supported:

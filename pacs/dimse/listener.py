@@ -20,12 +20,15 @@ from pacs.dimse.c_find import c_find_operations
 from pacs.dimse.c_store import c_store_operation
 from pacs.dimse.callers import EVERY_RIGHT, Reception
 from pacs.dimse.limits import Limits
+from pacs.dimse.retrieving.c_get import c_get_operation
+from pacs.dimse.retrieving.c_move import c_move_operation
+from pacs.dimse.retrieving.retrieval import Retrievals
 from pacs.dimse.secure_transport import acceptor_context, tls_credentials
 from pacs.errors import SettingsError
 from pacs.index.known_peers import PeerRight
 from pacs.ingest import store_instance
 from pacs.peers import PeerBook
-from pacs.settings import is_loopback
+from pacs.settings import Settings, is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -226,6 +229,8 @@ def open_listener(
 
 def _application_entity(archive: Archive) -> ApplicationEntity:
     settings = archive.settings
+    book = PeerBook(archive.index.peers.list_all)
+    retrievals = Retrievals(archive)
     return ApplicationEntity(
         ae_title=settings.ae_title,
         operations=(
@@ -235,6 +240,8 @@ def _application_entity(archive: Archive) -> ApplicationEntity:
                 accept_unknown_sop_classes=settings.accept_unknown_sop_classes,
             ),
             *c_find_operations(archive),
+            c_get_operation(retrievals),
+            c_move_operation(retrievals, book),
         ),
         limits=Limits(
             associate_timeout_s=settings.associate_timeout_s,
@@ -245,14 +252,13 @@ def _application_entity(archive: Archive) -> ApplicationEntity:
         ),
         # What is too large is refused by ingest and its rest received in vain, but not for ever.
         max_dataset_bytes=2 * settings.max_object_size_bytes,
-        reception=_reception(archive),
+        reception=_reception(settings, book),
     )
 
 
-def _reception(archive: Archive) -> Reception:
+def _reception(settings: Settings, book: PeerBook) -> Reception:
     """Let in peers; strangers where the settings say so, who may read something on this machine only."""
-    settings = archive.settings
     strangers = None
     if settings.resolved_lan_open:
         strangers = EVERY_RIGHT if is_loopback(settings.dicom_host) else frozenset({PeerRight.STORE})
-    return Reception(settings.ae_titles, PeerBook(archive.index.peers.list_all), strangers)
+    return Reception(settings.ae_titles, book, strangers)

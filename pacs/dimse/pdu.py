@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain
 
 from pacs.dimse.endings import REJECT_CAUSES, AbortReason, AbortSource, RejectCause, invalid_parameter
 from pacs.dimse.items import encode_item, items, text_of, uid_of
@@ -29,6 +30,7 @@ PDV_HEADER = struct.Struct(">IBB")  # length of the rest, presentation context I
 MAX_CONTEXTS = 128  # IDs are the odd numbers of one byte (PS3.8 Table 9-13)
 MAX_TRANSFER_SYNTAXES = 64
 
+_WRITE_SIZE_BYTES = 128 * 1024
 _FIXED_FIELDS = struct.Struct(">Hxx64s")  # protocol version; called, calling AE title and 32 reserved bytes
 _APPLICATION_CONTEXT, _PROPOSED_CONTEXT, _CONTEXT_RESULT, _USER_INFORMATION = 0x10, 0x20, 0x21, 0x50
 _ABSTRACT_SYNTAX, _TRANSFER_SYNTAX = 0x30, 0x40
@@ -300,6 +302,31 @@ def encode_data(
                 yield _p_data(context_id, held, is_command)
             held = chunk[start : start + size]
     yield _p_data(context_id, held, is_command | 0b10)
+
+
+def encode_message(
+    context_id: int, command: bytes, dataset: Iterable[Buffer] | None, maximum_length: int
+) -> Iterator[bytes]:
+    """Encode a whole message as P-DATA-TFs, joined to writes of some size: a system call for each costs more.
+
+    Parameters
+    ----------
+    dataset
+        The encoded data set, piece by piece; it is read as the writes are asked for.
+    """
+    pdus = encode_data(context_id, [command], maximum_length, is_command=True)
+    if dataset is not None:
+        pdus = chain(pdus, encode_data(context_id, dataset, maximum_length, is_command=False))
+    held: list[bytes] = []
+    size = 0
+    for pdu in pdus:
+        held.append(pdu)
+        size += len(pdu)
+        if size >= _WRITE_SIZE_BYTES:
+            yield b"".join(held) if len(held) > 1 else pdu
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
 
 
 def _p_data(context_id: int, fragment: Buffer, control: int) -> bytes:

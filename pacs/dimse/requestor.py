@@ -24,7 +24,7 @@ from pacs.dimse.endings import (
 )
 from pacs.dimse.limits import Limits
 from pacs.dimse.message import Message, receive_message
-from pacs.dimse.pdu import NegotiatedContext, ProposedContext, encode_associate_request, encode_data
+from pacs.dimse.pdu import NegotiatedContext, ProposedContext, encode_associate_request, encode_message
 from pacs.dimse.upper_layer import UpperLayer
 from pacs.dimse.user_information import UserInformation
 from pacs.errors import ArchiveError
@@ -112,6 +112,11 @@ class RequestedAssociation:
                 return context
         return None
 
+    def accepted_syntaxes(self, abstract_syntax: str) -> list[str]:
+        """List the transfer syntaxes that the peer accepted for an abstract syntax."""
+        contexts = self._contexts.values()
+        return [one.transfer_syntax_uid for one in contexts if one.abstract_syntax == abstract_syntax]
+
     def perform(
         self,
         context: NegotiatedContext,
@@ -147,18 +152,13 @@ class RequestedAssociation:
         )
         self._at_rest = False
         try:
-            self._send(context.context_id, [command], is_command=True)
-            if dataset is not None:
-                self._send(context.context_id, dataset, is_command=False)
+            for data in encode_message(context.context_id, command, dataset, self._maximum_length):
+                self._upper_layer.send(data)
             response = self._receive_response(command_field)
         except AssociationEnded as ending:
             raise self._end(ending) from None
         self._at_rest = True
         return response
-
-    def _send(self, context_id: int, chunks: Iterable[Buffer], *, is_command: bool) -> None:
-        for pdu in encode_data(context_id, chunks, self._maximum_length, is_command=is_command):
-            self._upper_layer.send(pdu)
 
     def _receive_response(self, command_field: CommandField) -> Message:
         message = receive_message(
@@ -183,18 +183,27 @@ class RequestedAssociation:
             return PeerRejected(f"{self._peer.ae_title} rejected the association: {ending}")
         return PeerUnreachable(f"the association with {self._peer.ae_title} is lost: {ending}")
 
+    def break_off(self) -> None:
+        """Have the thread that uses it lose the connection at once. Called from any thread."""
+        self._upper_layer.break_off()
+
+    def close(self) -> None:
+        """Release it; abort it where a message has not come to its end."""
+        if not self._at_rest and not self._closed:
+            self._end(invalid_message("the user gives up inside a message"))
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(AssociationEnded):  # every response is here
+                self._upper_layer.release()
+            self._upper_layer.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._at_rest and not self._closed:
-            self._end(invalid_message("the user gives up inside a message"))
-        if not self._closed:
-            with contextlib.suppress(AssociationEnded):  # every response is here
-                self._upper_layer.release()
-            self._upper_layer.close()
+        self.close()
 
 
 def _connect(peer: Peer, timeout_s: float) -> socket.socket:

@@ -147,6 +147,11 @@ class Transport:
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RD)
 
+    def break_off(self) -> None:
+        """Have the thread that receives or sends here find the connection lost. Called from any thread."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self._connection, socket.SHUT_RDWR)  # SSLSocket's would end the encryption
+
     def finish(self) -> None:
         """Say that nothing more will be sent."""
         with contextlib.suppress(OSError):

@@ -293,6 +293,10 @@ class UpperLayer:
         """Have the thread that waits here abort the association. Called from any thread."""
         self._transport.interrupt()
 
+    def break_off(self) -> None:
+        """Have the thread that waits here, to receive or to send, lose the connection. From any thread."""
+        self._transport.break_off()
+
     def reject(self, cause: RejectCause) -> None:
         """Say no to the A-ASSOCIATE-RQ."""
         self._transport.send_last(pdu.encode_associate_reject(cause))

@@ -34,6 +34,7 @@ from pacs.index.records import (
     WriteOutcome,
 )
 from pacs.index.search import search
+from pacs.index.selection import Selection, select_instances
 from pacs.index.series_contents import SeriesContents, SettledSeries
 from pacs.index.spooled import SpooledObjects
 from pacs.index.tombstones import Removal, Tombstone
@@ -82,6 +83,10 @@ class Index:
         """List the instances of a study, a series, or one; empty if none. Raises IndexUnavailable."""
         uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
         return self._recent.find(uids, lambda: queries.find_instances(self._engine, *uids))
+
+    def select_instances(self, selection: Selection, limit: int) -> list[StoredInstance]:
+        """List the instances that have these unique keys, at most ``limit``. Raises IndexUnavailable."""
+        return select_instances(self._engine, selection, limit)
 
     def knows_instances(self, *uids: str) -> bool:
         """Tell whether `find_instances` would answer without a query. Raises IndexUnavailable."""

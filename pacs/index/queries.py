@@ -34,7 +34,7 @@ def find_instances(
         "sop_uid": sop_instance_uid,
     }
     found = _instances_select(engine.dialect, series_instance_uid is not None, sop_instance_uid is not None)
-    return [_stored_instance(values) for values in found.rows(engine, uids)]
+    return [stored_instance(values) for values in found.rows(engine, uids)]
 
 
 @lru_cache
@@ -45,7 +45,7 @@ def _instances_select(dialect: Dialect, of_series: bool, one: bool) -> DriverSel
         conditions.append(series.c.series_instance_uid == bindparam("series_uid"))
     if one:
         conditions.append(instance.c.sop_instance_uid == bindparam("sop_uid"))
-    return DriverSelect(dialect, in_reading_order(select(*_READ)).where(*conditions))
+    return DriverSelect(dialect, in_reading_order(select(*READ)).where(*conditions))
 
 
 def known_object_keys(engine: Engine, sop_instance_uids: Sequence[str]) -> set[str]:
@@ -121,8 +121,8 @@ def object_keys(engine: Engine, sop_instance_uid: str, sha256: str) -> list[str]
         )
 
 
-# In the order in which `_stored_instance` takes them.
-_READ = (
+# What is read of an instance, in the order in which `stored_instance` takes it.
+READ = (
     study.c.study_instance_uid,
     series.c.series_instance_uid,
     instance.c.sop_instance_uid,
@@ -140,7 +140,8 @@ _READ = (
 )
 
 
-def _stored_instance(values: Sequence[Any]) -> StoredInstance:
+def stored_instance(values: Sequence[Any]) -> StoredInstance:
+    """Make an instance of the columns of ``READ``."""
     study_uid, series_uid, uid, sop_class_uid, syntax_uid, number, frames, received_at, *place = values
     return StoredInstance(
         study_instance_uid=study_uid,

@@ -17,11 +17,16 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import ImplicitVRLittleEndian, JPEGLSLossless
 
 from pacs.archive import Archive
-from pacs.conversion import convert_instance, convertible_syntaxes
+from pacs.conversion import can_be_implicit, convert_instance, convertible_syntaxes
 from pacs.dicom.deflated import inflate
 from pacs.dicom.header import scan_header
 from pacs.dicom.part10 import split_part10
-from pacs.dicom.transfer_syntaxes import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
+from pacs.dicom.transfer_syntaxes import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    TRANSFER_SYNTAXES,
+)
 from pacs.errors import ArchiveError, UndecodablePixels
 from pacs.index.records import StoredInstance
 from pacs.ingest import Origin, open_part10, store_instance
@@ -136,6 +141,32 @@ def check_every_conversion(archive: Archive, name: str) -> int:
 def test_each_kind_of_file_is_the_same_in_every_transfer_syntax_that_it_can_have(archive: Archive) -> None:
     shared_data()
     assert sum(check_every_conversion(archive, name) for name in one_of_each_kind()) > 100
+
+
+def test_what_is_made_implicit_says_the_same(archive: Archive) -> None:
+    compared = 0
+    for name in one_of_each_kind():
+        content = shared_data(*Path(name).parts).read_bytes()
+        try:
+            instance = store(archive, content)
+            if not can_be_implicit(instance, convertible_syntaxes(archive, instance)):
+                continue
+            converted = b"".join(convert_instance(archive, instance, IMPLICIT_VR_LITTLE_ENDIAN))
+            values = values_of(content)
+        except (ArchiveError, AssertionError):  # damaged, or no image
+            continue
+        dataset = dcmread(io.BytesIO(converted))
+        assert dataset.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+        original = plain(dcmread(io.BytesIO(content), force=True), private=False)
+        again = plain(dataset, private=False)
+        assert again.keys() == original.keys(), name
+        # where a file has another VR than the dictionary, that is lost
+        same = [tag for tag, element in original.items() if again[tag]["vr"] == element["vr"]]
+        assert len(same) > 0.9 * len(original), name
+        assert {tag: again[tag] for tag in same} == {tag: original[tag] for tag in same}, name
+        np.testing.assert_array_equal(values_of(converted), values, name)
+        compared += 1
+    assert compared > 20
 
 
 @pytest.mark.soak

@@ -7,7 +7,7 @@ from pynetdicom import sop_class
 
 from pacs.dicom.sop_classes import is_storage_sop_class
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
-from pacs.dimse.contexts import Capability, choose_transfer_syntax, negotiate
+from pacs.dimse.contexts import Capability, choose_syntax_to_send, choose_transfer_syntax, negotiate
 from pacs.dimse.pdu import ContextResult, ProposedContext
 from pacs.dimse.user_information import SCU_ONLY, Roles
 from tests.unit.pacs.dimse.wire import CT_IMAGE_STORAGE, EXPLICIT, IMPLICIT, JPEG_LOSSLESS, STUDY_ROOT_FIND
@@ -15,6 +15,8 @@ from tests.unit.pacs.dimse.wire import CT_IMAGE_STORAGE, EXPLICIT, IMPLICIT, JPE
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+MPEG4 = "1.2.840.10008.1.2.4.102"
+VIDEO_ENDOSCOPIC = "1.2.840.10008.5.1.4.1.1.77.1.1.1"
 GE_PRIVATE = "1.2.840.113619.5.2"  # implicit VR with big endian pixels: no reader would know
 
 
@@ -163,3 +165,21 @@ def test_a_requestor_gets_the_roles_that_it_wants_and_that_there_are(
     assert (answer.result == ContextResult.ACCEPTANCE) == (granted is not None)
     if granted is not None:
         assert answer.roles == granted
+
+
+@pytest.mark.parametrize(
+    ("abstract_syntax", "proposed", "chosen"),
+    [
+        (CT_IMAGE_STORAGE, [IMPLICIT, EXPLICIT], EXPLICIT),
+        (CT_IMAGE_STORAGE, [JPEG_LOSSLESS, IMPLICIT], IMPLICIT),  # everything can be sent so
+        (CT_IMAGE_STORAGE, [JPEG_LOSSLESS], JPEG_LOSSLESS),
+        (CT_IMAGE_STORAGE, [MPEG4, JPEG_LOSSLESS, EXPLICIT], EXPLICIT),
+        (VIDEO_ENDOSCOPIC, [EXPLICIT, MPEG4], MPEG4),  # but videos
+        (VIDEO_ENDOSCOPIC, [EXPLICIT], EXPLICIT),
+        (CT_IMAGE_STORAGE, ["1.2.3"], None),
+    ],
+)
+def test_where_we_send_what_is_uncompressed_is_chosen(
+    abstract_syntax: str, proposed: list[str], chosen: str | None
+) -> None:
+    assert choose_syntax_to_send(abstract_syntax, proposed, TRANSFER_SYNTAXES) == chosen

@@ -1,0 +1,90 @@
+"""C-GET: instances go to who asks for them, over the association on which it asks (PS3.4 C.4.3)."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Final
+
+from pacs.dicom.sop_classes import is_storage_sop_class
+from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
+from pacs.dimse.application_entity import Operation, SubOperation
+from pacs.dimse.association import Association
+from pacs.dimse.command import CommandField, Element
+from pacs.dimse.message import Message
+from pacs.dimse.retrieving.identifier import GET_MODELS, RELATIONAL_RETRIEVAL
+from pacs.dimse.retrieving.outgoing import NATIVE, choose_syntax, open_dataset
+from pacs.dimse.retrieving.progress import Progress, SubOperationResult, result_of
+from pacs.dimse.retrieving.retrieval import Retrievals, tell_end, tell_progress
+from pacs.dimse.statuses import code_location
+from pacs.errors import ArchiveError
+from pacs.index.known_peers import PeerRight
+from pacs.index.records import StoredInstance
+from storage.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+_MEDIUM_PRIORITY: Final = 0x0000
+
+
+def c_get_operation(retrievals: Retrievals) -> Operation:
+    """Make the operation that sends instances to its requestor."""
+    return Operation(
+        name="C-GET",
+        command_field=CommandField.C_GET_RQ,
+        transfer_syntaxes=NATIVE,
+        supports=GET_MODELS.__contains__,
+        perform=partial(handle_c_get, retrievals=retrievals),
+        right=PeerRight.GET,
+        extended_negotiation=lambda _: RELATIONAL_RETRIEVAL,
+        sub_operation=SubOperation(
+            TRANSFER_SYNTAXES.keys(), partial(is_storage_sop_class, accept_unknown=True)
+        ),
+    )
+
+
+def handle_c_get(association: Association, message: Message, *, retrievals: Retrievals) -> None:
+    """Send what is asked for, one instance after the other.
+
+    Raises
+    ------
+    pacs.errors.ArchiveError
+        Nothing was sent; `pacs.dimse.statuses` translates.
+    """
+    with retrievals.begun(association):
+        instances = retrievals.find_instances(message, GET_MODELS)
+        progress = Progress(len(instances))
+        cancelled = False
+        for instance in instances:
+            if cancelled := association.is_cancelled(message):
+                break
+            progress.count(instance.sop_instance_uid, _send(association, message, instance, retrievals))
+            if progress.remaining:
+                tell_progress(association, message, progress)
+        tell_end(association, message, progress, cancelled=cancelled, what="C-GET")
+
+
+def _send(
+    association: Association, message: Message, instance: StoredInstance, retrievals: Retrievals
+) -> SubOperationResult:
+    """Perform one C-STORE sub-operation in the best of the contexts that the requestor accepts as SCP."""
+    contexts = {
+        one.transfer_syntax_uid: one for one in association.contexts_to_invoke(instance.sop_class_uid)
+    }
+    peer = association.caller.peer
+    try:
+        syntax = choose_syntax(
+            retrievals.archive, instance, contexts, peer.transfer_syntax_uids if peer else ()
+        )
+        if syntax is None:
+            return SubOperationResult.FAILED
+        dataset = open_dataset(retrievals.archive, instance, syntax)
+    except (ArchiveError, StoreError) as error:
+        logger.warning("%s cannot be sent: %s", instance.sop_instance_uid, code_location(error))
+        return SubOperationResult.FAILED
+    elements = (
+        (Element.PRIORITY, _MEDIUM_PRIORITY),
+        (Element.AFFECTED_SOP_INSTANCE_UID, instance.sop_instance_uid),
+    )
+    status = association.invoke(message, contexts[syntax], CommandField.C_STORE_RQ, elements, dataset)
+    return result_of(status)

@@ -1,0 +1,102 @@
+"""C-MOVE: instances go to a peer of the table, on behalf of who asks for it (PS3.4 C.4.2)."""
+
+from __future__ import annotations
+
+from functools import partial
+from time import monotonic
+from typing import Final
+
+from pacs.dimse.application_entity import Operation
+from pacs.dimse.association import Association
+from pacs.dimse.command import CommandField, Element
+from pacs.dimse.message import Message
+from pacs.dimse.requestor import Peer
+from pacs.dimse.retrieving.courier import Destination
+from pacs.dimse.retrieving.delivery import Delivery
+from pacs.dimse.retrieving.identifier import MOVE_MODELS, RELATIONAL_RETRIEVAL
+from pacs.dimse.retrieving.outgoing import NATIVE
+from pacs.dimse.retrieving.progress import Progress
+from pacs.dimse.retrieving.retrieval import Retrievals, tell_end, tell_progress
+from pacs.errors import UnknownDestination
+from pacs.index.known_peers import PeerRight
+from pacs.peers import PeerBook
+
+_LOOK_EVERY_S: Final = 0.1  # whether it is cancelled
+_TELL_EVERY_S: Final = 5.0  # though nothing happened: requestors grow impatient
+_GRACE_S: Final = 0.5  # for the instance that is under way when it is cancelled
+
+
+def c_move_operation(retrievals: Retrievals, book: PeerBook) -> Operation:
+    """Make the operation that sends instances to a third party."""
+    return Operation(
+        name="C-MOVE",
+        command_field=CommandField.C_MOVE_RQ,
+        transfer_syntaxes=NATIVE,
+        supports=MOVE_MODELS.__contains__,
+        perform=partial(handle_c_move, retrievals=retrievals, book=book),
+        right=PeerRight.MOVE,
+        extended_negotiation=lambda _: RELATIONAL_RETRIEVAL,
+    )
+
+
+def handle_c_move(
+    association: Association, message: Message, *, retrievals: Retrievals, book: PeerBook
+) -> None:
+    """Send what is asked for to the destination, and tell the requestor how far it is.
+
+    Raises
+    ------
+    UnknownDestination
+        There is no such peer in the table, or none that can be called.
+    pacs.errors.ArchiveError
+        Nothing was sent; `pacs.dimse.statuses` translates.
+    """
+    with retrievals.begun(association):
+        instances = retrievals.find_instances(message, MOVE_MODELS)
+        archive = retrievals.archive
+        destination = _destination(association, message, book, archive.settings.network_timeout_s)
+        progress = Progress(len(instances))
+        with Delivery(archive, destination, instances, archive.settings.move_associations) as delivery:
+            cancelled = _watch(association, message, delivery, progress)
+        what = f"C-MOVE to {destination.peer.ae_title}"
+        tell_end(association, message, progress, cancelled=cancelled, what=what)
+
+
+def _destination(association: Association, message: Message, book: PeerBook, timeout_s: float) -> Destination:
+    """Find the destination in the table of peers; nothing else that a requestor says leads anywhere."""
+    title = message.command.text(Element.MOVE_DESTINATION) or ""
+    peer = book.find(title)
+    if peer is None or peer.host is None or peer.port is None:
+        raise UnknownDestination("the Move Destination is no peer that can be called")
+    return Destination(
+        peer=Peer(peer.host, peer.port, peer.ae_title),
+        preferred=peer.transfer_syntax_uids,
+        calling_ae_title=association.called_ae_title,
+        originator_ae_title=association.calling_ae_title,
+        originator_message_id=message.command.required_number(Element.MESSAGE_ID),
+        timeout_s=timeout_s,
+    )
+
+
+def _watch(association: Association, message: Message, delivery: Delivery, progress: Progress) -> bool:
+    """Count results until all are there or the requestor cancels; tell whether it did.
+
+    Raises
+    ------
+    AssociationEnded
+        The requestor is gone.
+    """
+    told_at = monotonic()
+    while progress.remaining:
+        results = delivery.results(_LOOK_EVERY_S)
+        for sop_instance_uid, result in results:
+            progress.count(sop_instance_uid, result)
+        if progress.remaining and association.is_cancelled(message):
+            delivery.stop(_GRACE_S)
+            for sop_instance_uid, result in delivery.results(0):
+                progress.count(sop_instance_uid, result)
+            return True
+        if progress.remaining and (results or monotonic() - told_at > _TELL_EVERY_S):
+            tell_progress(association, message, progress)
+            told_at = monotonic()
+    return False

@@ -1,0 +1,94 @@
+"""The bytes of an instance on their way to a peer: as they are stored, or in what the peer can take."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from pacs.archive import Archive
+from pacs.conversion import can_be_implicit, convert_instance, convertible_syntaxes
+from pacs.dicom.part10 import encode_file_meta
+from pacs.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from pacs.errors import UnreadableInstance
+from pacs.index.records import StoredInstance
+from pacs.pixels.transcode import TARGET_SYNTAXES, is_lossless
+from pacs.retrieve import read_chunks
+
+NATIVE: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+_KEPT_IN_MEMORY_BYTES: Final = 4 * 1024 * 1024
+_CHUNK_SIZE_BYTES: Final = 1024 * 1024
+
+
+def choose_syntax(
+    archive: Archive, instance: StoredInstance, accepted: Collection[str], preferred: Sequence[str] = ()
+) -> str | None:
+    """Choose the transfer syntax in which a peer gets an instance; None where it can take none.
+
+    The stored one where the peer takes it. Else what it prefers, then native, then whatever loses nothing. A
+    peer loses a part of the picture only where its preferences say so.
+
+    Parameters
+    ----------
+    accepted
+        Transfer syntaxes that the peer accepted for the SOP class.
+    preferred
+        What it likes, the best first.
+
+    Raises
+    ------
+    storage.errors.ObjectNotFound, storage.errors.StoreUnavailable
+    """
+    if instance.transfer_syntax_uid in accepted:
+        return instance.transfer_syntax_uid
+    lossless = [uid for uid in TARGET_SYNTAXES if is_lossless(uid)]
+    wanted = [uid for uid in dict.fromkeys((*preferred, *NATIVE, *lossless)) if uid in accepted]
+    if not wanted:
+        return None
+    convertible = convertible_syntaxes(archive, instance)
+    if can_be_implicit(instance, convertible):
+        convertible.append(IMPLICIT_VR_LITTLE_ENDIAN)
+    return next((uid for uid in wanted if uid in convertible), None)
+
+
+def open_dataset(archive: Archive, instance: StoredInstance, transfer_syntax_uid: str) -> Iterator[bytes]:
+    """Read the encoded data set of an instance piece by piece, without its File Meta Information.
+
+    What would fail fails before the first piece is given out, so that no message is begun in vain: a stored
+    object has been opened then, and a converted one is complete, in a temporary file where it is large.
+
+    Raises
+    ------
+    pacs.errors.ArchiveError, storage.errors.StoreError
+    """
+    if transfer_syntax_uid == instance.transfer_syntax_uid:
+        pieces = _read_stored(archive, instance)
+    else:
+        pieces = _convert(archive, instance, transfer_syntax_uid)
+    first = next(pieces, b"")
+    return _chain(first, pieces)
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _read_stored(archive: Archive, instance: StoredInstance) -> Iterator[bytes]:
+    location = instance.location
+    left = location.size_bytes - location.dataset_offset
+    for chunk in read_chunks(archive, instance, location.dataset_offset, left):
+        left -= len(chunk)
+        yield chunk
+    if left:
+        raise UnreadableInstance("the object in the store is shorter than it was")
+
+
+def _convert(archive: Archive, instance: StoredInstance, transfer_syntax_uid: str) -> Iterator[bytes]:
+    meta = encode_file_meta(instance.sop_class_uid, instance.sop_instance_uid, transfer_syntax_uid)
+    with tempfile.SpooledTemporaryFile(_KEPT_IN_MEMORY_BYTES) as converted:
+        for piece in convert_instance(archive, instance, transfer_syntax_uid):
+            converted.write(piece)
+        converted.seek(len(meta))
+        while chunk := converted.read(_CHUNK_SIZE_BYTES):
+            yield chunk
