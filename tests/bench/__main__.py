@@ -20,6 +20,7 @@ from tests.bench.report import (
     format_ingest,
     format_latency,
     format_pixels,
+    format_retrieval,
     format_run,
     format_searches,
     format_storescu,
@@ -27,6 +28,7 @@ from tests.bench.report import (
     format_web,
     record_run,
 )
+from tests.bench.retrieval import destination, measure_retrieval, retrieval_contenders
 from tests.bench.search import measure_searches
 from tests.bench.servers import CONTENDERS, NO_POSTGRESQL, WEB_CONTENDERS, Contender
 from tests.bench.storescu import measure_storescu
@@ -127,6 +129,16 @@ def _web(loads: str, repetitions: int, seconds: float) -> str:
     keys = [key.strip() for key in loads.split(",") if key.strip()]
     contenders = _installed(WEB_CONTENDERS)
     return format_web(measure_web(contenders, keys, repetitions, seconds, _tell), contenders)
+
+
+@app.command()
+def retrieval(repetitions: Repetitions = 5, record: Record = False) -> None:
+    """Measure how fast a study is given away by C-GET and C-MOVE."""
+    circumstances = Circumstances.now()
+    with destination() as peer:
+        contenders = _installed(retrieval_contenders(peer))
+        results = measure_retrieval(contenders, repetitions, _tell)
+    _publish(circumstances, [format_retrieval(results, contenders)], record)
 
 
 @app.command()

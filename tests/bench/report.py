@@ -19,6 +19,8 @@ from tests.bench.ingest import Measurement, Results, Workload
 from tests.bench.latency import SIZES, Latencies
 from tests.bench.measure import describe_machine
 from tests.bench.pixels import DOORS, ORTHANC, PICTURE_LOADS, PictureResults
+from tests.bench.retrieval import SLICES as RETRIEVED
+from tests.bench.retrieval import RetrievalResults
 from tests.bench.search import SearchTimes
 from tests.bench.servers import Contender
 from tests.bench.storescu import SLICES, Rates
@@ -150,6 +152,29 @@ def format_web(results: WebResults, contenders: Sequence[Contender]) -> str:
                 )
             )
     title = f"### DICOMweb over {CONNECTIONS} connections, unless it says alone; STOW in as many requests"
+    meanings = "\n".join(f"- {one.name}: {one.meaning}" for one in contenders)
+    return f"{title}\n\n{meanings}\n\n{_format_table(rows)}"
+
+
+def format_retrieval(results: RetrievalResults, contenders: Sequence[Contender]) -> str:
+    """Format how fast a study was given away by DIMSE."""
+    rows: list[Row] = [("Operation", "Server", "MB/s", "lowest-highest", "Server CPU s", "Rate ratio")]
+    baselines = {contender.name: contender.baseline for contender in contenders}
+    for (name, server), measured in results.items():
+        rates, base = [one.megabytes_per_s for one in measured], results.get((name, baselines[server]))
+        ratio = f"{median(rates) / median(one.megabytes_per_s for one in base):.2f}" if base else "-"
+        cpu_s = median(one.server_cpu_s for one in measured)
+        rows.append(
+            (
+                name,
+                server,
+                f"{median(rates):.0f}",
+                f"{min(rates):.0f}-{max(rates):.0f}",
+                f"{cpu_s:.2f}",
+                ratio,
+            )
+        )
+    title = f"### {RETRIEVED} CT slices of 530 KB given to dcmtk's getscu and storescp, which throw them away"
     meanings = "\n".join(f"- {one.name}: {one.meaning}" for one in contenders)
     return f"{title}\n\n{meanings}\n\n{_format_table(rows)}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import signal
 import socket
@@ -113,6 +114,41 @@ def orthanc_sqlite() -> Iterator[RunningServer]:
 
 
 @contextmanager
+def orthanc_with_peer(peer: Peer) -> Iterator[RunningServer]:
+    """Run Orthanc with its defaults, which knows a peer and lets all others ask for studies."""
+    more = {
+        "DicomModalities": {"peer": [peer.ae_title, peer.host, peer.port]},
+        "DicomAlwaysAllowGet": True,
+        "DicomAlwaysAllowMove": True,
+    }
+    with _orthanc("Orthanc", more, without_nagle()) as server:
+        yield server
+
+
+def without_nagle() -> dict[str, str]:
+    """Return the environment in which dcmtk sends what it has at once."""
+    return {**os.environ, "TCP_NODELAY": "1"}
+
+
+@contextmanager
+def filmless_with_peer(name: str, peer: Peer, environment: dict[str, str]) -> Iterator[RunningServer]:
+    """Run ``filmless up``, which knows a peer."""
+    with _folder() as folder, _filmless(name, folder, environment) as server:
+        command = [
+            sys.executable,
+            "-m",
+            "pacs.cli",
+            "peers",
+            "add",
+            peer.ae_title,
+            f"{peer.host}:{peer.port}",
+        ]
+        settings = clean_environment({"FILMLESS_DATA_DIR": str(folder / "data")})
+        subprocess.run(command, cwd=folder, env=settings, check=True, stdout=subprocess.DEVNULL)
+        yield server
+
+
+@contextmanager
 def filmless_web() -> Iterator[RunningServer]:
     """Run ``filmless up`` with two web processes, and metadata kept ready at once."""
     environment = {"FILMLESS_HTTP_PROCESSES": "2", "FILMLESS_METADATA_AFTER_S": "1"}
@@ -147,7 +183,9 @@ def orthanc_postgresql() -> Iterator[RunningServer]:
 
 
 @contextmanager
-def _orthanc(name: str, more: dict[str, object]) -> Iterator[RunningServer]:
+def _orthanc(
+    name: str, more: dict[str, object], environment: dict[str, str] | None = None
+) -> Iterator[RunningServer]:
     with _folder() as folder:
         port, http_port = _free_ports(2)
         configuration = folder / "orthanc.json"
@@ -163,7 +201,7 @@ def _orthanc(name: str, more: dict[str, object]) -> Iterator[RunningServer]:
         }
         configuration.write_text(json.dumps(settings))
         command = [program("Orthanc"), str(configuration)]
-        with _running(command, folder, _peer(port, "ORTHANC")) as process:
+        with _running(command, folder, _peer(port, "ORTHANC"), environment) as process:
             parts = {"server": (process,)}
             yield RunningServer(name, _version("Orthanc"), _peer(port, "ORTHANC"), parts, http_port)
 
@@ -205,6 +243,17 @@ def storescp() -> Iterator[RunningServer]:
             yield RunningServer(
                 "storescp", _version("storescp"), _peer(port, "STORESCP"), {"server": (process,)}
             )
+
+
+@contextmanager
+def ignoring_storescp() -> Iterator[Peer]:
+    """Run dcmtk's storescp, which answers and throws away what it gets."""
+    with _folder() as folder:
+        (port,) = _free_ports(1)
+        options = ["--fork", "--ignore", "--max-pdu", "131072", "--disable-host-lookup"]
+        peer = _peer(port, "DEST")
+        with _running([program("storescp"), *options, str(port)], folder, peer, without_nagle()):
+            yield peer
 
 
 NO_POSTGRESQL = (
