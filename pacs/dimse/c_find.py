@@ -8,7 +8,6 @@ from functools import partial
 from pacs.archive import Archive
 from pacs.dicom.character_sets import AnswerCharacterSet
 from pacs.dicom.encoding import ElementEncoder
-from pacs.dicom.identifier import MAX_IDENTIFIER_SIZE_BYTES, Identifier, parse_identifier
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.dimse.application_entity import Operation
 from pacs.dimse.association import Association
@@ -23,8 +22,9 @@ from pacs.dimse.find_request import (
 )
 from pacs.dimse.information_models import INFORMATION_MODELS, InformationModel, QueryLevel
 from pacs.dimse.message import Message
+from pacs.dimse.received_identifier import read_identifier
 from pacs.dimse.statuses import CANCEL, PENDING, PENDING_WITH_WARNING, SUCCESS
-from pacs.errors import InvalidRequest
+from pacs.index.known_peers import PeerRight
 from pacs.index.records import Match
 
 _ANSWERS_IN_ONE_GO = 100  # between them a cancel is looked for
@@ -47,6 +47,7 @@ def c_find_operations(
             command_field=CommandField.C_FIND_RQ,
             transfer_syntaxes=NATIVE_TRANSFER_SYNTAXES,
             supports=model.find_sop_class.__eq__,
+            right=PeerRight.FIND,
             perform=partial(handle_c_find, archive=archive, model=model, character_set_of=character_set_of),
             extended_negotiation=answer_extended_negotiation,
         )
@@ -85,23 +86,6 @@ def handle_c_find(
             return
         association.respond_pending(message, pending, map(writer.write, matches))
     association.respond(message, CANCEL if association.is_cancelled(message) else SUCCESS)
-
-
-def read_identifier(message: Message, undeclared_character_set: str) -> Identifier:
-    """Read the identifier of a request.
-
-    Raises
-    ------
-    pacs.errors.InvalidRequest
-        It is longer than 1 MiB.
-    pacs.errors.UnreadableInstance
-        It cannot be understood.
-    """
-    data = message.dataset.read(MAX_IDENTIFIER_SIZE_BYTES)
-    if data is None:
-        raise InvalidRequest(f"the identifier is longer than {MAX_IDENTIFIER_SIZE_BYTES} bytes")
-    syntax = TRANSFER_SYNTAXES[message.context.transfer_syntax_uid]
-    return parse_identifier(data, syntax, undeclared_character_set)
 
 
 def _search(archive: Archive, request: FindRequest) -> Iterator[Sequence[Match]]:

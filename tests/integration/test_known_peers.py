@@ -9,6 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import AE
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
 from pacs.archive import Archive
 from pacs.dimse.listener import open_listener
@@ -16,6 +19,7 @@ from pacs.dimse.requestor import Peer, PeerRejected, RequestedAssociation
 from pacs.dimse.scu import send_instances, verify
 from pacs.errors import InvalidRequest, NotFound
 from pacs.index.known_peers import KnownPeer, PeerRight
+from pacs.ingest import Origin, open_part10, store_instance
 from tests.backends import fresh_archive
 from tests.datasets import encode_file, make_dataset
 
@@ -112,3 +116,33 @@ def test_a9_who_guesses_too_often_is_put_off(tmp_path: Path) -> None:
             offer = [("1.2.840.10008.1.1", "1.2.840.10008.1.2")]
             with pytest.raises(PeerRejected, match="temporary congestion"):
                 RequestedAssociation(Peer("127.0.0.1", port, "FILMLESS"), "CT1", offer, 10)
+
+
+def test_who_may_not_find_is_refused_and_who_may_is_answered_as_it_can_read(tmp_path: Path) -> None:
+    settings = {"FILMLESS_LAN_OPEN": "false", "FILMLESS_DICOM_PORT": "0"}
+    find = frozenset({PeerRight.FIND})
+    with fresh_archive("sqlite-folder", tmp_path, settings) as archive:
+        dataset = make_dataset(PatientName="NGUYỄN^VĂN ĐỨC", SpecificCharacterSet="ISO_IR 192")
+        store_instance(archive, open_part10([encode_file(dataset)]), Origin("stow"))
+        archive.index.peers.add(KnownPeer("CT1"))
+        archive.index.peers.add(KnownPeer("WS1", rights=find))
+        archive.index.peers.add(KnownPeer("OLD", rights=find, unaccented=True))
+        query = Dataset()
+        query.QueryRetrieveLevel, query.PatientName, query.SpecificCharacterSet = "STUDY", "", "ISO_IR 192"
+        found = {}
+        with listening(archive) as port:
+            for title in ("CT1", "WS1", "OLD"):
+                entity = AE(title)
+                entity.add_requested_context(StudyRootQueryRetrieveInformationModelFind)
+                association = entity.associate("127.0.0.1", port, ae_title="FILMLESS")
+                answers = list(association.send_c_find(query, StudyRootQueryRetrieveInformationModelFind))
+                association.release()
+                found[title] = [
+                    (status.Status, identifier and str(identifier.PatientName))
+                    for status, identifier in answers
+                ]
+    assert found == {
+        "CT1": [(0x0124, None)],
+        "WS1": [(0xFF00, "NGUYỄN^VĂN ĐỨC"), (0x0000, None)],
+        "OLD": [(0xFF00, "NGUYEN^VAN DUC"), (0x0000, None)],
+    }

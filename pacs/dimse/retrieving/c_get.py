@@ -11,8 +11,9 @@ from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.dimse.application_entity import Operation, SubOperation
 from pacs.dimse.association import Association
 from pacs.dimse.command import CommandField, Element
+from pacs.dimse.information_models import INFORMATION_MODELS
 from pacs.dimse.message import Message
-from pacs.dimse.retrieving.identifier import GET_MODELS, RELATIONAL_RETRIEVAL
+from pacs.dimse.retrieving.identifier import RELATIONAL_RETRIEVAL
 from pacs.dimse.retrieving.outgoing import NATIVE, choose_syntax, open_dataset
 from pacs.dimse.retrieving.progress import Progress, SubOperationResult, result_of
 from pacs.dimse.retrieving.retrieval import Retrievals, tell_end, tell_progress
@@ -24,6 +25,7 @@ from storage.errors import StoreError
 
 logger = logging.getLogger(__name__)
 
+_MODELS: Final = {model.get_sop_class: model for model in INFORMATION_MODELS}
 _MEDIUM_PRIORITY: Final = 0x0000
 
 
@@ -33,7 +35,7 @@ def c_get_operation(retrievals: Retrievals) -> Operation:
         name="C-GET",
         command_field=CommandField.C_GET_RQ,
         transfer_syntaxes=NATIVE,
-        supports=GET_MODELS.__contains__,
+        supports=_MODELS.__contains__,
         perform=partial(handle_c_get, retrievals=retrievals),
         right=PeerRight.GET,
         extended_negotiation=lambda _: RELATIONAL_RETRIEVAL,
@@ -52,7 +54,7 @@ def handle_c_get(association: Association, message: Message, *, retrievals: Retr
         Nothing was sent; `pacs.dimse.statuses` translates.
     """
     with retrievals.begun(association):
-        instances = retrievals.find_instances(message, GET_MODELS)
+        instances = retrievals.find_instances(message, _MODELS[message.context.abstract_syntax])
         progress = Progress(len(instances))
         cancelled = False
         for instance in instances:

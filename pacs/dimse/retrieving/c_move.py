@@ -9,11 +9,12 @@ from typing import Final
 from pacs.dimse.application_entity import Operation
 from pacs.dimse.association import Association
 from pacs.dimse.command import CommandField, Element
+from pacs.dimse.information_models import INFORMATION_MODELS
 from pacs.dimse.message import Message
 from pacs.dimse.requestor import Peer
 from pacs.dimse.retrieving.courier import Destination
 from pacs.dimse.retrieving.delivery import Delivery
-from pacs.dimse.retrieving.identifier import MOVE_MODELS, RELATIONAL_RETRIEVAL
+from pacs.dimse.retrieving.identifier import RELATIONAL_RETRIEVAL
 from pacs.dimse.retrieving.outgoing import NATIVE
 from pacs.dimse.retrieving.progress import Progress
 from pacs.dimse.retrieving.retrieval import Retrievals, tell_end, tell_progress
@@ -21,6 +22,7 @@ from pacs.errors import UnknownDestination
 from pacs.index.known_peers import PeerRight
 from pacs.peers import PeerBook
 
+_MODELS: Final = {model.move_sop_class: model for model in INFORMATION_MODELS}
 _LOOK_EVERY_S: Final = 0.1  # whether it is cancelled
 _TELL_EVERY_S: Final = 5.0  # though nothing happened: requestors grow impatient
 _GRACE_S: Final = 0.5  # for the instance that is under way when it is cancelled
@@ -32,7 +34,7 @@ def c_move_operation(retrievals: Retrievals, book: PeerBook) -> Operation:
         name="C-MOVE",
         command_field=CommandField.C_MOVE_RQ,
         transfer_syntaxes=NATIVE,
-        supports=MOVE_MODELS.__contains__,
+        supports=_MODELS.__contains__,
         perform=partial(handle_c_move, retrievals=retrievals, book=book),
         right=PeerRight.MOVE,
         extended_negotiation=lambda _: RELATIONAL_RETRIEVAL,
@@ -52,7 +54,7 @@ def handle_c_move(
         Nothing was sent; `pacs.dimse.statuses` translates.
     """
     with retrievals.begun(association):
-        instances = retrievals.find_instances(message, MOVE_MODELS)
+        instances = retrievals.find_instances(message, _MODELS[message.context.abstract_syntax])
         archive = retrievals.archive
         destination = _destination(association, message, book, archive.settings.network_timeout_s)
         progress = Progress(len(instances))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pacs.archive import Archive
 from pacs.dimse.association import Association
+from pacs.dimse.information_models import InformationModel
 from pacs.dimse.message import Message
-from pacs.dimse.retrieving.identifier import InformationModel, read_selection
+from pacs.dimse.received_identifier import read_identifier
+from pacs.dimse.retrieving.identifier import read_selection
 from pacs.dimse.retrieving.progress import Progress
 from pacs.dimse.statuses import PENDING
 from pacs.errors import IndexUnavailable, MatchesUncountable, RetrievalRefused
@@ -49,19 +51,18 @@ class Retrievals:
                 self._under_way[caller] -= 1
                 self._under_way += Counter()  # drops who has none any more
 
-    def find_instances(
-        self, message: Message, models: Mapping[str, InformationModel]
-    ) -> list[StoredInstance]:
+    def find_instances(self, message: Message, model: InformationModel) -> list[StoredInstance]:
         """Find what a request asks for.
 
         Raises
         ------
-        pacs.errors.IdentifierMismatch, pacs.errors.UnreadableInstance
-            The identifier is none of this information model.
+        pacs.errors.InvalidRequest, pacs.errors.UnreadableInstance
+            The identifier is none of this information model, or none at all.
         MatchesUncountable
             The index does not answer.
         """
-        selection = read_selection(message, models[message.context.abstract_syntax])
+        identifier = read_identifier(message, self.archive.settings.undeclared_character_set)
+        selection = read_selection(identifier, model)
         most = self.archive.settings.max_retrieved_instances
         try:
             found = self.archive.index.select_instances(selection, most + 1)

@@ -11,21 +11,26 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
+from pacs.dicom.identifier import MAX_IDENTIFIER_SIZE_BYTES
 from pacs.dimse.command import CommandField, decode_command_set
+from pacs.dimse.information_models import (
+    PATIENT_ROOT as PATIENT,
+)
+from pacs.dimse.information_models import (
+    PATIENT_STUDY_ONLY as PATIENT_STUDY,
+)
+from pacs.dimse.information_models import (
+    STUDY_ROOT as STUDY,
+)
+from pacs.dimse.information_models import InformationModel
 from pacs.dimse.message import DatasetChunks, Message
 from pacs.dimse.pdu import NegotiatedContext
-from pacs.dimse.retrieving.identifier import (
-    GET_MODELS,
-    MAX_IDENTIFIER_SIZE_BYTES,
-    MOVE_MODELS,
-    read_selection,
-)
+from pacs.dimse.received_identifier import read_identifier
+from pacs.dimse.retrieving.identifier import read_selection
 from pacs.dimse.upper_layer import Pdv
-from pacs.errors import IdentifierMismatch, UnreadableInstance
+from pacs.errors import IdentifierMismatch, InvalidRequest, UnreadableInstance
 from pacs.index.selection import Selection
 from tests.unit.pacs.dimse.wire import EXPLICIT, IMPLICIT
-
-PATIENT, STUDY, PATIENT_STUDY = MOVE_MODELS
 
 
 class Fragments:
@@ -38,9 +43,9 @@ class Fragments:
         return Pdv(1, False, self._stream.tell() == self._size, memoryview(part))
 
 
-def message(data: bytes, syntax: str = EXPLICIT, model: str = STUDY) -> Message:
+def message(data: bytes, syntax: str = EXPLICIT) -> Message:
     chunks = DatasetChunks(Fragments(data), 1, 2**32, present=True)
-    context = NegotiatedContext(1, model, syntax)
+    context = NegotiatedContext(1, STUDY.move_sop_class, syntax)
     return Message(context, decode_command_set(b""), chunks, CommandField.C_MOVE_RQ)
 
 
@@ -55,8 +60,12 @@ def encode(syntax: str, **attributes: Any) -> bytes:
     return buffer.getvalue()
 
 
-def read(model: str = STUDY, syntax: str = EXPLICIT, **attributes: Any) -> Selection:
-    return read_selection(message(encode(syntax, **attributes), syntax, model), MOVE_MODELS[model])
+def select(data: bytes, syntax: str = EXPLICIT, model: InformationModel = STUDY) -> Selection:
+    return read_selection(read_identifier(message(data, syntax), "windows-1258"), model)
+
+
+def read(model: InformationModel = STUDY, syntax: str = EXPLICIT, **attributes: Any) -> Selection:
+    return select(encode(syntax, **attributes), syntax, model)
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
@@ -109,7 +118,7 @@ def read(model: str = STUDY, syntax: str = EXPLICIT, **attributes: Any) -> Selec
     ],
 )
 def test_unique_keys_of_each_level_are_read(
-    syntax: str, model: str, keys: dict[str, Any], selection: Selection
+    syntax: str, model: InformationModel, keys: dict[str, Any], selection: Selection
 ) -> None:
     assert read(model, syntax, **keys) == selection
 
@@ -121,7 +130,6 @@ def test_unique_keys_of_each_level_are_read(
         (STUDY, {"StudyInstanceUID": "1.2"}),
         (STUDY, {"QueryRetrieveLevel": "PATIENT", "PatientID": "BN1"}),
         (PATIENT_STUDY, {"QueryRetrieveLevel": "SERIES", "SeriesInstanceUID": "1.3"}),
-        (STUDY, {"QueryRetrieveLevel": "study", "StudyInstanceUID": "1.2"}),
         (STUDY, {"QueryRetrieveLevel": "STUDY"}),
         (STUDY, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": ""}),
         (PATIENT, {"QueryRetrieveLevel": "PATIENT"}),
@@ -132,7 +140,9 @@ def test_unique_keys_of_each_level_are_read(
         (STUDY, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "*"}),
     ],
 )
-def test_c5_what_names_nothing_in_particular_is_refused(model: str, keys: dict[str, Any]) -> None:
+def test_c5_what_names_nothing_in_particular_is_refused(
+    model: InformationModel, keys: dict[str, Any]
+) -> None:
     with pytest.raises(IdentifierMismatch):
         read(model, **keys)
 
@@ -140,15 +150,15 @@ def test_c5_what_names_nothing_in_particular_is_refused(model: str, keys: dict[s
 def test_c3_an_identifier_of_more_than_a_mebibyte_is_refused() -> None:
     filler = struct.pack("<HH2sHI", 0x0009, 0x1001, b"OB", 0, MAX_IDENTIFIER_SIZE_BYTES)
     huge = encode(EXPLICIT, QueryRetrieveLevel="STUDY") + filler + bytes(MAX_IDENTIFIER_SIZE_BYTES)
-    with pytest.raises(IdentifierMismatch):
-        read_selection(message(huge), MOVE_MODELS[STUDY])
+    with pytest.raises(InvalidRequest):
+        select(huge)
 
 
 def test_c3_a_deep_identifier_is_refused_without_recursion() -> None:
     deep = struct.pack("<HH2sHI", 0x0008, 0x1111, b"SQ", 0, 0xFFFFFFFF)
     deep = (deep + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)) * 10_000
     with pytest.raises(UnreadableInstance):
-        read_selection(message(deep), MOVE_MODELS[STUDY])
+        select(deep)
 
 
 def test_a_list_that_is_cut_is_refused_and_not_half_performed() -> None:
@@ -163,11 +173,10 @@ def test_a_list_that_is_cut_is_refused_and_not_half_performed() -> None:
 @pytest.mark.parametrize("data", [b"", b"\1", b"\x08\0\x52\0CS\xff\xff" + b"STUDY", bytes(100)])
 def test_what_is_no_identifier_is_refused(data: bytes) -> None:
     with pytest.raises((IdentifierMismatch, UnreadableInstance)):
-        read_selection(message(data), MOVE_MODELS[STUDY])
+        select(data)
 
 
-def test_there_are_three_models_each_with_get_and_move() -> None:
-    assert [(m.move_sop_class_uid, m.levels) for m in GET_MODELS.values()] == [
-        (m.move_sop_class_uid, m.levels) for m in MOVE_MODELS.values()
-    ]
-    assert len(GET_MODELS) == 3
+def test_a_patient_id_is_read_in_the_character_set_of_the_request() -> None:
+    keys = {"QueryRetrieveLevel": "PATIENT", "PatientID": "BN Ầ"}
+    encoded = encode(EXPLICIT, SpecificCharacterSet="ISO_IR 192", **keys)
+    assert select(encoded, model=PATIENT) == Selection("BN Ầ")
