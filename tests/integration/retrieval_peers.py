@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,15 +97,22 @@ class Destination:
         self.associations += 1
 
     @contextlib.contextmanager
-    def running(self, archive: Archive, ae_title: str = "DEST", **more: Any) -> Iterator[Destination]:
-        """Listen, as a peer of the archive's table."""
+    def running(
+        self,
+        archive: Archive,
+        ae_title: str = "DEST",
+        tls: ssl.SSLContext | None = None,
+        use_tls: bool = False,
+        **more: Any,
+    ) -> Iterator[Destination]:
+        """Listen, with ``tls`` over TLS, as a peer of the archive's table, which says ``use_tls``."""
         entity = AE(ae_title)
         entity.add_supported_context(CTImageStorage, list(self.syntaxes))
         entity.maximum_pdu_size = 16382
         handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_ACCEPTED, self._accepted)]
-        server = entity.start_server((HOST, 0), block=False, evt_handlers=handlers)
+        server = entity.start_server((HOST, 0), block=False, evt_handlers=handlers, ssl_context=tls)
         port = server.socket.getsockname()[1]
-        archive.index.peers.put(KnownPeer(ae_title, HOST, port, **more))
+        archive.index.peers.put(KnownPeer(ae_title, HOST, port, tls=use_tls, **more))
         try:
             yield self
         finally:

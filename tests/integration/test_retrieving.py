@@ -21,9 +21,11 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as St
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as StudyRootMove
 
 from pacs.archive import Archive
+from pacs.dimse.secure_transport import acceptor_context
 from pacs.index.known_peers import KnownPeer, PeerRight
 from pacs.index.selection import Selection
 from pacs.retrieve import find_instances, read_chunks
+from tests.certificates import Authority
 from tests.integration.dimse_peers import association_threads, eventually
 from tests.integration.retrieval_peers import (
     SERIES_UID,
@@ -38,6 +40,7 @@ from tests.integration.retrieval_peers import (
     requestor,
     store,
 )
+from tests.integration.test_dimse_tls import fingerprint
 from tests.unit.pacs.dimse.wire import EXPLICIT, IMPLICIT
 
 JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.70"
@@ -407,3 +410,30 @@ def test_a_peer_gets_what_it_likes_if_it_cannot_take_what_is_stored(tmp_path: Pa
             with there.running(archive, title, transfer_syntax_uids=preferred):
                 assert move(port, keys(), title)[-1][0].Status == 0x0000
             assert list(there.written_in.values()) == [expected]
+
+
+def test_a_peer_of_tls_gets_instances_over_tls_and_with_its_own_certificate_only(tmp_path: Path) -> None:
+    authority = Authority.create(tmp_path / "hospital")
+    ours, theirs, others = (authority.issue(name) for name in ("pacs", "ws", "other"))
+    settings = {
+        "FILMLESS_DICOM_TLS_CERTIFICATE": str(ours.certificate),
+        "FILMLESS_DICOM_TLS_KEY": str(ours.key),
+        "FILMLESS_DICOM_TLS_AUTHORITIES": str(ours.authorities),
+    }
+    with filled_archive(tmp_path, 2, settings) as (archive, port, uids):
+        with Destination().running(archive, tls=acceptor_context(theirs), use_tls=True) as there:
+            assert numbers(move(port, keys())[-1][0]) == (None, 2, 0, 0)
+        assert there.got == uids
+        shown = {"certificate_sha256": fingerprint(theirs)}
+        with Destination().running(archive, tls=acceptor_context(theirs), use_tls=True, **shown) as there:
+            assert move(port, keys())[-1][0].Status == 0x0000
+        with Destination().running(archive, tls=acceptor_context(others), use_tls=True, **shown) as there:
+            assert move(port, keys())[-1][0].Status == 0xA702
+        assert there.got == []
+
+
+def test_a_peer_of_tls_is_not_called_without_certificates_of_ours(tmp_path: Path) -> None:
+    with filled_archive(tmp_path, 1) as (archive, port, _):
+        with Destination().running(archive, use_tls=True) as there:
+            assert move(port, keys())[-1][0].Status == 0xA801
+        assert there.got == []

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from time import monotonic
 from typing import Final
 
 from pacs.dimse.application_entity import Operation
 from pacs.dimse.association import Association
+from pacs.dimse.called_peers import peer_to_call
 from pacs.dimse.command import CommandField, Element
 from pacs.dimse.information_models import INFORMATION_MODELS
 from pacs.dimse.message import Message
-from pacs.dimse.requestor import Peer
 from pacs.dimse.retrieving.courier import Destination
 from pacs.dimse.retrieving.delivery import Delivery
 from pacs.dimse.retrieving.identifier import RELATIONAL_RETRIEVAL
 from pacs.dimse.retrieving.outgoing import NATIVE
 from pacs.dimse.retrieving.progress import Progress
 from pacs.dimse.retrieving.retrieval import Retrievals, tell_end, tell_progress
-from pacs.errors import UnknownDestination
+from pacs.errors import NotFound, SettingsError, UnknownDestination
 from pacs.index.known_peers import PeerRight
 from pacs.peers import PeerBook
+from pacs.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 _MODELS: Final = {model.move_sop_class: model for model in INFORMATION_MODELS}
 _LOOK_EVERY_S: Final = 0.1  # whether it is cancelled
@@ -56,7 +60,7 @@ def handle_c_move(
     with retrievals.begun(association):
         instances = retrievals.find_instances(message, _MODELS[message.context.abstract_syntax])
         archive = retrievals.archive
-        destination = _destination(association, message, book, archive.settings.network_timeout_s)
+        destination = _destination(association, message, book, archive.settings)
         progress = Progress(len(instances))
         with Delivery(archive, destination, instances, archive.settings.move_associations) as delivery:
             cancelled = _watch(association, message, delivery, progress)
@@ -64,19 +68,25 @@ def handle_c_move(
         tell_end(association, message, progress, cancelled=cancelled, what=what)
 
 
-def _destination(association: Association, message: Message, book: PeerBook, timeout_s: float) -> Destination:
+def _destination(
+    association: Association, message: Message, book: PeerBook, settings: Settings
+) -> Destination:
     """Find the destination in the table of peers; nothing else that a requestor says leads anywhere."""
-    title = message.command.text(Element.MOVE_DESTINATION) or ""
-    peer = book.find(title)
-    if peer is None or peer.host is None or peer.port is None:
-        raise UnknownDestination("the Move Destination is no peer that can be called")
+    known = book.find(message.command.text(Element.MOVE_DESTINATION) or "")
+    if known is None:
+        raise UnknownDestination("the Move Destination is no peer of this archive")
+    try:
+        peer = peer_to_call(known, settings)
+    except (NotFound, SettingsError) as error:
+        logger.warning("%s cannot be called: %s", known.ae_title, error)
+        raise UnknownDestination("the Move Destination is a peer that cannot be called") from error
     return Destination(
-        peer=Peer(peer.host, peer.port, peer.ae_title),
-        preferred=peer.transfer_syntax_uids,
+        peer=peer,
+        preferred=known.transfer_syntax_uids,
         calling_ae_title=association.called_ae_title,
         originator_ae_title=association.calling_ae_title,
         originator_message_id=message.command.required_number(Element.MESSAGE_ID),
-        timeout_s=timeout_s,
+        timeout_s=settings.network_timeout_s,
     )
 
 
