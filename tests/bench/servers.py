@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from pacs.dimse.scu import verify
 from tests.bench.measure import Parts, parent_of
 from tests.data import find_program, program
 from tests.e2e.archive_process import ArchiveProcess, clean_environment, running_up
-from tests.servers import postgresql
+from tests.servers import free_ports, postgresql
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 20.0
@@ -74,7 +73,7 @@ def listener(database: str) -> Iterator[Listener]:
         url = f"sqlite:///{folder / 'index.sqlite'}"
         if database == "PostgreSQL":
             url = running.enter_context(_database()).url
-        (port,) = _free_ports(1)
+        (port,) = free_ports(1)
         settings = {
             "FILMLESS_DATA_DIR": str(folder / "data"),
             "FILMLESS_DATABASE_URL": url,
@@ -187,7 +186,7 @@ def _orthanc(
     name: str, more: dict[str, object], environment: dict[str, str] | None = None
 ) -> Iterator[RunningServer]:
     with _folder() as folder:
-        port, http_port = _free_ports(2)
+        port, http_port = free_ports(2)
         configuration = folder / "orthanc.json"
         settings = {
             "StorageDirectory": str(folder / "storage"),
@@ -234,7 +233,7 @@ def _database() -> Iterator[_Database]:
 def storescp() -> Iterator[RunningServer]:
     """Run dcmtk's storescp: writes files as they arrive, has no index and syncs nothing."""
     with _folder() as folder:
-        (port,) = _free_ports(1)
+        (port,) = free_ports(1)
         received = folder / "received"
         received.mkdir()
         options = ["--fork", "--bit-preserving", "--max-pdu", "131072", "--disable-host-lookup"]
@@ -249,7 +248,7 @@ def storescp() -> Iterator[RunningServer]:
 def ignoring_storescp() -> Iterator[Peer]:
     """Run dcmtk's storescp, which answers and throws away what it gets."""
     with _folder() as folder:
-        (port,) = _free_ports(1)
+        (port,) = free_ports(1)
         options = ["--fork", "--ignore", "--max-pdu", "131072", "--disable-host-lookup"]
         peer = _peer(port, "DEST")
         with _running([program("storescp"), *options, str(port)], folder, peer, without_nagle()):
@@ -397,11 +396,3 @@ def _version(name: str) -> str:
 def _folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="filmless-bench-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import httpx
 import pytest
 from pydicom import dcmread
 
+from pacs.peers import KEPT_FOR_S
 from tests.certificates import Authority
 from tests.data import program, read_manifest, shared_data
 from tests.datasets import encode_file, make_dataset
 from tests.e2e.archive_process import ArchiveProcess, running_up
 from tests.e2e.operator_commands import finished, start
+from tests.servers import free_ports
 
 ANSWERED = re.compile(r"^I: Received Store Response \((.+)\)$", re.MULTILINE)
 
@@ -86,6 +89,7 @@ def test_a_device_with_a_certificate_stores_over_tls_and_one_without_does_not(
         assert subprocess.run([program("storescu"), *target], check=False).returncode != 0
         added = ["peers", "add", "MR1", "--certificate", str(bound.certificate)]
         assert finished(start(*added))[0] == 0
+        time.sleep(KEPT_FOR_S + 0.5)
         own = ["+tls", str(bound.key), str(bound.certificate), "+cf", str(bound.authorities)]
         called = [program("echoscu"), "-aet", "MR1", "-aec", "FILMLESS"]
         tls_door = ["127.0.0.1", str(archive.tls_port)]
@@ -94,6 +98,53 @@ def test_a_device_with_a_certificate_stores_over_tls_and_one_without_does_not(
         assert subprocess.run([*called, "127.0.0.1", str(archive.dicom_port)], check=False).returncode != 0
         found = httpx.get(f"{archive.http_url}/dicom-web/instances").json()
     assert [one["00080018"]["Value"] for one in found] == [[dataset.SOPInstanceUID]]
+
+
+def test_a_study_is_moved_over_tls_to_a_workstation_that_shows_its_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FILMLESS_DATA_DIR", str(tmp_path / "data"))
+    authority = Authority.create(tmp_path / "hospital")
+    ours, workstation, other = (authority.issue(name) for name in ("pacs", "ws", "other"))
+    settings = {
+        "FILMLESS_DATA_DIR": str(tmp_path / "data"),
+        "FILMLESS_DICOM_TLS_PORT": "0",
+        "FILMLESS_DICOM_TLS_CERTIFICATE": str(ours.certificate),
+        "FILMLESS_DICOM_TLS_KEY": str(ours.key),
+        "FILMLESS_DICOM_TLS_AUTHORITIES": str(ours.authorities),
+    }
+    dataset, received = make_dataset(), tmp_path / "received"
+    received.mkdir()
+    (port,) = free_ports(1)
+    shown = ["+tls", str(workstation.key), str(workstation.certificate), "+cf", str(workstation.authorities)]
+    with (
+        running_up(tmp_path, settings) as archive,
+        subprocess.Popen([program("storescp"), *shown, "-od", str(received), str(port)]) as storescp,
+    ):
+        try:
+            httpx.post(
+                f"{archive.http_url}/dicom-web/studies",
+                content=encode_file(dataset),
+                headers={"Content-Type": "application/dicom"},
+            ).raise_for_status()
+            added = ["peers", "add", "WS1", f"127.0.0.1:{port}", "--tls"]
+            assert finished(start(*added, "--certificate", str(other.certificate)))[0] == 0
+            assert move(archive, "WS1", dataset.StudyInstanceUID) != 0
+            assert list(received.iterdir()) == []
+            changed = ["peers", "change", "WS1", "--certificate", str(workstation.certificate)]
+            assert finished(start(*changed))[0] == 0
+            time.sleep(KEPT_FOR_S + 0.5)
+            assert move(archive, "WS1", dataset.StudyInstanceUID) == 0
+            (file,) = received.iterdir()
+            assert dcmread(file).SOPInstanceUID == dataset.SOPInstanceUID
+        finally:
+            storescp.terminate()
+
+
+def move(archive: ArchiveProcess, destination: str, study_instance_uid: str) -> int:
+    keys = ["-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={study_instance_uid}"]
+    command = [program("movescu"), "-S", "-aec", "FILMLESS", "-aem", destination, *keys]
+    return subprocess.run([*command, "127.0.0.1", str(archive.dicom_port)], check=False).returncode
 
 
 def test_storescu_sends_folders_and_every_file_that_it_can_send_is_accepted(
