@@ -8,6 +8,8 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from tests.bench.find import STUDIES as FOUND_STUDIES
+from tests.bench.find import measure_finds
 from tests.bench.first_frame import measure_first_frame
 from tests.bench.ingest import Workload, measure_ingest, workloads
 from tests.bench.latency import measure_latency
@@ -16,6 +18,7 @@ from tests.bench.recorded_searches import STUDIES, measure_recorded_searches
 from tests.bench.report import (
     RESULTS_FILE,
     Circumstances,
+    format_finds,
     format_first_frames,
     format_ingest,
     format_latency,
@@ -191,6 +194,21 @@ def searches(
     contenders = _installed(WEB_CONTENDERS)
     results = measure_recorded_searches(contenders, studies, repetitions, seconds, _tell)
     _publish(circumstances, [format_web(results, contenders)], record)
+
+
+@app.command()
+def find(
+    servers: Annotated[str, typer.Option(help=f"Some of these, with commas between: {_KEYS}.")] = _QUICK,
+    studies: Annotated[int, typer.Option(min=100, help="In each server.")] = FOUND_STUDIES,
+    seconds: Annotated[float, typer.Option(min=0.5, help="For each query.")] = 5.0,
+    repetitions: Repetitions = 3,
+    record: Record = False,
+) -> None:
+    """Measure C-FIND beside Orthanc, over one association: 833 answers of 10,000 studies, one ID, all."""
+    circumstances = Circumstances.now()
+    contenders = _installed(_chosen(servers, CONTENDERS))
+    results = measure_finds(contenders, studies, repetitions, seconds, _tell)
+    _publish(circumstances, [format_finds(results, contenders)], record)
 
 
 def _ingest(contenders: Sequence[Contender], to_do: Sequence[Workload], repetitions: int) -> str:

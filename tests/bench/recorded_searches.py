@@ -44,7 +44,7 @@ def measure_recorded_searches(
         servers = [running.enter_context(contender.running()) for contender in contenders]
         for server in servers:
             tell(f"filling {server.name} with {studies:,} studies")
-            _fill(server, studies)
+            fill_by_c_store(server, studies)
         for repetition in range(repetitions):
             tell(f"searches, repetition {repetition + 1} of {repetitions}")
             for number, (name, path) in enumerate(_SEARCHES.items()):
@@ -62,7 +62,8 @@ def _requests(server: RunningServer, paths: Sequence[str]) -> list[Request]:
     return [get(path, host, "application/dicom+json", "gzip") for path in paths]
 
 
-def _fill(server: RunningServer, studies: int) -> None:
+def fill_by_c_store(server: RunningServer, studies: int) -> None:
+    """Send studies of one image each, over several associations."""
     failures: list[Exception] = []
 
     def send(sender: int) -> None:
@@ -97,7 +98,7 @@ def _dataset(number: int, kind: Kind) -> Dataset:
         SeriesInstanceUID=f"{_uid(number)}.1",
         SOPInstanceUID=f"{_uid(number)}.1.1",
         PatientName=_NAMES[number],
-        PatientID=_patient_id(number),
+        PatientID=patient_id_of(number),
         AccessionNumber=f"A{number:06}",
         StudyDescription=DESCRIPTIONS[number % len(DESCRIPTIONS)],
         StudyDate=f"{FIRST_YEAR + number % YEARS}{1 + number % 12:02}{1 + number % 28:02}",
@@ -108,7 +109,8 @@ def _uid(number: int) -> str:
     return f"2.25.{7_000_000_000 + number}"
 
 
-def _patient_id(number: int) -> str:
+def patient_id_of(number: int) -> str:
+    """Return the ID of the patient of a study; each has two."""
     return f"BN{number // 2 + 100_000}"
 
 
@@ -116,7 +118,8 @@ def _studies(**keys: str) -> str:
     return f"/dicom-web/studies?{_PAGE}&{urlencode(keys, safe='*')}".rstrip("&")
 
 
-def _month(number: int) -> str:
+def month_of(number: int) -> str:
+    """Return the range of dates of the month of a study."""
     month = f"{FIRST_YEAR + number % YEARS}{1 + number % 12:02}"
     return f"{month}01-{month}31"
 
@@ -129,14 +132,14 @@ _SEARCHES: dict[str, Callable[[int], str]] = {
     "newest first": lambda _: _studies(),
     "PatientName=*word*": lambda n: _studies(PatientName=f"*{_given(n)}*"),
     "PatientName=FAMILY*": lambda n: _studies(PatientName=_NAMES[n].partition("^")[0] + "*"),
-    "00100020=*part*": lambda n: f"{_studies()}&00100020=*{_patient_id(n)[2:]}*",
-    "00100020, whole": lambda n: f"{_studies()}&00100020={_patient_id(n)}",
+    "00100020=*part*": lambda n: f"{_studies()}&00100020=*{patient_id_of(n)[2:]}*",
+    "00100020, whole": lambda n: f"{_studies()}&00100020={patient_id_of(n)}",
     "AccessionNumber=*part*": lambda n: _studies(AccessionNumber=f"*{n:06}*"),
     "StudyDescription=*word*": lambda n: _studies(StudyDescription="*CT*"),
     "ModalitiesInStudy=MR,CT": lambda n: _studies(ModalitiesInStudy="MR,CT"),
     "ModalitiesInStudy=CT": lambda n: _studies(ModalitiesInStudy="CT"),
-    "StudyDate, a month": lambda n: _studies(StudyDate=_month(n)),
-    "StudyDate and modality": lambda n: _studies(StudyDate=_month(n), ModalitiesInStudy="MR"),
+    "StudyDate, a month": lambda n: _studies(StudyDate=month_of(n)),
+    "StudyDate and modality": lambda n: _studies(StudyDate=month_of(n), ModalitiesInStudy="MR"),
     "StudyInstanceUID": lambda n: _studies(StudyInstanceUID=_uid(n)),
     "series of a study": lambda n: f"/dicom-web/studies/{_uid(n)}/series?{_OF_SERIES}",
 }

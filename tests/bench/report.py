@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from tests.bench.find import FindResults
 from tests.bench.first_frame import FRAMES, FirstFrames, summarize
 from tests.bench.ingest import Measurement, Results, Workload
 from tests.bench.latency import SIZES, Latencies
@@ -123,6 +124,29 @@ def format_upload(results: UploadResults) -> str:
             )
         )
     return _format_table(rows)
+
+
+def format_finds(results: FindResults, contenders: Sequence[Contender]) -> str:
+    """Format what was answered to C-FINDs."""
+    rows: list[Row] = [
+        ("Asked for", "Server", "Finds/s", "lowest-highest", "Answers each", "CPU ms each", "Rate ratio")
+    ]
+    baselines = {contender.name: contender.baseline for contender in contenders}
+    for (name, server), measured in sorted(results.items(), key=lambda result: result[0][0]):
+        rates, base = [one.per_s for one in measured], results.get((name, baselines[server]))
+        rows.append(
+            (
+                name,
+                server,
+                f"{median(rates):.1f}",
+                f"{min(rates):.1f}-{max(rates):.1f}",
+                f"{median(one.answers / one.finds for one in measured):.0f}",
+                f"{median(1000 * one.cpu_s / one.finds for one in measured):.2f}",
+                f"{median(rates) / median(one.per_s for one in base):.1f}" if base else "-",
+            )
+        )
+    meanings = "\n".join(f"- {one.name}: {one.meaning}" for one in contenders)
+    return f"### C-FIND at the STUDY level, over one association\n\n{meanings}\n\n{_format_table(rows)}"
 
 
 def format_web(results: WebResults, contenders: Sequence[Contender]) -> str:

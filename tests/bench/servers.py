@@ -194,6 +194,7 @@ def _orthanc(
             "DicomPort": port,
             "HttpPort": http_port,
             "DicomCheckCalledAet": False,
+            "DicomAlwaysAllowFind": True,
             "StorageCompression": False,
             "SyncStorageArea": True,
             **more,
