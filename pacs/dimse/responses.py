@@ -51,7 +51,7 @@ def encode_response(
     message_id = request.required_number(Element.MESSAGE_ID)
     sop_class_uid = request.text(Element.AFFECTED_SOP_CLASS_UID) or ""
     sop_instance_uid = request.text(Element.AFFECTED_SOP_INSTANCE_UID) or ""
-    is_plain = not (status.comment or elements or dataset)
+    is_plain = dataset is None and not (status.comment or elements)
     if is_plain and max(len(sop_class_uid), len(sop_instance_uid)) <= MAX_UID_LENGTH:
         before, between = _around(
             context_id, command_field, sop_class_uid, len(sop_instance_uid), status.code

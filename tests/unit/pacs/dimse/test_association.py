@@ -7,10 +7,12 @@ import struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacs.dimse.application_entity import ApplicationEntity
+from pacs.dimse.application_entity import ApplicationEntity, Operation
 from pacs.dimse.association import Association
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.c_store import c_store_operation
+from pacs.dimse.message import Message
+from pacs.dimse.statuses import CANCEL, PENDING, SUCCESS
 from pacs.ingest import Disposition, IncomingInstance, Origin, StoreOutcome
 from tests.unit.pacs.dimse import wire
 from tests.unit.pacs.dimse.test_upper_layer import Wire
@@ -22,10 +24,26 @@ def _store(incoming: IncomingInstance, _: Origin) -> StoreOutcome:
     return StoreOutcome(Disposition.STORED, incoming.sop_class_uid, incoming.sop_instance_uid, "1.1", "1.2")
 
 
+def _answer_thrice(association: Association, message: Message) -> None:
+    message.dataset.read(1000)
+    for number in range(3):
+        if association.is_cancelled(message):
+            association.respond(message, CANCEL)
+            return
+        association.respond_pending(message, PENDING, [bytes(number)])
+    association.respond(message, SUCCESS)
+
+
+FIND = Operation("C-FIND", 0x0020, (wire.IMPLICIT,), wire.STUDY_ROOT_FIND.__eq__, _answer_thrice)
 ENTITY = ApplicationEntity(
     "FILMLESS",
-    (C_ECHO, c_store_operation(_store, accept_unknown_sop_classes=True)),
+    (C_ECHO, c_store_operation(_store, accept_unknown_sop_classes=True), FIND),
     max_dataset_bytes=100_000,
+)
+PROPOSALS = (*wire.DEFAULT_PROPOSALS, wire.proposal(5, wire.STUDY_ROOT_FIND, wire.IMPLICIT))
+FIND_REQUEST = wire.p_data(
+    wire.pdv(5, wire.command(0x0020, sop_class=wire.STUDY_ROOT_FIND, dataset=True), is_command=True),
+    wire.pdv(5, b"identifier"),
 )
 
 
@@ -46,7 +64,13 @@ def test_a_sound_association_is_accepted_answered_and_released() -> None:
     assert answers(wire.associate_request() + requests + wire.RELEASE_RQ) == [2, 4, 4, 4, 6]
 
 
-context_ids = st.sampled_from([1, 3, 3, 3, 5, 2, 0, 255])
+def test_what_comes_before_the_last_answer_has_its_turn_behind_it() -> None:
+    requests = FIND_REQUEST + wire.echo_request() + FIND_REQUEST
+    # The release is here before the second query is answered, and takes it back.
+    assert answers(wire.associate_request(PROPOSALS) + requests + wire.RELEASE_RQ) == [2, *[4] * 7, 4, 4, 6]
+
+
+context_ids = st.sampled_from([1, 3, 3, 3, 5, 5, 7, 2, 0, 255])
 uids = st.sampled_from([wire.CT_IMAGE_STORAGE, wire.VERIFICATION, "1.2.3", "", "1" * 80, "../../etc"])
 command_elements = st.lists(
     st.builds(
@@ -70,6 +94,7 @@ pdus = (
     st.lists(fragments | st.binary(max_size=20), min_size=1, max_size=4).map(lambda some: wire.p_data(*some))
     | st.builds(wire.pdu, st.integers(0, 9), st.binary(max_size=80))
     | st.just(wire.echo_request())
+    | st.just(FIND_REQUEST)
     | st.just(wire.store_request(bytes(30_000)))
     | st.just(wire.RELEASE_RQ)
 )
@@ -81,7 +106,7 @@ def test_whatever_is_said_after_the_acceptance_the_association_ends_by_the_rules
     data: bytes, piece: int
 ) -> None:
     """It is answered by responses, and then by a release, an abort, or nothing; never by silence for ever."""
-    kinds = answers(wire.associate_request() + data, piece)
+    kinds = answers(wire.associate_request(PROPOSALS) + data, piece)
     assert kinds[0] == 2
     assert set(kinds[1:-1]) <= {4}
     assert kinds[-1] in {2, 4, 6, 7}

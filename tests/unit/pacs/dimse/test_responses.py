@@ -70,6 +70,11 @@ def test_a_response_repeats_its_request_and_tells_the_status(
 REQUEST = decode_command_set(wire.command(0x0020, sop_class=wire.STUDY_ROOT_FIND, dataset=True))
 
 
+def test_an_empty_data_set_is_one() -> None:
+    _, parts = put_together(encode_response(3, 0x0021, REQUEST, SUCCESS, 16384, (), b""), 16384)
+    assert [is_command for is_command, _ in parts] == [True, False]
+
+
 @pytest.mark.parametrize("maximum_length", [16, 200, 16384])
 def test_a_response_with_a_data_set_and_elements_of_its_service_has_both(maximum_length: int) -> None:
     completed = (Element.NUMBER_OF_COMPLETED_SUB_OPERATIONS, 300)
