@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from pacs.archive import Archive
@@ -11,6 +11,7 @@ from pacs.dicom.encoding import ElementEncoder
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.dimse.application_entity import Operation
 from pacs.dimse.association import Association
+from pacs.dimse.callers import Caller
 from pacs.dimse.command import CommandField
 from pacs.dimse.contexts import NATIVE_TRANSFER_SYNTAXES
 from pacs.dimse.find_answers import AnswerWriter
@@ -30,25 +31,16 @@ from pacs.index.records import Match
 _ANSWERS_IN_ONE_GO = 100  # between them a cancel is looked for
 
 
-def c_find_operations(
-    archive: Archive,
-    character_set_of: Callable[[str], AnswerCharacterSet] = lambda _: AnswerCharacterSet(),
-) -> list[Operation]:
-    """Make the operations that search an archive, one for each information model.
-
-    Parameters
-    ----------
-    character_set_of
-        How the peer of an AE title is answered.
-    """
+def c_find_operations(archive: Archive) -> list[Operation]:
+    """Make the operations that search an archive, one for each information model."""
     return [
         Operation(
             name="C-FIND",
             command_field=CommandField.C_FIND_RQ,
             transfer_syntaxes=NATIVE_TRANSFER_SYNTAXES,
             supports=model.find_sop_class.__eq__,
+            perform=partial(handle_c_find, archive=archive, model=model),
             right=PeerRight.FIND,
-            perform=partial(handle_c_find, archive=archive, model=model, character_set_of=character_set_of),
             extended_negotiation=answer_extended_negotiation,
         )
         for model in INFORMATION_MODELS
@@ -56,12 +48,7 @@ def c_find_operations(
 
 
 def handle_c_find(
-    association: Association,
-    message: Message,
-    *,
-    archive: Archive,
-    model: InformationModel,
-    character_set_of: Callable[[str], AnswerCharacterSet],
+    association: Association, message: Message, *, archive: Archive, model: InformationModel
 ) -> None:
     """Answer with each match, and then with success; or with cancel, once the peer wants no more.
 
@@ -76,7 +63,7 @@ def handle_c_find(
     writer = AnswerWriter(
         request,
         ElementEncoder(TRANSFER_SYNTAXES[message.context.transfer_syntax_uid]),
-        character_set_of(association.calling_ae_title).encoders(identifier.specific_character_set),
+        _character_set_of(association.caller).encoders(identifier.specific_character_set),
         archive.settings.ae_title,
     )
     pending = PENDING_WITH_WARNING if request.has_unsupported_keys else PENDING
@@ -86,6 +73,12 @@ def handle_c_find(
             return
         association.respond_pending(message, pending, map(writer.write, matches))
     association.respond(message, CANCEL if association.is_cancelled(message) else SUCCESS)
+
+
+def _character_set_of(caller: Caller) -> AnswerCharacterSet:
+    if caller.peer is None:
+        return AnswerCharacterSet()
+    return AnswerCharacterSet(caller.peer.character_set, caller.peer.unaccented)
 
 
 def _search(archive: Archive, request: FindRequest) -> Iterator[Sequence[Match]]:

@@ -12,7 +12,6 @@ from functools import partial
 from time import monotonic, sleep
 
 from pacs.archive import Archive
-from pacs.dicom.character_sets import AnswerCharacterSet
 from pacs.dimse.admission import Admission
 from pacs.dimse.application_entity import ApplicationEntity
 from pacs.dimse.association import Association
@@ -25,7 +24,7 @@ from pacs.dimse.retrieving.c_get import c_get_operation
 from pacs.dimse.retrieving.c_move import c_move_operation
 from pacs.dimse.retrieving.retrieval import Retrievals
 from pacs.dimse.secure_transport import acceptor_context, tls_credentials
-from pacs.errors import IndexUnavailable, SettingsError
+from pacs.errors import SettingsError
 from pacs.index.known_peers import PeerRight
 from pacs.ingest import store_instance
 from pacs.peers import PeerBook
@@ -240,7 +239,7 @@ def _application_entity(archive: Archive) -> ApplicationEntity:
                 partial(store_instance, archive),
                 accept_unknown_sop_classes=settings.accept_unknown_sop_classes,
             ),
-            *c_find_operations(archive, partial(_answered_in, book)),
+            *c_find_operations(archive),
             c_get_operation(retrievals),
             c_move_operation(retrievals, book),
         ),
@@ -263,12 +262,3 @@ def _reception(settings: Settings, book: PeerBook) -> Reception:
     if settings.resolved_lan_open:
         strangers = EVERY_RIGHT if is_loopback(settings.dicom_host) else frozenset({PeerRight.STORE})
     return Reception(settings.ae_titles, book, strangers)
-
-
-def _answered_in(book: PeerBook, ae_title: str) -> AnswerCharacterSet:
-    """Tell in which character set a peer is answered."""
-    try:
-        peer = book.find(ae_title)
-    except IndexUnavailable:  # the search will say so
-        peer = None
-    return AnswerCharacterSet(peer.character_set, peer.unaccented) if peer else AnswerCharacterSet()

@@ -68,13 +68,14 @@ class Searcher:
         model: InformationModel = STUDY_ROOT,
         negotiate: bytes = b"",
         syntax: str = wire.IMPLICIT,
+        calling: str = "WS01",
     ) -> None:
         self._sop_class, self._syntax = model.find_sop_class, UID(syntax)
         uid = self._sop_class.encode()
         item = wire.item(0x56, struct.pack(">H", len(uid)) + uid + negotiate) if negotiate else b""
         self._peer = Peer(port)
         proposals = [wire.proposal(1, self._sop_class, syntax)]
-        self._peer.send(wire.associate_request(proposals, calling="WS01", user_items=item))
+        self._peer.send(wire.associate_request(proposals, calling=calling, user_items=item))
         self.acceptance = A_ASSOCIATE_AC()
         self.acceptance.decode(self._peer.read_pdu())
 

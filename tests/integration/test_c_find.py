@@ -11,9 +11,7 @@ import pytest
 from pynetdicom import AE
 
 from pacs.archive import Archive
-from pacs.dicom.character_sets import AnswerCharacterSet
 from pacs.dimse import c_find
-from pacs.dimse.c_find import c_find_operations
 from pacs.dimse.information_models import (
     INFORMATION_MODELS,
     PATIENT_ROOT,
@@ -22,8 +20,9 @@ from pacs.dimse.information_models import (
     InformationModel,
 )
 from pacs.errors import IndexUnavailable
+from pacs.index.known_peers import KnownPeer, PeerRight
 from pacs.index.records import ProcedureCode, RequestAttributes
-from tests.integration.dimse_peers import Peer, Shelf, serving
+from tests.integration.dimse_peers import Peer
 from tests.integration.find_peers import (
     C_FIND_RQ,
     EVERYTHING_NEGOTIATED,
@@ -316,13 +315,26 @@ def test_answers_are_in_the_character_set_of_the_request_where_they_fit(
 
 
 def test_a_peer_may_have_a_character_set_of_its_own_or_none(module_archive: Archive, port: int) -> None:
-    choices = {"WS01": AnswerCharacterSet(unaccented=True), "OTHER": AnswerCharacterSet("ISO_IR 100")}
-    operations = tuple(c_find_operations(module_archive, choices.__getitem__))
-    with serving(Shelf(), operations=operations) as listener, Searcher(listener.port) as searcher:
-        found = searcher.find("STUDY", PatientName="", StudyDescription="").datasets
+    may_find = frozenset({PeerRight.FIND})
+    module_archive.index.peers.add(KnownPeer("OLD", rights=may_find, unaccented=True))
+    module_archive.index.peers.add(KnownPeer("LATIN", rights=may_find, character_set="ISO_IR 100"))
+    with listening(module_archive) as port:
+        with Searcher(port, calling="OLD") as searcher:
+            found = searcher.find("STUDY", PatientName="", StudyDescription="").datasets
         assert [str(d.PatientName) for d in found] == ["Muller^Binh", "Nguyen^Van An", "Nguyen^Van An"]
         assert {str(d.StudyDescription) for d in found} == {"So nao"}
         assert not any("SpecificCharacterSet" in d for d in found)
+        with Searcher(port, calling="LATIN") as searcher:
+            (found,) = searcher.find("STUDY", PatientName="Müller*").datasets
+        assert (found.PatientName, found.SpecificCharacterSet) == (BINH, "ISO_IR 100")
+
+
+def test_a8_who_may_not_find_is_told_nothing(module_archive: Archive, port: int) -> None:
+    module_archive.index.peers.add(KnownPeer("CT1", rights=frozenset({PeerRight.STORE, PeerRight.MOVE})))
+    with listening(module_archive) as port:
+        for model in INFORMATION_MODELS:
+            with Searcher(port, model, calling="CT1") as searcher:
+                assert searcher.find("STUDY", StudyInstanceUID="").statuses == [0x0124]
 
 
 def test_c3_hostile_identifiers_are_refused_and_the_next_query_is_answered(study_root: Searcher) -> None:
