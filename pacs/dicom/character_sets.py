@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from pydicom.charset import convert_encodings, encode_string
 
-from pacs.dicom.text import defined_terms
+from pacs.dicom.text import defined_terms, text_decoder
 from pacs.text import unaccent
 
 _UTF_8: Final = b"ISO_IR 192"
@@ -63,13 +63,26 @@ class AnswerCharacterSet:
 @lru_cache(maxsize=64)
 def _encoder(specific_character_set: bytes) -> TextEncoder:
     terms = defined_terms(specific_character_set)
-    if len(terms) == 1:
-        if not terms[0]:
-            return TextEncoder(b"", lambda text: text.encode("ascii"))
-        (encoding,) = convert_encodings(terms)
-        return TextEncoder(terms[0].encode("ascii"), lambda text: text.encode(encoding))
     encodings = convert_encodings(terms)
-    return TextEncoder("\\".join(terms).encode("ascii"), lambda text: _encode_extended(text, encodings))
+    declared = "\\".join(terms).encode("ascii")
+    if len(terms) > 1:
+        return TextEncoder(declared, _as_read(declared, lambda text: _encode_extended(text, encodings)))
+    if not declared:
+        return TextEncoder(b"", lambda text: text.encode("ascii"))
+    return TextEncoder(declared, _as_read(declared, lambda text: text.encode(encodings[0])))
+
+
+def _as_read(declared: bytes, encode: Encode) -> Encode:
+    """Encode what reads back as it was: codecs know characters that the Standard's sets have elsewhere."""
+    decode = text_decoder(declared, "ascii")
+
+    def encode_as_read(text: str) -> bytes:
+        encoded = encode(text)
+        if not text.isascii() and decode(encoded) != text:
+            raise UnicodeError("it would be read as another text")
+        return encoded
+
+    return encode_as_read
 
 
 def _encode_extended(text: str, encodings: list[str]) -> bytes:

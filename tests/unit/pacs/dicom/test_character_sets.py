@@ -58,6 +58,14 @@ def test_whatever_is_written_is_read_again(text: str, requested: bytes) -> None:
     assert text_decoder(declared, "ascii")(written) == text
 
 
+@pytest.mark.parametrize("requested", TERMS)
+def test_every_character_of_the_common_scripts_is_read_as_it_was(requested: bytes) -> None:
+    """Some codecs write more than the character sets have, such as the sign of the yen as a backslash."""
+    for code_point in (*range(0x20, 0x7F), *range(0xA0, 0x600), 0x203E, *range(0x3040, 0x3100)):
+        declared, written = write(chr(code_point), requested)
+        assert text_decoder(declared, "ascii")(written) == chr(code_point), hex(code_point)
+
+
 def test_a_peer_may_have_a_character_set_of_its_own() -> None:
     assert write("Müller", b"ISO_IR 192", AnswerCharacterSet("ISO_IR 100"))[0] == b"ISO_IR 100"
     assert write("Đỗ", b"ISO_IR 192", AnswerCharacterSet("ISO_IR 100"))[0] == b"ISO_IR 192"
