@@ -70,9 +70,8 @@ class Association:
         self._message_id = 0  # of the last operation that we invoked
         self.calling_ae_title = ""
         self.called_ae_title = ""
-        self.application_information: Mapping[
-            str, bytes
-        ] = {}  # the requestor's, by SOP class, where we answered
+        # What the requestor said in extended negotiation, by SOP class, where we answered.
+        self.application_information: Mapping[str, bytes] = {}
         self.caller = Caller("", frozenset())
 
     @property
