@@ -97,6 +97,18 @@ class PeerChangesNotAllowed(ArchiveError):
     """The settings say that the table of peers is changed on the command line only."""
 
 
+class UnknownAction(ArchiveError):
+    """An action that is not performed on this kind of object."""
+
+
+class TooManyRequests(ArchiveError):
+    """More of one peer's requests wait than are kept."""
+
+
+class DuplicateTransaction(ArchiveError):
+    """A transaction UID that its peer has used for something else."""
+
+
 class PeerRefused(ArchiveError):
     """The calling application entity may not do this here."""
 

@@ -24,6 +24,7 @@ from pacs.dimse.retrieving.c_get import c_get_operation
 from pacs.dimse.retrieving.c_move import c_move_operation
 from pacs.dimse.retrieving.retrieval import Retrievals
 from pacs.dimse.secure_transport import acceptor_context, tls_credentials
+from pacs.dimse.storage_commitment import commitment_operation
 from pacs.errors import SettingsError
 from pacs.index.known_peers import PeerRight
 from pacs.ingest import store_instance
@@ -242,6 +243,7 @@ def _application_entity(archive: Archive) -> ApplicationEntity:
             *c_find_operations(archive),
             c_get_operation(retrievals),
             c_move_operation(retrievals, book),
+            commitment_operation(archive),
         ),
         limits=Limits(
             associate_timeout_s=settings.associate_timeout_s,

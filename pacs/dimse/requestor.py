@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -26,7 +26,7 @@ from pacs.dimse.limits import Limits
 from pacs.dimse.message import Message, receive_message
 from pacs.dimse.pdu import NegotiatedContext, ProposedContext, encode_associate_request, encode_message
 from pacs.dimse.upper_layer import UpperLayer
-from pacs.dimse.user_information import UserInformation
+from pacs.dimse.user_information import Roles, UserInformation
 from pacs.errors import ArchiveError
 from storage.store import Buffer
 
@@ -70,6 +70,8 @@ class RequestedAssociation:
         peer cannot choose an encoding that we do not have.
     timeout_s
         How long to wait for the connection, for the answer, and for each response.
+    roles
+        What we want to be, by abstract syntax, where that is not SCU only.
 
     Raises
     ------
@@ -77,7 +79,13 @@ class RequestedAssociation:
     """
 
     def __init__(
-        self, peer: Peer, calling_ae_title: str, offers: Sequence[tuple[str, str]], timeout_s: float
+        self,
+        peer: Peer,
+        calling_ae_title: str,
+        offers: Sequence[tuple[str, str]],
+        timeout_s: float,
+        *,
+        roles: Mapping[str, Roles] | None = None,
     ) -> None:
         self._peer = peer
         self._message_id = 0
@@ -87,9 +95,8 @@ class RequestedAssociation:
         limits = Limits(associate_timeout_s=timeout_s, network_timeout_s=timeout_s)
         longest = limits.max_pdu_length
         self._max_command_size_bytes = limits.max_command_size_bytes
-        request = encode_associate_request(
-            peer.ae_title, calling_ae_title, proposed, UserInformation(maximum_length=longest)
-        )
+        user = UserInformation(maximum_length=longest, roles=roles or {})
+        request = encode_associate_request(peer.ae_title, calling_ae_title, proposed, user)
         self._upper_layer = UpperLayer(_connect(peer, timeout_s), limits, peer.tls)
         try:
             accept = self._upper_layer.request_association(request, peer.certificate_sha256)

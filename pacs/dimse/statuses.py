@@ -10,6 +10,7 @@ from pathlib import Path
 from pacs.errors import (
     DeletedInstance,
     DuplicateInstance,
+    DuplicateTransaction,
     IdentifierMismatch,
     IndexUnavailable,
     InvalidRequest,
@@ -19,6 +20,8 @@ from pacs.errors import (
     PeerRefused,
     RetrievalRefused,
     SopClassMismatch,
+    TooManyRequests,
+    UnknownAction,
     UnknownDestination,
     UnreadableInstance,
     UnsupportedSopClass,
@@ -39,10 +42,13 @@ class StatusCode(IntEnum):
     SUCCESS = 0x0000
     PROCESSING_FAILURE = 0x0110
     DUPLICATE_SOP_INSTANCE = 0x0111
+    NO_SUCH_ACTION = 0x0123
     INVALID_SOP_INSTANCE = 0x0117
     SOP_CLASS_NOT_SUPPORTED = 0x0122
     NOT_AUTHORIZED = 0x0124
+    DUPLICATE_TRANSACTION_UID = 0x0131
     UNRECOGNIZED_OPERATION = 0x0211
+    RESOURCE_LIMITATION = 0x0213
     OUT_OF_RESOURCES = 0xA700
     CANNOT_COUNT_MATCHES = 0xA701
     CANNOT_PERFORM_SUB_OPERATIONS = 0xA702
@@ -82,6 +88,9 @@ _CODES: tuple[tuple[type[Exception], StatusCode, str | None], ...] = (
     (DuplicateInstance, StatusCode.DUPLICATE_SOP_INSTANCE, None),
     (DeletedInstance, StatusCode.NOT_AUTHORIZED, None),
     (PeerRefused, StatusCode.NOT_AUTHORIZED, None),
+    (UnknownAction, StatusCode.NO_SUCH_ACTION, None),
+    (TooManyRequests, StatusCode.RESOURCE_LIMITATION, None),
+    (DuplicateTransaction, StatusCode.DUPLICATE_TRANSACTION_UID, None),
     (SopClassMismatch, StatusCode.DATA_SET_MISMATCH, None),
     (MatchesUncountable, StatusCode.CANNOT_COUNT_MATCHES, None),
     (RetrievalRefused, StatusCode.CANNOT_PERFORM_SUB_OPERATIONS, None),

@@ -17,6 +17,7 @@ from pacs.index import (
     settlement,
     tombstones,
 )
+from pacs.index.commitments import Commitments
 from pacs.index.engine import create_index_engine, reading
 from pacs.index.group_commit import GroupCommit
 from pacs.index.known_peers import KnownPeers
@@ -53,6 +54,7 @@ class Index:
         self.ledger = LedgerRows(engine)
         self.stores = KnownStores(engine)
         self.peers = KnownPeers(engine)
+        self.commitments = Commitments(engine)
 
     def write(self, record: InstanceRecord, make_durable: Callable[[], None] = lambda: None) -> WriteOutcome:
         """Index one instance once its object is durable, see `GroupCommit.write`. Raises IndexUnavailable."""

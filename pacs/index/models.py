@@ -291,3 +291,19 @@ spooled_object = Table(
     sqlite_with_rowid=False,
 )
 Index(None, spooled_object.c.uploaded_at, spooled_object.c.next_attempt_at)
+
+# What devices asked to have confirmed (Storage Commitment, PS3.4 J), until they were told and some time on.
+storage_commitment = Table(
+    "storage_commitment",
+    metadata,
+    _key(),
+    Column("ae_title", Text, nullable=False),
+    Column("transaction_uid", Text, nullable=False),
+    Column("requested", Text, nullable=False),  # JSON: pairs of SOP Class UID and SOP Instance UID
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", DateTime(timezone=True)),  # later, while somebody is at it; none: never
+    Column("told_at", DateTime(timezone=True)),
+    UniqueConstraint("ae_title", "transaction_uid"),
+)
+Index(None, storage_commitment.c.next_attempt_at)

@@ -5,26 +5,26 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from pacs.archive import Archive
 from pacs.errors import ArchiveError
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
+from pacs.integrity import is_whole
 from pacs.jobs.sweep import MAX_FAULTS, NOTHING_THERE, Fault, is_missing
 from pacs.settings import mask_password
 from storage.errors import ObjectNotFound, StoreError, StoreFull, StoreUnavailable
 
 MAX_BATCH_OBJECTS: Final = 100
 MAX_BATCH_BYTES: Final = 256 * 1024**2  # what is read once more after a kill, at most, or one object
-_READ_SIZE_BYTES: Final = 1024**2
 
 
 class VerifyStopped(ArchiveError):
@@ -133,7 +133,10 @@ class Verification:
         if self.stop.is_set():
             return None
         try:
-            return None if self._is_whole(one, rate) else "damaged"
+            whole = is_whole(
+                self.archive.store, one.key, one.size_bytes, one.sha256, partial(self._go_on, rate)
+            )
+            return None if whole else "damaged"
         except ObjectNotFound:
             return "missing" if is_missing(self.archive, one) else None
         except StoreError as error:
@@ -150,16 +153,9 @@ class Verification:
         except StoreFull:
             return
 
-    def _is_whole(self, one: IndexedObject, rate: RateLimit) -> bool:
-        digest, size_bytes = hashlib.sha256(), 0
-        with self.archive.store.open(one.key) as stream:
-            _drop_cached(stream)
-            while (piece := stream.read(_READ_SIZE_BYTES)) and not self.stop.is_set():
-                digest.update(piece)
-                size_bytes += len(piece)
-                rate.spend(len(piece))
-            _drop_cached(stream)
-        return size_bytes == one.size_bytes and digest.hexdigest() == one.sha256
+    def _go_on(self, rate: RateLimit, size_bytes: int) -> bool:
+        rate.spend(size_bytes)
+        return not self.stop.is_set()
 
     def _require_store(self) -> None:
         """Stop, before anything is written down, where the store turns out to be empty."""
@@ -199,12 +195,6 @@ def cut_batch(batch: list[IndexedObject]) -> list[IndexedObject]:
         if size_bytes > MAX_BATCH_BYTES and number:
             return batch[:number]
     return batch
-
-
-def _drop_cached(stream: BinaryIO) -> None:
-    """Let a file be read from the disk instead of from memory, and not push others out of memory after it."""
-    with suppress(OSError):  # not a file of this machine
-        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 @contextmanager

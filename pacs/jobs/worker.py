@@ -10,6 +10,7 @@ from threading import Event, Thread
 
 from pacs.archive import Archive
 from pacs.errors import ArchiveError
+from pacs.jobs.committing import keep_committing
 from pacs.jobs.ledger_replay import catch_up
 from pacs.jobs.ledger_sealing import keep_sealing
 from pacs.jobs.removal import keep_removing
@@ -51,7 +52,7 @@ def _catch_up_once(archive: Archive, stop: Event) -> bool:
 @contextmanager
 def _beside(archive: Archive, stop: Event) -> Iterator[None]:
     """Do beside the sweep what must not wait for it; the block ends when ``stop`` is set."""
-    beside = (keep_sealing, keep_series_ready, keep_removing)
+    beside = (keep_sealing, keep_series_ready, keep_removing, keep_committing)
     jobs: list[Callable[[], None]] = [partial(job, archive, stop) for job in beside]
     if archive.spool is not None:
         jobs += [job(archive, archive.spool, stop).run for job in (Uploader, SpoolKeeper)]

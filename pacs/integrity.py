@@ -1,0 +1,51 @@
+"""Whether an object is what was stored: read again, and compared by size and SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import BinaryIO, Final
+
+from storage.store import ObjectStore
+
+_READ_SIZE_BYTES: Final = 1024**2
+
+
+def is_whole(
+    store: ObjectStore,
+    key: str,
+    size_bytes: int,
+    sha256: str,
+    go_on: Callable[[int], bool] = lambda _: True,
+) -> bool:
+    """Read an object, from the disk where it is a file of this machine, and compare it.
+
+    Parameters
+    ----------
+    size_bytes, sha256
+        What it has to have.
+    go_on
+        Called with the size of each piece read; where it says no, the object counts as damaged.
+
+    Raises
+    ------
+    storage.errors.ObjectNotFound, storage.errors.StoreError
+    """
+    digest, read_bytes = hashlib.sha256(), 0
+    with store.open(key) as stream:
+        _drop_cached(stream)
+        while piece := stream.read(_READ_SIZE_BYTES):
+            digest.update(piece)
+            read_bytes += len(piece)
+            if not go_on(len(piece)):
+                break
+        _drop_cached(stream)
+    return read_bytes == size_bytes and digest.hexdigest() == sha256
+
+
+def _drop_cached(stream: BinaryIO) -> None:
+    """Let a file be read from the disk instead of from memory, and not push others out of memory after it."""
+    with suppress(OSError):  # not a file of this machine
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
