@@ -126,8 +126,13 @@ class DecodingProcesses:
             self._put_back(process)
 
     def _take_idle(self) -> _DecodingProcess | None:
-        with self._lock:
-            return self._idle.pop() if self._idle else None
+        """Take one that lives: what was killed while it waited must not be laid to a frame."""
+        while True:
+            with self._lock:
+                process = self._idle.pop() if self._idle else None
+            if process is None or process.lives:
+                return process
+            process.end()
 
     def _put_back(self, process: _DecodingProcess) -> None:
         with self._lock:
@@ -185,6 +190,11 @@ class _DecodingProcess:
         is_large = self._memory is not None and len(self._memory) > _MOST_KEPT_SIZE_BYTES
         is_open = self._control.fileno() >= 0
         return is_open and self._is_answered and not is_large and self._frames < _FRAMES_OF_A_PROCESS
+
+    @property
+    def lives(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
 
     def decode(self, data: bytes, description: PixelDescription, made: PixelDescription) -> Samples:
         """Decode one frame to what ``made`` says; when the process is lost on it, it is not usable."""

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -243,7 +244,7 @@ def _run_app(
     """Have one of pynetdicom's programs get a study, or move it to itself."""
     there = folder / f"app-{app}"
     there.mkdir()
-    command = ["python", "-m", "pynetdicom", app, HOST, str(port), "-aec", "FILMLESS", "-S", *keys]
+    command = [sys.executable, "-m", "pynetdicom", app, HOST, str(port), "-aec", "FILMLESS", "-S", *keys]
     command += ["-od", str(there)]
     if app == "movescu":
         command += ["--store", "--store-port", str(destination_port), "--store-aet", "DEST", "-aem", "DEST"]

@@ -8,14 +8,15 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pacs.archive import Archive
 from pacs.dimse.application_entity import ApplicationEntity
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.c_store import c_store_operation
 from pacs.dimse.limits import Limits
-from pacs.dimse.listener import THREAD_NAME, Listener, open_port
+from pacs.dimse.listener import THREAD_NAME, Listener, open_listener, open_port
 from pacs.ingest import Disposition, IncomingInstance, Origin, StoreOutcome
 from tests.unit.pacs.dimse import wire
 
@@ -59,6 +60,21 @@ def serving(
     thread.start()
     try:
         yield listener
+    finally:
+        listener.stop()
+        thread.join(20)
+    assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def listening(archive: Archive) -> Iterator[int]:
+    """Open the DICOM door of an archive on a free port; nothing is left behind."""
+    settings = archive.settings.model_copy(update={"dicom_host": HOST, "dicom_port": 0})
+    listener = open_listener(replace(archive, settings=settings))
+    thread = threading.Thread(target=listener.serve_forever)
+    thread.start()
+    try:
+        yield listener.port
     finally:
         listener.stop()
         thread.join(20)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import struct
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import BytesIO
 
 from pydicom.dataset import Dataset
@@ -14,29 +11,13 @@ from pydicom.uid import UID
 from pynetdicom.dsutils import decode, encode
 from pynetdicom.pdu import A_ASSOCIATE_AC
 
-from pacs.archive import Archive
 from pacs.dimse.information_models import STUDY_ROOT, InformationModel
-from pacs.dimse.listener import open_listener
-from tests.integration.dimse_peers import HOST, Peer
+from tests.integration.dimse_peers import Peer
 from tests.unit.pacs.dimse import wire
 
 C_FIND_RQ = 0x0020
 EVERYTHING_NEGOTIATED = bytes((1, 1, 1, 1, 1, 1, 1))
 RELATIONAL = bytes((1,))
-
-
-@contextlib.contextmanager
-def listening(archive: Archive) -> Iterator[int]:
-    """Open the DICOM door of an archive; the port that it has."""
-    settings = archive.settings.model_copy(update={"dicom_host": HOST, "dicom_port": 0})
-    listener = open_listener(replace(archive, settings=settings))
-    thread = threading.Thread(target=listener.serve_forever)
-    thread.start()
-    try:
-        yield listener.port
-    finally:
-        listener.stop()
-        thread.join(20)
 
 
 @dataclass

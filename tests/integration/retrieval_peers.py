@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,30 +17,16 @@ from pynetdicom.sop_class import CTImageStorage, StudyRootQueryRetrieveInformati
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as StudyRootMove
 
 from pacs.archive import Archive
-from pacs.dimse.listener import open_listener
 from pacs.index.known_peers import KnownPeer
 from pacs.ingest import Origin, open_part10, store_instance
 from tests.backends import fresh_archive
 from tests.datasets import encode_file, make_dataset
+from tests.integration.dimse_peers import listening
 from tests.unit.pacs.dimse.wire import EXPLICIT, IMPLICIT
 
 HOST = "127.0.0.1"
 STUDY_UID = generate_uid()
 SERIES_UID = generate_uid()
-
-
-@contextlib.contextmanager
-def listening(archive: Archive) -> Iterator[int]:
-    """The DICOM door of an archive, on a free port; nothing is left behind."""
-    listener = open_listener(archive)
-    thread = threading.Thread(target=listener.serve_forever)
-    thread.start()
-    try:
-        yield listener.port
-    finally:
-        listener.stop()
-        thread.join(20)
-    assert not thread.is_alive()
 
 
 @contextlib.contextmanager

@@ -22,14 +22,13 @@ from pacs.dimse.information_models import (
 from pacs.errors import IndexUnavailable
 from pacs.index.known_peers import KnownPeer, PeerRight
 from pacs.index.records import ProcedureCode, RequestAttributes
-from tests.integration.dimse_peers import Peer
+from tests.integration.dimse_peers import Peer, listening
 from tests.integration.find_peers import (
     C_FIND_RQ,
     EVERYTHING_NEGOTIATED,
     RELATIONAL,
     Searcher,
     identifier,
-    listening,
 )
 from tests.integration.test_dimse_answers import cancel, read_answers
 from tests.integration.test_index import make_record

@@ -28,7 +28,7 @@ from pacs.dimse import scu
 from pacs.dimse.application_entity import ApplicationEntity
 from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.limits import Limits
-from pacs.dimse.listener import Listener, open_listener, open_port
+from pacs.dimse.listener import Listener, open_port
 from pacs.errors import SettingsError, SopClassMismatch, UnreadableInstance
 from pacs.ingest import Disposition, IncomingInstance, Origin
 from pacs.settings import Settings
@@ -41,6 +41,7 @@ from tests.integration.dimse_peers import (
     Shelf,
     association_threads,
     eventually,
+    listening,
     serving,
 )
 from tests.unit.pacs.dimse import wire
@@ -571,12 +572,8 @@ def archive_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[in
     settings = Settings(data_dir=tmp_path / "data", dicom_port=0, max_object_size_bytes=1024**2)
     archive = open_archive(settings)
     archive.index.migrate()
-    listener = open_listener(archive)
-    thread = threading.Thread(target=listener.serve_forever)
-    thread.start()
-    yield listener.port
-    listener.stop()
-    thread.join(20)
+    with listening(archive) as port:
+        yield port
     archive.close()
 
 

@@ -17,7 +17,8 @@ from pacs.dicom.attributes import ATTRIBUTES, SEQUENCE_KEYS, Attribute, Level, M
 from pacs.dimse.information_models import STUDY_ROOT
 from pacs.index.records import InstanceRecord, ProcedureCode, RequestAttributes
 from pacs.text import fold
-from tests.integration.find_peers import Searcher, identifier, listening
+from tests.integration.dimse_peers import listening
+from tests.integration.find_peers import Searcher, identifier
 from tests.integration.test_index import make_record
 from tests.integration.test_name_search import FAILURES_OF_OTHERS
 from tests.vietnamese_names import vietnamese_names

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +11,6 @@ from pynetdicom import AE
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
 from pacs.archive import Archive
-from pacs.dimse.listener import open_listener
 from pacs.dimse.requestor import Peer, PeerRejected, RequestedAssociation
 from pacs.dimse.scu import send_instances, verify
 from pacs.errors import InvalidRequest, NotFound
@@ -22,23 +18,11 @@ from pacs.index.known_peers import KnownPeer, PeerRight
 from pacs.ingest import Origin, open_part10, store_instance
 from tests.backends import fresh_archive
 from tests.datasets import encode_file, make_dataset
+from tests.integration.dimse_peers import listening
 
 WORKSTATION = KnownPeer(
     "WS1", "10.0.0.5", 104, frozenset({PeerRight.GET}), True, "ISO_IR 100", True, ("1.2.840.10008.1.2",)
 )
-
-
-@contextlib.contextmanager
-def listening(archive: Archive) -> Iterator[int]:
-    """The archive's DICOM door, on a free port."""
-    listener = open_listener(archive)
-    thread = threading.Thread(target=listener.serve_forever)
-    thread.start()
-    try:
-        yield listener.port
-    finally:
-        listener.stop()
-        thread.join(20)
 
 
 def test_peers_are_kept_as_they_were_given(archive: Archive) -> None:

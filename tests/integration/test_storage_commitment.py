@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any
@@ -18,7 +17,6 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
 from pacs.archive import Archive
-from pacs.dimse.listener import open_listener
 from pacs.index.commitments import Reference
 from pacs.index.known_peers import KnownPeer, PeerRight
 from pacs.ingest import IncomingInstance, Origin, store_instance
@@ -26,6 +24,7 @@ from pacs.jobs.committing import answer_due
 from pacs.retrieve import find_instances
 from tests.damage import damage
 from tests.datasets import encode, make_dataset
+from tests.integration.dimse_peers import listening
 
 HOST = "127.0.0.1"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -75,13 +74,8 @@ def device() -> Iterator[Device]:
 
 @pytest.fixture
 def port(archive: Archive) -> Iterator[int]:
-    archive = replace(archive, settings=archive.settings.model_copy(update={"dicom_port": 0}))
-    listener = open_listener(archive)
-    thread = threading.Thread(target=listener.serve_forever)
-    thread.start()
-    yield listener.port
-    listener.stop()
-    thread.join(20)
+    with listening(archive) as opened:
+        yield opened
 
 
 def store(archive: Archive, count: int = 3) -> list[Dataset]:

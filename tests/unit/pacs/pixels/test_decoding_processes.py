@@ -172,6 +172,16 @@ def test_a_process_that_is_killed_in_mid_decode_costs_one_frame() -> None:
         assert np.array_equal(decode_one(pool), GRAY)
 
 
+def test_a_process_that_was_killed_while_it_waited_is_not_laid_to_the_next_frame() -> None:
+    others = set(children())
+    with processes(1) as pool:
+        for _ in range(3):
+            assert np.array_equal(decode_one(pool), GRAY)
+            for process in set(children()) - others:
+                os.kill(process, signal.SIGKILL)
+            time.sleep(0.2)  # until it is gone
+
+
 def test_whatever_is_killed_no_frame_is_taken_for_another() -> None:
     images = [np.roll(GRAY, shift, axis=0) for shift in range(16)]
     frames = [bytes(imagecodecs.jpegls_encode(image)) for image in images]
@@ -201,6 +211,7 @@ def test_whatever_is_killed_no_frame_is_taken_for_another() -> None:
         outcomes = set().union(*(one.result(120) for one in asked))
         is_over.set()
         killing.result(120)
+        time.sleep(0.5)  # until who was killed is gone
         assert outcomes <= {"right", "lost"} and "right" in outcomes
         assert np.array_equal(decode_one(pool), GRAY)
 
