@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+_POOLED = 8  # descriptors of pooled connections that may have been opened meanwhile
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -20,8 +21,11 @@ class Held:
     descriptors: int
 
     def within(self, base: Held) -> bool:
-        """Tell whether it holds no more than before; a connection that was open then may be closed now."""
-        return self.threads <= base.threads and self.descriptors <= base.descriptors
+        """Tell whether it holds no more than before, but for connections to the index that are kept open.
+
+        The table of peers is read every few seconds by whichever thread needs it next.
+        """
+        return self.threads <= base.threads and self.descriptors <= base.descriptors + _POOLED
 
 
 @dataclass(frozen=True, slots=True)
