@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from pacs.index.records import (
     WriteOutcome,
 )
 from pacs.index.tombstones import Removal
+from pacs.second_copies import settle_second_copy
 from storage.errors import ObjectExists, ObjectNotFound, StoreUnavailable
 from storage.packed_keys import own_key
 from storage.store import Buffer, ObjectStat, StagedObject
@@ -157,7 +157,7 @@ def store_instance(archive: Archive, incoming: IncomingInstance, origin: Origin)
     if outcome is not WriteOutcome.ALREADY_THERE:
         _require_not_removed(archive, record, outcome)
     if outcome not in _NEW:
-        _drop_second_copy(archive, attributes.sop_instance_uid, location)
+        settle_second_copy(archive, attributes.sop_instance_uid, sha256, location.key)
     return _outcome(record, outcome)
 
 
@@ -314,38 +314,6 @@ def _outcome(record: InstanceRecord, outcome: WriteOutcome) -> StoreOutcome:
         str(record.study["study_instance_uid"]),
         str(record.series["series_instance_uid"]),
     )
-
-
-def _drop_second_copy(archive: Archive, sop_instance_uid: str, copy: ObjectLocation) -> None:
-    """Delete what was just kept, if the archive has the same bytes elsewhere; else let it take their place.
-
-    Where each content has one key for ever, the two are one object. What is not intact is left where it lies.
-    """
-    for key in archive.index.object_keys(sop_instance_uid, copy.sha256):
-        if key == copy.key:
-            continue
-        try:
-            intact = _is_intact(archive, key, copy.sha256)
-        except StoreUnavailable:
-            if archive.spool is not None:  # the remote store may be away
-                continue
-            intact = False  # a bad sector: the store has just taken the copy
-        if intact:
-            archive.store.drop_copy(copy.key)
-        else:
-            archive.index.move_object(key, copy.key, datetime.now(UTC))
-            _log.error("an object was missing or damaged and is replaced as it was sent: %s", key)
-
-
-def _is_intact(archive: Archive, key: str, sha256: str) -> bool:
-    digest = hashlib.sha256()
-    try:
-        with archive.store.open(key) as stored:
-            while piece := stored.read(_COPY_SIZE_BYTES):
-                digest.update(piece)
-    except ObjectNotFound:
-        return False
-    return digest.hexdigest() == sha256
 
 
 def _national_codes(archive: Archive, attributes: InstanceAttributes) -> list[ProcedureCode]:

@@ -95,7 +95,7 @@ def sweep_now(
     """Compare store and index now, as the worker does every hour.
 
     Objects that the index lacks are indexed; images of the index that the store has lost are told. Nothing
-    is deleted but temporary files that a crash left behind.
+    is deleted but what a crash left behind: temporary files, and second copies of what is intact.
     """
     from pacs.jobs.sweep import SweepReport, sweep
 
@@ -115,6 +115,7 @@ def sweep_now(
         ("cannot be read just now", found.postponed),
         ("unreadable: damaged, or no images of ours", found.unreadable),
         ("missing: in the index, and not in the store", found.missing),
+        ("second copies removed", found.copies_removed),
         ("abandoned temporaries removed", found.temporaries_removed),
     )
     _end(found.faults, report, stop, wrong=found.unreadable + found.missing + found.postponed)

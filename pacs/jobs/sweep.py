@@ -1,7 +1,8 @@
 """Comparing store and index: what a crash left in one of them, and what a disk has lost.
 
 Objects without a row are indexed. Rows without an object are told, and nothing else: the row is all that is
-left of an image, a reader of it gets *gone* (410), and a backup may bring the object back.
+left of an image, a reader of it gets *gone* (410), and a backup may bring the object back. Of two copies of a
+content, as a crash leaves them between writing one that was sent again and dropping it, one goes.
 """
 
 from __future__ import annotations
@@ -23,15 +24,17 @@ from pacs.archive import Archive
 from pacs.dicom.object_keys import ObjectName, parse_key
 from pacs.errors import ArchiveError, IndexUnavailable
 from pacs.index.objects import IndexedObject, ObjectCursor
+from pacs.second_copies import is_intact, settle_second_copy
 from storage.errors import ObjectNotFound, StoreError, StoreUnavailable
 from storage.packed_keys import own_key
+from storage.store import ObjectStat
 
 _log = logging.getLogger(__name__)
 
 MAX_FAULTS: Final = 10_000  # that are named; more are only counted
 SETTLED_AFTER: Final = timedelta(seconds=60)  # a younger object may just be on its way into the index
 _BATCH_SIZE = 500
-_ABANDONED_AFTER_S = 3600.0
+_ABANDONED_AFTER: Final = timedelta(hours=1)  # temporaries, and copies that somebody may be settling
 _LOGGED_MISSING = 20
 
 
@@ -53,6 +56,7 @@ class SweepReport:
     unreadable: int = 0
     postponed: int = 0  # not to be had from the store just now
     missing: int = 0  # in the index, and not in the store
+    copies_removed: int = 0  # of a content that lies in packs twice
     temporaries_removed: int = 0
     faults: list[Fault] = field(default_factory=list)
 
@@ -67,10 +71,11 @@ def sweep(
     stop: Event,
     settled_after: timedelta = SETTLED_AFTER,
     report: SweepReport | None = None,
+    abandoned_after: timedelta = _ABANDONED_AFTER,
 ) -> SweepReport:
     """Index every settled object that the index lacks, and find the rows whose object is missing.
 
-    Deletes nothing but abandoned temporaries. ``report`` is filled while it runs.
+    Deletes nothing but abandoned temporaries and second copies. ``report`` is filled while it runs.
 
     Raises
     ------
@@ -78,24 +83,27 @@ def sweep(
         Also where *no* object of the index is in the store: then the store is away, or another one.
     """
     report = SweepReport() if report is None else report
-    report.temporaries_removed = archive.store.remove_abandoned(_ABANDONED_AFTER_S)
+    abandoned_before = datetime.now(UTC) - abandoned_after
+    report.temporaries_removed = archive.store.remove_abandoned(abandoned_after.total_seconds())
     listed = array("q")
     for batch in _batches(_settled_objects(archive, settled_after, listed, report)):
         if stop.is_set():
             return report
         known = archive.index.known_object_keys([name.sop_instance_uid for _, name in batch])
         known_names = {parse_key(key) for key in known}
-        for key, name in batch:
+        for stat, name in batch:
             if name not in known_names:
-                _adopt(archive, key, name, report)
+                _adopt(archive, stat.key, name, report)
+            elif stat.key not in known and stat.modified_at <= abandoned_before:
+                _settle_copy(archive, stat.key, name, report)
     _find_missing(archive, stop, np.sort(np.frombuffer(listed, np.int64)), report)
     return report
 
 
 def _settled_objects(
     archive: Archive, settled_after: timedelta, listed: array[int], report: SweepReport
-) -> Iterator[tuple[str, ObjectName]]:
-    """Give the settled objects by key and name; the hash of every key is noted in ``listed``.
+) -> Iterator[tuple[ObjectStat, ObjectName]]:
+    """Give the settled objects with their names; the hash of every key is noted in ``listed``.
 
     It is that of the key which an object has of its own, as one may leave its pack for a bucket.
     Eight bytes for a key, so that a hundred million of them fit into memory. A collision, which could hide a
@@ -110,11 +118,13 @@ def _settled_objects(
         if stat.modified_at <= newest:
             report.examined += 1
             report.examined_bytes += stat.size_bytes
-            yield stat.key, name
+            yield stat, name
 
 
-def _batches(names: Iterable[tuple[str, ObjectName]]) -> Iterator[list[tuple[str, ObjectName]]]:
-    source = iter(names)
+def _batches(
+    objects: Iterable[tuple[ObjectStat, ObjectName]],
+) -> Iterator[list[tuple[ObjectStat, ObjectName]]]:
+    source = iter(objects)
     while batch := list(islice(source, _BATCH_SIZE)):
         yield batch
 
@@ -137,6 +147,18 @@ def _adopt(archive: Archive, key: str, name: ObjectName, report: SweepReport) ->
         return
     report.adopted += 1
     _log.info("instance %s was in the store and not in the index: indexed", name.sop_instance_uid)
+
+
+def _settle_copy(archive: Archive, key: str, name: ObjectName, report: SweepReport) -> None:
+    """Drop a copy that no row knows of a content that one does, or mend that with it; both are read first."""
+    if own_key(key) == key:  # the place where each content has one key for ever
+        return
+    try:
+        if is_intact(archive, key, name.sha256):
+            report.copies_removed += settle_second_copy(archive, name.sop_instance_uid, name.sha256, key)
+    except StoreError as error:
+        report.postponed += 1
+        _log.warning("a second copy of instance %s cannot be read now: %s", name.sop_instance_uid, error)
 
 
 def _find_missing(archive: Archive, stop: Event, listed: npt.NDArray[np.int64], report: SweepReport) -> None:

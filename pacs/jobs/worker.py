@@ -86,12 +86,13 @@ def _sweep_once(archive: Archive, stop: Event) -> bool:
         return False
     _log.info(
         "sweep: %d objects examined, %d indexed, %d unreadable, %d postponed, %d missing, "
-        "%d temporaries removed",
+        "%d second copies and %d temporaries removed",
         report.examined,
         report.adopted,
         report.unreadable,
         report.postponed,
         report.missing,
+        report.copies_removed,
         report.temporaries_removed,
     )
     return report.postponed == 0

@@ -15,6 +15,7 @@ from pacs.jobs.sweep import Fault, SweepReport, sweep
 from pacs.retrieve import find_instances, read_chunks
 from storage.errors import ObjectNotFound, StoreUnavailable
 from storage.packed_keys import own_key
+from tests.damage import damage
 from tests.datasets import encode_file, make_dataset
 
 
@@ -108,3 +109,53 @@ def test_a_damaged_object_is_named(archive: Archive) -> None:
     foreign = own_key(key).replace(dataset.SOPInstanceUID, "1.2.3.4")
     archive.store.put(foreign, b"no DICOM at all")
     assert sweep_now(archive).faults == [Fault(foreign, "unreadable")]
+
+
+def second_copy(archive: Archive, key: str) -> str:
+    """Commit an object once more, as ingest does before it sees that it is known; return the copy's key."""
+    with archive.store.open(key) as first, archive.store.stage(packed=True) as staged:
+        staged.write(first.read())
+        return staged.commit(own_key(key)).key
+
+
+def sweep_of_old(archive: Archive) -> SweepReport:
+    return sweep(archive, Event(), settled_after=timedelta(0), abandoned_after=timedelta(0))
+
+
+def test_of_two_copies_of_a_content_the_one_without_a_row_goes(archive: Archive) -> None:
+    dataset = make_dataset()
+    key = store(archive, dataset)
+    copy = second_copy(archive, key)
+    assert sweep_now(archive).copies_removed == 0  # somebody may be settling it
+    assert copy in {stat.key for stat in archive.store.list()}
+    assert sweep_of_old(archive).copies_removed == (copy != key)  # in a bucket it has one key
+    assert [stat.key for stat in archive.store.list()] == [key]
+    (found,) = find_instances(archive, dataset.StudyInstanceUID)
+    assert b"".join(read_chunks(archive, found))
+
+
+def test_a_second_copy_takes_the_place_of_a_first_that_is_gone(archive: Archive) -> None:
+    dataset = make_dataset()
+    key = store(archive, dataset)
+    copy = second_copy(archive, key)
+    if copy == key:
+        pytest.skip("in a bucket it has one key")
+    archive.store.delete(key)
+    report = sweep_of_old(archive)
+    assert (report.copies_removed, report.missing) == (0, 0)
+    (found,) = find_instances(archive, dataset.StudyInstanceUID)
+    assert found.location.key == copy
+    assert b"".join(read_chunks(archive, found))
+
+
+def test_a_damaged_second_copy_is_left_where_it_lies(archive: Archive) -> None:
+    dataset = make_dataset()
+    key = store(archive, dataset)
+    copy = second_copy(archive, key)
+    if copy == key:
+        pytest.skip("in a bucket it has one key")
+    damage(archive, copy, b"what a failing disk left")
+    assert sweep_of_old(archive).copies_removed == 0
+    assert copy in {stat.key for stat in archive.store.list()}
+    (found,) = find_instances(archive, dataset.StudyInstanceUID)
+    assert found.location.key == key
