@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pacs.dicom.attributes import ATTRIBUTES, Attribute, Level
 from pacs.dicom.json_model import (
@@ -13,6 +13,7 @@ from pacs.dicom.json_model import (
     JsonDataset,
     element,
     name_to_json,
+    number_to_json,
     sequence,
 )
 from pacs.dicomweb_urls import DicomWebUrls
@@ -24,6 +25,8 @@ _PROCEDURE_CODE_SEQUENCE = 0x00081032
 _REQUEST_ATTRIBUTES_SEQUENCE = 0x00400275
 
 _Writer: TypeAlias = Callable[[Match, DicomWebUrls], Element]
+# How texts of the index are written that are no text in JSON.
+_CONVERSIONS: Final[dict[str, Callable[[str], Any]]] = {"PN": name_to_json, "DS": number_to_json}
 _LAYOUTS: Final = 256  # sets of attributes that are remembered; a client asks for few
 
 
@@ -68,14 +71,14 @@ def _constant(written: Element) -> _Writer:
 
 def _value_writer(attribute: Attribute) -> _Writer:
     keyword, vr, empty = attribute.keyword, attribute.vr, element(attribute.vr)
+    convert = _CONVERSIONS.get(vr)
 
     def write(match: Match, _urls: DicomWebUrls) -> Element:
         value = match.values.get(keyword)
         if value is None or value in ("", []):
             return empty
-        if isinstance(value, list):
-            return {"vr": vr, "Value": value}
-        return {"vr": vr, "Value": [name_to_json(str(value)) if vr == "PN" else value]}
+        values = value if isinstance(value, list) else [value]
+        return {"vr": vr, "Value": values if convert is None else [convert(str(one)) for one in values]}
 
     return write
 

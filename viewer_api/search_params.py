@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from pydicom.datadict import tag_for_keyword
+
 from pacs.dicom.attributes import (
     ATTRIBUTES,
+    BY_TAG,
     SEQUENCE_TAGS,
     Attribute,
     Level,
@@ -15,12 +19,15 @@ from pacs.dicom.attributes import (
     find_key,
     find_sequence,
 )
+from pacs.dicom.levels import level_of
 from pacs.errors import InvalidRequest
 from pacs.index.records import Query
+from viewer_api.included_fields import MAX_READ
 from viewer_api.params import MAX_PARAMETERS, parse_unsigned
 
 MAX_RESULTS: Final = 1000
 MAX_OFFSET: Final = 1_000_000
+MAX_READ_FIELDS: Final = 64
 
 _ALL = "all"
 # Not matching keys (PS3.18 8.3.3, 8.3.4).
@@ -30,16 +37,24 @@ _OPTIONS = frozenset(
         *("fuzzymatching", "emptyvaluematching", "multiplevaluematching"),
     }
 )
+TAG: Final = re.compile(r"[0-9a-fA-F]{8}", re.ASCII)
+_FIRST_GROUP: Final = 0x0008  # below are commands, file meta information and directory records
+_PIXEL_DATA_GROUP: Final = 0x7FE00000
+_NEVER_READ: Final = frozenset({0x00080005, 0x00080056, 0x00081190, 0x52009230})
 _UIDS = frozenset({0x0020000D, 0x0020000E, 0x00080018})
 _TRUTHS: Final = {"true": True, "false": False, "": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search as a client asked for it: the query, and the tags that answers hold."""
+    """A search as a client asked for it: the query, and the tags that answers hold.
+
+    ``read`` are those among them that the index does not keep, in ascending order.
+    """
 
     query: Query
     returned: frozenset[int]
+    read: tuple[int, ...] = ()
 
 
 def parse_search(
@@ -72,6 +87,11 @@ def parse_search(
     if len(parameters) > MAX_PARAMETERS:
         raise InvalidRequest(f"more than {MAX_PARAMETERS} query parameters")
     keys = _matching_keys(parameters, level)
+    included = _included(parameters)
+    read = tuple(sorted({tag for field in included if (tag := _tag_to_read(field, level)) is not None}))
+    if len(read) > MAX_READ_FIELDS:
+        raise InvalidRequest(f"more than {MAX_READ_FIELDS} fields to include that the index does not keep")
+    most = MAX_READ if read else MAX_RESULTS
     query = Query(
         level,
         keys,
@@ -80,12 +100,12 @@ def parse_search(
         fuzzy=_truth(parameters, "fuzzymatching"),
         match_empty=_truth(parameters, "emptyvaluematching"),
         match_all_values=_truth(parameters, "multiplevaluematching"),
-        limit=min(parse_unsigned(parameters, "limit", MAX_RESULTS), MAX_RESULTS),
+        limit=min(parse_unsigned(parameters, "limit", most), most),
         offset=parse_unsigned(parameters, "offset", 0),
     )
     if query.offset > MAX_OFFSET:
         raise InvalidRequest(f"offset is larger than {MAX_OFFSET}; narrow the search instead")
-    return Search(query, frozenset(_returned_tags(query, _included(parameters))))
+    return Search(query, frozenset(_returned_tags(query, included)), read)
 
 
 def parse_study_list(parameters: Sequence[tuple[str, str]]) -> Search:
@@ -159,8 +179,29 @@ def _returned_tags(query: Query, included: Sequence[str]) -> Iterable[int]:
         yield key.tag if isinstance(key, Attribute) else key.sequence_tag
 
 
+def _tag_to_read(field: str, level: Level) -> int | None:
+    """Find the attribute of the level, or of one above, that a field stands for and the index lacks.
+
+    Of a field within a sequence it is the sequence as a whole. What nobody knows, and what belongs to the
+    level below, is left out (PS3.18 8.3.4.3), as are pixels and the functional groups of single frames.
+    """
+    head = field.partition(".")[0]
+    if not head or head == _ALL or find_sequence(head) is not None:
+        return None
+    tag = int(head, 16) if TAG.fullmatch(head) else tag_for_keyword(head)
+    if (
+        tag is None
+        or tag in BY_TAG
+        or tag in _NEVER_READ
+        or tag >= _PIXEL_DATA_GROUP
+        or tag >> 16 < _FIRST_GROUP
+    ):
+        return None
+    return tag if level_of(tag) <= level else None
+
+
 def _included_tags(field: str, level: Level) -> Iterable[int]:
-    """Find what a field to include stands for; what the index does not hold is left out (PS3.18 8.3.4.3)."""
+    """Find what a field to include stands for in the index."""
     if (found := find_sequence(field)) is not None:
         if found[1] <= level:
             yield found[0]

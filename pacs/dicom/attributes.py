@@ -47,6 +47,7 @@ class Attribute:
     derived: bool = False
     default: bool = True  # answered without being asked for (PS3.18 Tables 10.6.3-3, -4, -5)
     of_patient: bool = False  # of the Patient level, where a model has one (PS3.4 Table C.6-1)
+    multiple: bool = False  # of several values, which the column has with a backslash between them
 
     @property
     def name(self) -> str:
@@ -88,6 +89,14 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _study("TimezoneOffsetFromUTC", 0x00080201, "SH", Matching.TEXT, "timezone_offset_from_utc"),
     _study("InstitutionName", 0x00080080, "LO", Matching.TEXT, "institution_name", default=False),
     _study("StudyDescription", 0x00081030, "LO", Matching.FOLDED_TEXT, "study_description"),
+    _study(
+        "NameOfPhysiciansReadingStudy", 0x00081060, "PN", Matching.PERSON_NAME,
+        "name_of_physicians_reading_study", default=False, multiple=True,
+    ),
+    _study(
+        "AdmittingDiagnosesDescription", 0x00081080, "LO", Matching.FOLDED_TEXT,
+        "admitting_diagnoses_description", default=False, multiple=True,
+    ),
     _study("PatientName", 0x00100010, "PN", Matching.PERSON_NAME, "patient_name", of_patient=True),
     _study("PatientID", 0x00100020, "LO", Matching.TEXT, "patient_id", of_patient=True),
     _study(
@@ -95,8 +104,34 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         default=False, of_patient=True,
     ),
     _study("PatientBirthDate", 0x00100030, "DA", Matching.DATE, "patient_birth_date", of_patient=True),
+    _study(
+        "PatientBirthTime", 0x00100032, "TM", Matching.TIME, "patient_birth_time",
+        default=False, of_patient=True,
+    ),
     _study("PatientSex", 0x00100040, "CS", Matching.CODE_STRING, "patient_sex", of_patient=True),
+    _study(
+        "OtherPatientIDs", 0x00101000, "LO", Matching.TEXT, "other_patient_ids",
+        default=False, of_patient=True, multiple=True,
+    ),
+    _study(
+        "OtherPatientNames", 0x00101001, "PN", Matching.PERSON_NAME, "other_patient_names",
+        default=False, of_patient=True, multiple=True,
+    ),
     _study("PatientAge", 0x00101010, "AS", Matching.TEXT, "patient_age", default=False),
+    _study("PatientSize", 0x00101020, "DS", Matching.TEXT, "patient_size", default=False),
+    _study("PatientWeight", 0x00101030, "DS", Matching.TEXT, "patient_weight", default=False),
+    _study(
+        "EthnicGroup", 0x00102160, "SH", Matching.FOLDED_TEXT, "ethnic_group", default=False, of_patient=True
+    ),
+    _study("Occupation", 0x00102180, "SH", Matching.FOLDED_TEXT, "occupation", default=False),
+    _study(
+        "AdditionalPatientHistory", 0x001021B0, "LT", Matching.FOLDED_TEXT, "additional_patient_history",
+        default=False,
+    ),
+    _study(
+        "PatientComments", 0x00104000, "LT", Matching.FOLDED_TEXT, "patient_comments",
+        default=False, of_patient=True,
+    ),
     _study("StudyInstanceUID", 0x0020000D, "UI", Matching.UID, "study_instance_uid"),
     _study("StudyID", 0x00200010, "SH", Matching.TEXT, "study_id"),
     _study(

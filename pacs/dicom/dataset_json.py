@@ -8,7 +8,6 @@ becomes an empty element; one bad value never costs the others.
 from __future__ import annotations
 
 import base64
-import re
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -19,7 +18,14 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as ItemSequence
 from pydicom.valuerep import PersonName
 
-from pacs.dicom.json_model import SPECIFIC_CHARACTER_SET, Element, JsonDataset, element, sequence
+from pacs.dicom.json_model import (
+    SPECIFIC_CHARACTER_SET,
+    Element,
+    JsonDataset,
+    element,
+    number_to_json,
+    sequence,
+)
 from pacs.dicom.text import TextDecoder, text_decoder
 
 MAX_INLINE_SIZE_BYTES: Final = 1024  # a larger binary value is named by a URI
@@ -33,7 +39,6 @@ _DECIMAL_VRS = frozenset({"DS", "IS"})
 _VRS = frozenset(
     {*BINARY_VRS, *_NUMBER_FORMATS, *_PLAIN_TEXT_VRS, *_ENCODED_TEXT_VRS, *_DECIMAL_VRS, "AT", "SQ"}
 )
-_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _SPECIFIC_CHARACTER_SET_TAG = 0x00080005
 _FIRST_DELIMITER_TAG = 0xFFFE0000
 
@@ -139,7 +144,7 @@ def _write_value(vr: str, value: Any, writing: _Writing) -> str | float | None:
         original = value.original_string
         return writing.decode(original) if isinstance(original, bytes) else str(value)
     if vr in _DECIMAL_VRS:
-        return _number(str(getattr(value, "original_string", value)))
+        return number_to_json(str(getattr(value, "original_string", value)))
     if vr == "AT":
         return f"{int(value):08X}"
     return value if isinstance(value, int | float) else str(value)
@@ -168,18 +173,7 @@ def _encoded_text(raw: RawDataElement, writing: _Writing) -> list[str | float | 
 
 
 def _decimals(raw: RawDataElement, writing: _Writing) -> list[str | float | None]:
-    return [_number(one) if isinstance(one, str) else one for one in _plain_text(raw, writing)]
-
-
-def _number(text: str) -> float | str | None:
-    """Return a number, or the text where it is none (PS3.18 F.2.3.1)."""
-    text = text.strip()
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return text
+    return [number_to_json(one) if isinstance(one, str) else one for one in _plain_text(raw, writing)]
 
 
 def _binary_numbers(raw: RawDataElement, writing: _Writing) -> list[str | float | None]:

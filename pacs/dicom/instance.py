@@ -40,6 +40,7 @@ _CODE_SEQUENCES = (
 )
 _WANTED_SEQUENCES = frozenset({*_CODE_SEQUENCES, _REQUEST_ATTRIBUTES_SEQUENCE})
 _READ = tuple(attribute for attribute in ATTRIBUTES if not attribute.derived)
+_MULTIPLE = frozenset(attribute.tag for attribute in _READ if attribute.multiple)
 _WANTED = frozenset(
     {
         *(attribute.tag for attribute in _READ),
@@ -156,6 +157,8 @@ def _values_by_level(
         if raw and tag in columns:
             level, column, read = columns[tag]
             value = read(raw[:_MAX_ASCII_SIZE_BYTES]) if read else read_text(raw, decode)
+            if tag in _MULTIPLE and isinstance(value, str):
+                value = "\\".join(one.strip() for one in value.split("\\"))
             if value is not None and value != "":
                 levels[level][column] = value
     return levels
@@ -215,7 +218,8 @@ def _columns(byte_order: Literal["big", "little"]) -> dict[int, tuple[int, str, 
         "US": partial(_unsigned, byte_order),
         "CS": _code_string,
         "AS": _code_string,
-        **dict.fromkeys(("LO", "SH", "PN")),
+        "DS": _code_string,
+        **dict.fromkeys(("LO", "LT", "SH", "PN")),
     }
     return {a.tag: (a.level - Level.STUDY, a.column, readers[a.vr]) for a in _READ if a.tag not in _IDENTITY}
 

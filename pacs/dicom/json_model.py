@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
@@ -11,6 +12,7 @@ Element: TypeAlias = dict[str, Any]
 JsonDataset: TypeAlias = dict[str, Element]
 
 SPECIFIC_CHARACTER_SET: Final = "00080005"
+_INTEGER: Final = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 COMPONENT_GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")  # of a person name
 
 
@@ -34,6 +36,17 @@ def name_to_json(name: str) -> dict[str, str]:
     """Write a person name by its component groups; empty ones are left out (PS3.18 F.2.2)."""
     groups = zip(COMPONENT_GROUPS, name.split("=", len(COMPONENT_GROUPS) - 1), strict=False)
     return {component: text for component, text in groups if text}
+
+
+def number_to_json(text: str) -> float | str | None:
+    """Write a value of VR DS or IS as a number, or as text where it is none (PS3.18 F.2.3.1)."""
+    text = text.strip()
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return text
 
 
 def encode_dataset(dataset: JsonDataset) -> bytes:

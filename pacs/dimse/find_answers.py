@@ -19,7 +19,7 @@ _PROCEDURE_CODE_SEQUENCE: Final = 0x00081032
 _REQUEST_ATTRIBUTES_SEQUENCE: Final = 0x00400275
 _ATTRIBUTES: Final = BY_TAG | {attribute.tag: attribute for attribute in PATIENT_ATTRIBUTES}
 _VRS_IN_ITEMS: Final = {key.tag: key.vr for key in SEQUENCE_KEYS}
-_TEXT_VRS: Final = frozenset({"LO", "PN", "SH"})  # those of our attributes that have a character set
+_TEXT_VRS: Final = frozenset({"LO", "LT", "PN", "SH"})  # those of our attributes that have a character set
 
 _Writer: TypeAlias = Callable[[Match, Encode], bytes]
 

@@ -6,15 +6,15 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, exists, or_
+from sqlalchemy import ColumnElement, and_, exists, func, or_
 
 from pacs.dicom.attributes import Attribute, Level, Matching, SequenceKey
 from pacs.dicom.uids import parse_uid
 from pacs.errors import InvalidRequest, InvalidUid
 from pacs.index.condition import Condition
-from pacs.index.contents import contains_value, value_pattern
+from pacs.index.contents import SEPARATOR, contains_value, value_pattern
 from pacs.index.like import EMPTY, has_wildcard, matches
-from pacs.index.models import FOLDED_SUFFIX, instance, series, study
+from pacs.index.models import FOLDED, FOLDED_SUFFIX, instance, series, study
 from pacs.index.name_conditions import other_name_condition, patient_name_conditions, text_conditions
 from pacs.index.name_patterns import split_pieces
 from pacs.index.paths import Path, by_beginning, by_pattern, by_term, identifier_path
@@ -26,6 +26,7 @@ from pacs.text import fold
 
 MAX_VALUE_LENGTH: Final = 1024
 MAX_LISTED_VALUES: Final = 1000
+_MATCHED_VALUES: Final = 8  # of an attribute that has several: the first ones are compared
 
 TABLES = {Level.STUDY: study, Level.SERIES: series, Level.INSTANCE: instance}
 
@@ -114,20 +115,25 @@ def _key_conditions(key: Attribute, value: str, query: Query) -> Sequence[Condit
         return _modalities_conditions(value, query.match_all_values)
     if key.keyword == "PatientName":
         return patient_name_conditions(value, fuzzy=query.fuzzy)
+    if key.multiple:
+        alternatives = (_condition(key, value, query, place).where for place in range(1, _MATCHED_VALUES + 1))
+        return [Condition(or_(*alternatives))]
     return [_condition(key, value, query)]
 
 
-def _condition(attribute: Attribute, value: str, query: Query) -> Condition:
+def _condition(attribute: Attribute, value: str, query: Query, place: int | None = None) -> Condition:
+    """Write the condition of a key; of an attribute with several values, about the one in a place."""
     column = _column(attribute)
+    if attribute.matching in FOLDED:
+        column = TABLES[attribute.level].c[attribute.column + FOLDED_SUFFIX]
+    if place is not None:
+        column = func.split_part(column, SEPARATOR, place)
     match attribute.matching:
         case Matching.PERSON_NAME:
-            return other_name_condition(
-                TABLES[attribute.level].c[attribute.column + FOLDED_SUFFIX], value, fuzzy=query.fuzzy
-            )
+            return other_name_condition(column, value, fuzzy=query.fuzzy)
         case Matching.FOLDED_TEXT:
             folded = fold(value)
-            where = matches(TABLES[attribute.level].c[attribute.column + FOLDED_SUFFIX], folded)
-            return Condition(where, _description_path(attribute, folded))
+            return Condition(matches(column, folded), _description_path(attribute, folded))
         case Matching.UID:
             uids = [parse_uid(uid) for uid in _listed(value)]
             if attribute.keyword == "SOPClassesInStudy":

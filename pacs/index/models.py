@@ -34,6 +34,7 @@ metadata = MetaData(
 )
 
 FOLDED_SUFFIX = "_folded"
+FOLDED = frozenset({Matching.PERSON_NAME, Matching.FOLDED_TEXT})  # what is compared by a folded twin
 _BIG_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts by itself only an INTEGER key
 # Ranges of terms are those of their bytes, whatever language the database sorts in.
 _COMPARED_BY_BYTES = Text().with_variant(Text(collation="C"), "postgresql")
@@ -57,7 +58,7 @@ def _attribute_columns(level: Level) -> list[Column[Any]]:
         if attribute.level is level and not attribute.derived:
             kind: type[Integer | Text] = Integer if attribute.vr in ("IS", "US") else Text
             columns.append(Column(attribute.column, kind, nullable=attribute.matching is not Matching.UID))
-            if attribute.matching in (Matching.PERSON_NAME, Matching.FOLDED_TEXT):
+            if attribute.matching in FOLDED:
                 columns.append(Column(attribute.column + FOLDED_SUFFIX, Text))
     return columns
 

@@ -10,11 +10,19 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
-from pacs.dicom.attributes import ATTRIBUTES, Level, Matching
+from pacs.dicom.attributes import ATTRIBUTES, Level
 from pacs.index.conflict_rows import record_other_patient
 from pacs.index.contents import add_contents
 from pacs.index.inserts import insert_if_new
-from pacs.index.models import FOLDED_SUFFIX, patient, procedure_code, request_attributes, series, study
+from pacs.index.models import (
+    FOLDED,
+    FOLDED_SUFFIX,
+    patient,
+    procedure_code,
+    request_attributes,
+    series,
+    study,
+)
 from pacs.index.names import fold_name
 from pacs.index.patient_identity import differing_identity
 from pacs.index.records import InstanceRecord, ProcedureCode
@@ -26,7 +34,7 @@ _FOLDED = {
     level: tuple(
         attribute.column
         for attribute in ATTRIBUTES
-        if attribute.level is level and attribute.matching in (Matching.PERSON_NAME, Matching.FOLDED_TEXT)
+        if attribute.level is level and attribute.matching in FOLDED
     )
     for level in Level
 }

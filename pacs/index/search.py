@@ -22,7 +22,8 @@ from pacs.index.records import Match, ProcedureCode, Query, RequestAttributes, S
 from pacs.index.study_pages import select_page
 
 STUDY_KEY, MOMENT, _SERIES_KEY = "_study_ref", "_moment", "_series_ref"
-_MANY_VALUED = ("ModalitiesInStudy", "SOPClassesInStudy")
+_CONTENTS = ("ModalitiesInStudy", "SOPClassesInStudy")
+_MULTIPLE = tuple(attribute.keyword for attribute in ATTRIBUTES if attribute.multiple)
 
 
 def search(engine: Engine, query: Query) -> SearchResult:
@@ -242,6 +243,9 @@ def _match(
     values = dict(zip(row._fields, row, strict=True))
     study_ref, series_ref = values.pop(STUDY_KEY), values.pop(_SERIES_KEY, None)
     del values[MOMENT]
-    for keyword in _MANY_VALUED:
+    for keyword in _CONTENTS:
         values[keyword] = sorted(values[keyword].split(SEPARATOR)) if values[keyword] else []
+    for keyword in _MULTIPLE:
+        if values[keyword]:
+            values[keyword] = values[keyword].split(SEPARATOR)
     return Match(values, codes.get(study_ref, ()), requests.get(series_ref, ()))

@@ -66,8 +66,9 @@ def known_metadata(archive: Archive, instance: StoredInstance) -> JsonDataset:
     for match in archive.index.search(query).matches:
         for attribute in ATTRIBUTES:
             value = match.values.get(attribute.keyword)
-            if not attribute.derived and isinstance(value, str | int):
-                written[attribute.tag_hex] = element(attribute.vr, value)
+            if not attribute.derived and value is not None:
+                values = value if isinstance(value, list) else [value]
+                written[attribute.tag_hex] = element(attribute.vr, *values)
     return dict(sorted((written | _names(instance)).items()))
 
 

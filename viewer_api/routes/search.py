@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -10,10 +11,13 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from pacs.dicom.attributes import Level
+from pacs.dicom.json_model import JsonDataset, encode_dataset
+from pacs.index.records import Match
 from viewer_api import multipart
 from viewer_api.compression import compressed_response
 from viewer_api.dicom_json import match_to_json
 from viewer_api.dicom_xml import native_model_parts
+from viewer_api.included_fields import read_fields
 from viewer_api.media_types import DICOM_JSON, DICOM_XML, MULTIPART_RELATED
 from viewer_api.negotiation import DATASETS_REPRESENTATIONS, Acceptable, AcceptableTypes
 from viewer_api.openapi import SEARCH_PARAMETERS, problems, success
@@ -97,11 +101,10 @@ def answer_search(request: Request, state: ViewerState, acceptable: Acceptable, 
     """
     representation = acceptable.choose(DATASETS_REPRESENTATIONS)
     result = state.archive.index.search(search.query)
-    urls = state.urls
-    matches = [match_to_json(match, search.query.level, search.returned, urls) for match in result.matches]
+    matches = [_match_to_json(state, match, search) for match in result.matches]
     headers = {"Warning": TRUNCATED} if result.truncated else {}
     if not representation.multipart:
-        return compressed_response(request, orjson.dumps(matches), representation.media_type, headers)
+        return compressed_response(request, _encode(matches), representation.media_type, headers)
     if not matches:
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
     boundary = secrets.token_hex(16)
@@ -109,6 +112,23 @@ def answer_search(request: Request, state: ViewerState, acceptable: Acceptable, 
     return compressed_response(
         request, parts, multipart.content_type(boundary, representation.media_type), headers
     )
+
+
+def _encode(matches: Sequence[JsonDataset]) -> bytes:
+    """Encode answers; in what objects say there may be what has no place in JSON, which is written empty."""
+    try:
+        return orjson.dumps(matches)
+    except orjson.JSONEncodeError:
+        return b"[" + b",".join(map(encode_dataset, matches)) + b"]"
+
+
+def _match_to_json(state: ViewerState, match: Match, search: Search) -> JsonDataset:
+    """Write an answer: what the index has of it, and then what it does not."""
+    level, urls = search.query.level, state.urls
+    written = match_to_json(match, level, search.returned, urls)
+    if not search.read:
+        return written
+    return dict(sorted((written | read_fields(state.archive, match, level, search.read, urls)).items()))
 
 
 def _parse(

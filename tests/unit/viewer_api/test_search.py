@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from starlette.testclient import TestClient
 
 from pacs.archive import Archive
+from pacs.index.selection import Selection
 from tests.datasets import make_dataset
 from tests.unit.viewer_api.conftest import make_client, split_multipart, store_dataset
 
@@ -42,6 +43,12 @@ def client(module_archive: Archive) -> TestClient:
             InstitutionName="Bệnh viện",
             TimezoneOffsetFromUTC="+0700",
             PatientAge="056Y",
+            NameOfPhysiciansReadingStudy=["LÊ^THỊ BÌNH", "Đỗ^Ước"],
+            PatientComments="Dị ứng thuốc cản quang",
+            PatientWeight="61.5",
+            Allergies=["Iod", "Penicillin"],
+            ProtocolName="Ngực",
+            SliceThickness="1.25",
             RequestAttributesSequence=[request_item()],
             ProcedureCodeSequence=[code_item()],
         )
@@ -83,6 +90,47 @@ def test_the_time_zone_is_told_and_the_age_to_who_asks(client: TestClient) -> No
     assert "00101010" not in study
     (asked,) = get(client, "/studies?PatientAge=056Y&includefield=PatientAge")
     assert asked["00101010"] == {"vr": "AS", "Value": ["056Y"]}
+
+
+def test_optional_keys_match_any_of_their_values_and_are_told_to_who_asks(client: TestClient) -> None:
+    for keys in (
+        "NameOfPhysiciansReadingStudy=do uoc",
+        "00081060=binh*",
+        "PatientComments=*di ung*",
+        "00104000=D%E1%BB%8B*",
+        "PatientWeight=61.5",
+    ):
+        (study,) = get(client, f"/studies?{keys}")
+        assert study["0020000D"]["Value"] == [STUDY], keys
+    assert get(client, "/studies?NameOfPhysiciansReadingStudy=binh uoc") == []
+    (asked,) = get(client, "/studies?StudyID=&PatientWeight=6*&includefield=00081060,PatientComments")
+    assert asked["00081060"]["Value"] == [{"Alphabetic": "LÊ^THỊ BÌNH"}, {"Alphabetic": "Đỗ^Ước"}]
+    assert asked["00104000"] == {"vr": "LT", "Value": ["Dị ứng thuốc cản quang"]}
+    assert asked["00101030"] == {"vr": "DS", "Value": [61.5]}
+    assert "00104000" not in get(client, f"/studies?StudyInstanceUID={STUDY}")[0]
+
+
+def test_a_field_that_the_index_lacks_is_read_from_the_object(client: TestClient) -> None:
+    fields = "includefield=Allergies,ProtocolName,SliceThickness,00181020"
+    (study,) = get(client, f"/studies?StudyInstanceUID={STUDY}&{fields}")
+    assert study["00102110"] == {"vr": "LO", "Value": ["Iod", "Penicillin"]}
+    assert not {"00181030", "00180050", "00181020"} & study.keys()
+    assert list(study) == sorted(study)
+    series = get(client, f"/studies/{STUDY}/series?{fields}")
+    assert [one["00181030"]["Value"] for one in series] == [["Ngực"]] * 2
+    assert series[0]["00181020"] == {"vr": "LO"}
+    assert "00180050" not in series[0]
+    instances = get(client, f"/studies/{STUDY}/instances?{fields}")
+    assert [one["00180050"]["Value"] for one in instances] == [[1.25]] * 3
+
+
+def test_an_object_that_is_missing_costs_only_the_fields_that_were_in_it(archive: Archive) -> None:
+    for number, key in ((1, "BN1"), (2, "BN2")):
+        store_dataset(archive, make_dataset(PatientID=key, Allergies="Iod", StudyDate=f"2026010{number}"))
+    (lost,) = archive.index.select_instances(Selection(patient_id="BN1"), 1)
+    archive.store.delete(lost.location.key)
+    found = get(make_client(archive), "/studies?includefield=Allergies")
+    assert [one["00102110"].get("Value") for one in found] == [["Iod"], None]
 
 
 def test_an_attribute_without_a_value_is_there_and_empty(client: TestClient) -> None:
@@ -155,7 +203,7 @@ def test_no_results_can_be_asked_for(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("query", "named"),
     [
-        ("PatientComments=x", "PatientComments"),
+        ("Allergies=x", "Allergies"),
         ("StudyDate=yesterday", "StudyDate"),
         ("StudyInstanceUID=../etc", "StudyInstanceUID"),
         ("limit=-1", "limit"),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pacs.dicom.attributes import Attribute, Level
 from pacs.errors import InvalidRequest
+from viewer_api.included_fields import MAX_READ
 from viewer_api.search_params import MAX_RESULTS, Search, parse_search, parse_study_list
 
 
@@ -37,8 +38,8 @@ def test_nested_keys_are_found(name: str) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "PatientComments=x",  # a keyword that the index lacks
-        "00104000=x",
+        "Allergies=x",  # a keyword that the index lacks
+        "00102110=x",
         "orderby=StudyDate",
         "Patient%20Name=x",
         "';DROP TABLE study;--=x",
@@ -94,13 +95,35 @@ def test_too_many_parameters_are_refused() -> None:
         "includefield=00080080%2C00081010",
         "includefield=00080080,StationName",
         "includefield=InstitutionName&includefield=StationName",
-        "includefield=00080080,PatientComments,00104000,no-such,,StationName",
+        "includefield=00080080,ContentDate,00080023,no-such,,StationName",
     ],
 )
 def test_fields_to_include_come_in_lists_and_repeated_and_unknown_ones_are_left_out(query: str) -> None:
     returned = search(query, Level.SERIES).returned
     assert {0x00080080, 0x00081010} <= returned
-    assert 0x00104000 not in returned
+    assert 0x00080023 not in returned
+
+
+def test_fields_that_the_index_lacks_are_read_at_their_level_and_below() -> None:
+    fields = "includefield=Allergies,00181030,SliceThickness,00091001"
+    fields += "&includefield=Allergies,RequestedProcedureCodeSequence.CodeValue"
+    allergies, protocol, thickness, private, code = 0x00102110, 0x00181030, 0x00180050, 0x00091001, 0x00321064
+    assert search(fields).read == (allergies, code)
+    assert search(fields, Level.SERIES).read == (allergies, protocol, code)
+    found = search(fields + "&limit=1000", Level.INSTANCE)
+    assert found.read == (private, allergies, thickness, protocol, code)
+    assert found.query.limit == MAX_READ
+    assert search("includefield=PatientName&limit=1000").query.limit == 1000
+
+
+@pytest.mark.parametrize("field", ["PixelData", "7FE00010", "00020010", "PerFrameFunctionalGroupsSequence"])
+def test_pixels_and_what_is_no_part_of_a_data_set_are_never_read(field: str) -> None:
+    assert search(f"includefield={field}", Level.INSTANCE).read == ()
+
+
+def test_a_search_reads_no_more_than_so_many_fields() -> None:
+    with pytest.raises(InvalidRequest):
+        search("includefield=" + ",".join(f"0018{number:04X}" for number in range(16, 96)), Level.INSTANCE)
 
 
 def test_a_field_below_the_level_is_not_included() -> None:
