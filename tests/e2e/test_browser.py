@@ -129,6 +129,12 @@ def test_a_row_tells_who_was_imaged_when_of_what_and_how_much(browser, archive):
         assert fact in told
 
 
+def test_nothing_leads_to_a_viewer_that_is_not_installed(browser, archive):
+    open_list(browser, archive)
+    links = browser.find_elements(By.CSS_SELECTOR, ".in-ohif")
+    assert links and not any(link.is_displayed() for link in links)
+
+
 def test_every_image_of_the_list_has_a_thumbnail(browser, archive):
     open_list(browser, archive)
     loaded = (

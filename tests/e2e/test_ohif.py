@@ -169,6 +169,20 @@ def test_a_ct_series_is_opened_and_drawn(browser, archive):
     assert requested(browser, r"/thumbnail\?viewport=256%2C256$")
 
 
+def test_our_own_list_leads_to_it(browser, archive, tmp_path):
+    browser.get(f"{archive.http_url}/")
+    link = wait_until(
+        browser,
+        lambda: next((one for one in browser.find_elements(By.CSS_SELECTOR, ".in-ohif") if one.text), None),
+        "the list offers OHIF",
+    )
+    assert link.text == "Mở bằng OHIF"
+    browser.save_screenshot(str(tmp_path / "list.png"))
+    link.click()
+    wait_until(browser, lambda: "/ohif/viewer" in browser.current_url, "OHIF opens")
+    wait_for_picture(browser, 1000)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize(("path", "lit"), REAL_STUDIES.values(), ids=REAL_STUDIES)
 def test_studies_of_real_machines_are_drawn(browser, archive, path, lit):

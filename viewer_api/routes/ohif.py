@@ -6,14 +6,17 @@ import gzip
 from http import HTTPStatus
 from typing import Final
 
+import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from viewer_api.caching import IMMUTABLE, cache_headers, make_etag, not_modified
 from viewer_api.compression import HEADERS as GZIP_HEADERS
 from viewer_api.compression import accepts_gzip
+from viewer_api.media_types import JSON
 from viewer_api.ohif.installation import Installation
 from viewer_api.ohif.rewriting import PAGE, PAGE_PATH, is_content_name
+from viewer_api.openapi import success
 from viewer_api.problems import HttpProblem
 from viewer_api.routes.viewer import web_files
 from viewer_api.state import State
@@ -35,6 +38,14 @@ FILE_SECURITY_POLICY: Final = (
 )
 
 router = APIRouter(tags=["Viewer"], default_response_class=Response)
+
+
+@router.get("/api/viewers", responses=success("What studies can be opened with", JSON))
+def list_viewers(state: State) -> Response:
+    """Tell which viewers can be opened besides the one of this archive: `ohif`, its version or null."""
+    installation = state.ohif.installed()
+    version = None if installation is None else installation.version
+    return Response(orjson.dumps({"ohif": version}), media_type=JSON)
 
 
 @router.get("/ohif", include_in_schema=False)

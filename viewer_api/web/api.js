@@ -68,6 +68,16 @@ export function searchForStudies(filters, { limit, offset }, signal) {
   return request(`${ROOT}api/studies?${query}`, DICOM_JSON, read, signal);
 }
 
+/** What studies can be opened with besides our own viewer: `{ ohif }`, its version, or null where it is not installed. */
+export function listViewers() {
+  return request(`${ROOT}api/viewers`, "application/json", (response) => response.json());
+}
+
+/** Where OHIF shows a study. */
+export function ohifAddress(studyInstanceUid) {
+  return `${ROOT}ohif/viewer?StudyInstanceUIDs=${encodeURIComponent(studyInstanceUid)}`;
+}
+
 export function searchForSeries(studyInstanceUid) {
   return request(`${studyPath(studyInstanceUid)}/series`, DICOM_JSON, readDatasets);
 }

@@ -46,6 +46,7 @@ export const MESSAGES = {
     "list.no_name": "(Không có tên)",
     "list.no_description": "Không có mô tả",
     "list.study_of": "Mở ca chụp của {name}",
+    "list.ohif": "Mở bằng OHIF",
 
     "count.series": "{n} chuỗi",
     "count.images": "{n} ảnh",
@@ -197,6 +198,7 @@ export const MESSAGES = {
     "list.no_name": "(No name)",
     "list.no_description": "No description",
     "list.study_of": "Open the study of {name}",
+    "list.ohif": "Open in OHIF",
 
     "count.series": "{n} series",
     "count.images": "{n} image|{n} images",

@@ -1,5 +1,6 @@
 /** The study list page: search box, filters, the list itself, and quiet news of what arrives. */
 
+import { listViewers } from "./api.js";
 import { byId, element, icon } from "./dom.js";
 import { DATE_SHORTCUTS, MODALITY_CHOICES, addressOfFilters, filtersOfAddress, isFiltered, noFilters, searchKeys } from "./filters.js";
 import { bindLanguageSwitch, language, onLanguageChange, t, translatePage } from "./i18n.js";
@@ -51,6 +52,13 @@ function start() {
   setInterval(() => document.hidden || studySearch.poll(), POLL_MS);
   renderFilters();
   studySearch.restart();
+  offerOhif();
+}
+
+/** The links to OHIF are in every row; they are shown once it is known to be installed. */
+async function offerOhif() {
+  const { ohif } = await listViewers().catch(() => ({ ohif: null }));
+  document.body.classList.toggle("has-ohif", ohif !== null);
 }
 
 function searchNow() {

@@ -1,6 +1,6 @@
 /** One study of the list: a row on a desk, a card on a phone. */
 
-import { studyPath } from "./api.js";
+import { ohifAddress, studyPath } from "./api.js";
 import { items, number, personName, text, values } from "./dicom-json.js";
 import { element, icon, isolated } from "./dom.js";
 import { formatDate, formatPersonName, formatTime, plain } from "./format.js";
@@ -30,7 +30,7 @@ export function studyRow(study) {
     thumbnail(study, uid),
     patientCell(study, uid),
     element("div", { class: "cell modalities" }, values(study, "ModalitiesInStudy").map(badge)),
-    element("div", { class: "facts" }, sexAndAgeCell(study), timeCell(study), countCell(study)),
+    element("div", { class: "facts" }, sexAndAgeCell(study), timeCell(study), countCell(study, uid)),
     descriptionCell(study),
   );
 }
@@ -115,7 +115,13 @@ function procedureCode(item) {
   );
 }
 
-function countCell(study) {
+/** A way to OHIF, which the page shows where it is installed (`has-ohif`), and where there is something to see. */
+function ohifLink(study, uid) {
+  if (hasNoImages(study)) return null;
+  return element("a", { class: "in-ohif", href: ohifAddress(uid), text: t("list.ohif") });
+}
+
+function countCell(study, uid) {
   const series = number(study, "NumberOfStudyRelatedSeries");
   const instances = number(study, "NumberOfStudyRelatedInstances");
   return element(
@@ -123,5 +129,6 @@ function countCell(study) {
     { class: "cell counts" },
     instances !== null && element("p", { text: t(hasNoImages(study) ? "count.objects" : "count.images", { n: instances }) }),
     series !== null && element("p", { class: "soft", text: t("count.series", { n: series }) }),
+    ohifLink(study, uid),
   );
 }

@@ -39,6 +39,12 @@ def test_where_it_is_not_installed_the_page_says_how_in_both_languages(client, p
     assert "is not installed" in answer.text
 
 
+def test_it_is_told_whether_studies_can_be_opened_with_it(client, archive):
+    assert client.get("/api/viewers").json() == {"ohif": None}
+    made = install(archive)
+    assert client.get("/api/viewers").json() == {"ohif": made.version}
+
+
 def test_the_page_is_asked_for_again_by_its_tag(client, archive):
     install(archive)
     page = client.get("/ohif/")
