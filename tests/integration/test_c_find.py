@@ -232,8 +232,8 @@ def test_fuzzy_names_and_empty_values_match_only_where_that_is_negotiated(
 @pytest.mark.parametrize(
     "keys",
     [
-        {"PatientComments": ""},
-        {"PatientComments": "x"},
+        {"Allergies": ""},
+        {"Allergies": "x"},
         {"Modality": "CT"},  # of a lower level
         {"NumberOfStudyRelatedSeries": "2"},  # is answered, and does not match
         {"ReferencedStudySequence": {"ReferencedSOPClassUID": ""}},

@@ -55,6 +55,7 @@ USUAL = {
         "NumberOfFrames",
         "InstitutionName",
     ),
+    *("NameOfPhysiciansReadingStudy", "OtherPatientIDs", "PatientComments", "PatientWeight"),
 }
 TEXTS = {
     "PatientID": ["BN04?", "BN0*", "*7", "BN033"],
@@ -62,6 +63,8 @@ TEXTS = {
     "StudyID": ["7", "1?", "_"],
     "StudyDescription": ["Sọ não", "*ngực*", "so nao", "ct*"],
     "InstitutionName": ["Bệnh viện Đa khoa", "Bệnh*", "benh*"],
+    "OtherPatientIDs": ["K7", "K?", "K1", "*7"],
+    "PatientComments": ["*di ung*", "Dị ứng*", "thuoc"],
     "PatientSex": ["*a*b*c*d*e*f*g*h*i*"],
 }
 
@@ -83,6 +86,10 @@ def corpus() -> Iterator[InstanceRecord]:
             "referring_physician_name": chance.choice(["Lê^Thị Bình", "Đỗ^Ước", None]),
             "institution_name": chance.choice(["Bệnh viện Đa khoa", None]),
             "study_id": str(number),
+            "name_of_physicians_reading_study": chance.choice(["Lê^Thị Bình\\Đỗ^Ước", "Đỗ^Ước", None]),
+            "other_patient_ids": chance.choice([f"K{number % 9}\\K7", None]),
+            "patient_weight": chance.choice(["61.5", "70", None]),
+            "patient_comments": chance.choice(["Dị ứng \\ thuốc", None]),
         }
         codes = (ProcedureCode(f"18.{number % 9}", "99VN", "Chụp", "sequence"),) if number % 3 else ()
         for series in range(1, chance.randrange(2, 4)):
@@ -137,6 +144,8 @@ class Maker:
 
     def _value(self, attribute: Attribute) -> str:
         chance = self._chance
+        if attribute.vr == "DS":
+            return chance.choice(["61.5", "6.15", "70", ""])
         if chance.random() < 0.1:
             return chance.choice(["", "*", '""']) if attribute.matching is not Matching.INTEGER else ""
         match attribute.matching:
