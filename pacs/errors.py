@@ -97,6 +97,18 @@ class PeerChangesNotAllowed(ArchiveError):
     """The settings say that the table of peers is changed on the command line only."""
 
 
+class OrderChanged(ArchiveError):
+    """An order has another version than the one that was to be changed: somebody was faster."""
+
+
+class OrderBegun(ArchiveError):
+    """An order cannot be changed like this any more: images of it may exist."""
+
+
+class ImpossibleState(ArchiveError):
+    """A scheduled step cannot go from the state that it has to the one that is wanted."""
+
+
 class UnknownAction(ArchiveError):
     """An action that is not performed on this kind of object."""
 

@@ -11,10 +11,14 @@ from sqlalchemy import Connection, Select, select
 from pacs.archive import Archive
 from pacs.index.models import (
     conflict,
+    imaging_order,
     instance,
+    order_code,
+    order_word,
     patient,
     procedure_code,
     request_attributes,
+    scheduled_step,
     series,
     study,
     tombstone,
@@ -22,7 +26,7 @@ from pacs.index.models import (
 from pacs.index.moments import utc
 
 # What differs from one index to the next: numbers, and whether somebody has removed an object already.
-_NUMBERS = {"id", "patient_ref", "study_ref", "series_ref", "removed_at"}
+_NUMBERS = {"id", "patient_ref", "study_ref", "series_ref", "order_ref", "step_ref", "removed_at"}
 
 
 def dump_index(archive: Archive) -> dict[str, list[tuple[Any, ...]]]:
@@ -30,6 +34,10 @@ def dump_index(archive: Archive) -> dict[str, list[tuple[Any, ...]]]:
     of_study = [study.c.study_instance_uid]
     of_series = [study.c.study_instance_uid, series.c.series_instance_uid]
     in_study = study.join(series)
+    of_order = [imaging_order.c.accession_number]
+    codes = imaging_order.join(order_code).outerjoin(
+        scheduled_step, scheduled_step.c.id == order_code.c.step_ref
+    )
     statements = {
         "study": select(patient.c.patient_key, *_columns(study)).select_from(patient.join(study)),
         "series": select(*of_study, *_columns(series)).select_from(in_study),
@@ -42,6 +50,12 @@ def dump_index(archive: Archive) -> dict[str, list[tuple[Any, ...]]]:
         ),
         "conflict": select(*_columns(conflict)),
         "tombstone": select(*_columns(tombstone)),
+        "imaging_order": select(*_columns(imaging_order)),
+        "scheduled_step": select(*of_order, *_columns(scheduled_step)).select_from(
+            imaging_order.join(scheduled_step)
+        ),
+        "order_code": select(*of_order, scheduled_step.c.step_id, *_columns(order_code)).select_from(codes),
+        "order_word": select(*of_order, *_columns(order_word)).select_from(imaging_order.join(order_word)),
     }
     with archive.index._engine.connect() as connection:
         return {name: _rows(connection, statement) for name, statement in statements.items()}

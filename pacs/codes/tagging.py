@@ -125,6 +125,11 @@ class StudyTagger:
         )
         return [tagged] if tagged else []
 
+    def find_code(self, value: str, scheme: str | None) -> TaggedCode | None:
+        """Find the national code that is named, under any designator that counts (see `tag`)."""
+        entry = self._table.lookup(value) if is_local_scheme(scheme) else None
+        return None if entry is None else self._tagged(entry, "sequence")
+
     def _find_rule(self, modality: str, station_name: str, *descriptions: str) -> TaggedCode | None:
         """Find the first rule that an exam fulfils."""
         modality, station_name = fold(modality), fold(station_name)

@@ -24,6 +24,7 @@ from pacs.index.known_peers import KnownPeers
 from pacs.index.known_stores import KnownStores
 from pacs.index.ledger_rows import LedgerRows
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
+from pacs.index.orders import Orders
 from pacs.index.recent_instances import RecentInstances
 from pacs.index.records import (
     Conflict,
@@ -55,6 +56,7 @@ class Index:
         self.stores = KnownStores(engine)
         self.peers = KnownPeers(engine)
         self.commitments = Commitments(engine)
+        self.orders = Orders(engine)
 
     def write(self, record: InstanceRecord, make_durable: Callable[[], None] = lambda: None) -> WriteOutcome:
         """Index one instance once its object is durable, see `GroupCommit.write`. Raises IndexUnavailable."""

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from pacs.dicom.attributes import ATTRIBUTES, Level, Matching
+from pacs.dicom.worklist_attributes import Part, attributes_of
 
 metadata = MetaData(
     naming_convention={
@@ -61,6 +62,25 @@ def _attribute_columns(level: Level) -> list[Column[Any]]:
             if attribute.matching in FOLDED:
                 columns.append(Column(attribute.column + FOLDED_SUFFIX, Text))
     return columns
+
+
+def _worklist_columns(part: Part) -> list[Column[Any]]:
+    """Columns of an order or a step, and their folded twins; several values have a backslash between them."""
+    columns: list[Column[Any]] = []
+    for attribute in attributes_of(part):
+        kind: type[Integer | Text] = Integer if attribute.vr == "US" else Text
+        columns.append(Column(attribute.field, kind, nullable=attribute.field not in _NEVER_MISSING))
+        if attribute.is_folded:
+            columns.append(Column(attribute.field + FOLDED_SUFFIX, Text))
+    return columns
+
+
+_NEVER_MISSING = frozenset(
+    {
+        "accession_number", "study_instance_uid", "requested_procedure_id", "patient_id", "patient_name",
+        "modality", "start_date", "start_time", "step_id", "state",
+    }
+)  # fmt: skip
 
 
 # One row for each (issuer, patient ID). What a study said of its patient stays with the study: two people
@@ -308,3 +328,65 @@ storage_commitment = Table(
     UniqueConstraint("ae_title", "transaction_uid"),
 )
 Index(None, storage_commitment.c.next_attempt_at)
+
+# What was ordered, and is to be examined (``pacs/index/orders.py``). The ledger keeps it, as no image does.
+imaging_order = Table(
+    "imaging_order",
+    metadata,
+    _key(),
+    *_worklist_columns(Part.ORDER),
+    Column("version", Integer, nullable=False),  # counts what was done to the order and its steps
+    Column("placed_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("accession_number"),
+    **_KEYS_NEVER_GIVEN_TWICE,
+)
+Index(None, imaging_order.c.patient_id)
+Index(None, imaging_order.c.study_instance_uid)
+Index(None, imaging_order.c.requested_procedure_id)
+Index(None, imaging_order.c.placer_order_number)
+
+scheduled_step = Table(
+    "scheduled_step",
+    metadata,
+    _key(),
+    _reference("order_ref", "imaging_order"),
+    *_worklist_columns(Part.STEP),
+    Column("place", Integer, nullable=False),  # among the steps of its order
+    Column("is_open", Boolean, nullable=False),
+    # date and time of its start as one number, YYYYMMDDHHMMSS: worklists are in its order
+    Column("moment", BigInteger, nullable=False),
+    UniqueConstraint("order_ref", "step_id"),
+)
+Index(None, scheduled_step.c.step_id)
+Index(None, scheduled_step.c.is_open, scheduled_step.c.moment, scheduled_step.c.id)
+Index(None, scheduled_step.c.moment, scheduled_step.c.id)
+
+# The codes of requested procedures, and of the protocols of their steps.
+order_code = Table(
+    "order_code",
+    metadata,
+    _key(),
+    _reference("order_ref", "imaging_order"),
+    Column(
+        "step_ref", _BIG_ID, ForeignKey("scheduled_step.id", ondelete="CASCADE")
+    ),  # none: of the procedure
+    Column("value", Text, nullable=False),
+    Column("scheme", Text, nullable=False),
+    Column("version", Text),
+    Column("meaning", Text, nullable=False),
+)
+Index(None, order_code.c.order_ref)
+Index(None, order_code.c.step_ref)
+Index(None, order_code.c.value)
+
+# The folded words of the patient's name of an order, which a search by name begins at.
+order_word = Table(
+    "order_word",
+    metadata,
+    Column("word", _COMPARED_BY_BYTES, nullable=False),
+    _reference("order_ref", "imaging_order"),
+    PrimaryKeyConstraint("word", "order_ref"),
+    sqlite_with_rowid=False,
+)
+Index(None, order_word.c.order_ref)

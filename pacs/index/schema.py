@@ -9,7 +9,15 @@ from sqlalchemy import Engine, column, delete, inspect, select, table, update
 
 from pacs.errors import IndexUnavailable
 from pacs.index.engine import reading, writing
-from pacs.index.models import conflict, ledger_entry, ledger_head, ledger_segment, patient, tombstone
+from pacs.index.models import (
+    conflict,
+    imaging_order,
+    ledger_entry,
+    ledger_head,
+    ledger_segment,
+    patient,
+    tombstone,
+)
 from pacs.index.postgresql import without_haste
 from pacs.ledger.segments import FIRST_HEAD
 
@@ -45,8 +53,8 @@ def clear(engine: Engine) -> None:
     IndexUnavailable
     """
     with writing(engine) as connection, without_haste(connection):
-        for emptied in (patient, conflict, tombstone, ledger_entry, ledger_segment):
-            connection.execute(delete(emptied))  # studies go with their patients
+        for emptied in (patient, imaging_order, conflict, tombstone, ledger_entry, ledger_segment):
+            connection.execute(delete(emptied))  # studies go with their patients, steps with their orders
         beginning = {"number": FIRST_HEAD.number, "sha256": FIRST_HEAD.sha256, "entries": 0}
         connection.execute(update(ledger_head).values(beginning))
 

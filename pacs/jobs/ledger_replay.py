@@ -21,8 +21,18 @@ from pacs.dicom.object_keys import ObjectName, parse_key
 from pacs.errors import ArchiveError, IndexUnavailable, MalformedLedgerEntry, UnreadableInstance
 from pacs.index.records import InstanceRecord, WriteOutcome
 from pacs.ingest import Origin
+from pacs.jobs.order_replay import replay_order
 from pacs.ledger.chain import walk_chain
-from pacs.ledger.entries import Entry, Move, Receipt, Settlement, Tombstone, read_entry
+from pacs.ledger.entries import (
+    Entry,
+    Move,
+    OrderPlaced,
+    OrderState,
+    Receipt,
+    Settlement,
+    Tombstone,
+    read_entry,
+)
 from pacs.ledger.segments import Head, Segment
 from storage.errors import ObjectNotFound
 from storage.packed_keys import own_key
@@ -152,6 +162,8 @@ class _Replay:
                 case Move():
                     self._write()
                     self.archive.index.move_object(entry.key, entry.new_key, entry.at, in_ledger=False)
+                case OrderPlaced() | OrderState():
+                    self.report.not_understood += not replay_order(self.archive, entry)
             if len(self.batch) >= _BATCH_SIZE:
                 self._write()
         self._write()

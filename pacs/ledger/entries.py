@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
@@ -59,7 +59,31 @@ class Move:
     new_key: str
 
 
-Entry: TypeAlias = Receipt | Settlement | Tombstone | Move
+@dataclass(frozen=True, slots=True)
+class OrderPlaced:
+    """An order was placed or replaced, and is this now. Of all entries the only one that names a patient.
+
+    ``order`` is it as JSON has it (`pacs.dicom.order_values`), with the states of its steps.
+    """
+
+    at: datetime
+    accession_number: str
+    version: int
+    order: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """Scheduled steps of an order were moved to a state."""
+
+    at: datetime
+    accession_number: str
+    version: int
+    step_ids: tuple[str, ...]
+    state: str
+
+
+Entry: TypeAlias = Receipt | Settlement | Tombstone | Move | OrderPlaced | OrderState
 
 
 def write_entry(entry: Entry) -> str:
@@ -88,7 +112,13 @@ def write_entry(entry: Entry) -> str:
             values = {"type": "tombstone", "at": entry.at, "key": entry.key}
         case Move():
             values = {"type": "move", "at": entry.at, "key": entry.key, "new_key": entry.new_key}
+        case OrderPlaced() | OrderState():
+            values = {"type": _ORDER_TYPES[type(entry)], **_members(entry)}
     return orjson.dumps(values, option=orjson.OPT_UTC_Z).decode()
+
+
+def _members(entry: OrderPlaced | OrderState) -> dict[str, Any]:
+    return {field.name: getattr(entry, field.name) for field in fields(entry)}
 
 
 def read_entry(line: str) -> Entry | None:
@@ -155,6 +185,27 @@ def _move(values: Mapping[str, object]) -> Move:
     return Move(read_moment(values.get("at")), _key(values), _key(values, "new_key"))
 
 
+def _order_placed(values: Mapping[str, object]) -> OrderPlaced:
+    order = values.get("order")
+    if not isinstance(order, dict):
+        raise MalformedLedgerEntry("order of an entry is no object")
+    return OrderPlaced(*_of_order(values), order)
+
+
+def _order_state(values: Mapping[str, object]) -> OrderState:
+    step_ids = values.get("step_ids")
+    if not isinstance(step_ids, list) or not all(isinstance(one, str) for one in step_ids):
+        raise MalformedLedgerEntry("step_ids of an entry are no list of texts")
+    return OrderState(*_of_order(values), tuple(step_ids), _text(values, "state"))
+
+
+def _of_order(values: Mapping[str, object]) -> tuple[datetime, str, int]:
+    version = values.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version < 2**31:
+        raise MalformedLedgerEntry("version of an entry is no number of a version")
+    return read_moment(values.get("at")), _text(values, "accession_number"), version
+
+
 def _key(values: Mapping[str, object], name: str = "key") -> str:
     key = _text(values, name)
     if not is_key(key):
@@ -175,4 +226,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, object]], Entry]] = {
     "settlement": _settlement,
     "tombstone": _tombstone,
     "move": _move,
+    "order": _order_placed,
+    "order_state": _order_state,
 }
+_ORDER_TYPES: Final = {OrderPlaced: "order", OrderState: "order_state"}

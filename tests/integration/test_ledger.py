@@ -35,6 +35,7 @@ from tests.damage import damage
 from tests.datasets import encode, make_dataset
 from tests.index_dump import dump_index
 from tests.integration.rebuilding import rebuilt
+from tests.made_orders import random_orders
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 
@@ -83,6 +84,8 @@ def fill_with_everything(archive: Archive) -> None:
     send(archive, moved)
     study_instance_uid, moved.StudyInstanceUID = moved.StudyInstanceUID, generate_uid()
     send(archive, moved)
+    for order in random_orders(8):
+        archive.index.orders.place(order, datetime.now(UTC))
     conflicts = archive.index.list_conflicts()
     for index, conflict in enumerate(conflicts[2:]):  # one of each kind stays open
         if conflict.study_instance_uid in (lone.StudyInstanceUID, study_instance_uid) or index % 2:

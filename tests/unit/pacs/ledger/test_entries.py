@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacs.errors import MalformedLedgerEntry
-from pacs.ledger.entries import Entry, Move, Receipt, Settlement, Tombstone, read_entry, write_entry
+from pacs.ledger.entries import (
+    Entry,
+    Move,
+    OrderPlaced,
+    OrderState,
+    Receipt,
+    Settlement,
+    Tombstone,
+    read_entry,
+    write_entry,
+)
 
 AT = datetime(2026, 11, 22, 1, 2, 3, 456789, UTC)
 RECEIPT = Receipt(AT, "5f/1.2/1.3/1.4.ab.dcm", 530_000, "1.2.840.10008.1.2.1", "dimse", "CT1", "added")
@@ -18,7 +28,13 @@ ENTRIES = (
     Settlement(AT, "1.2.3\\0123456789abcdef", "new", "administrator"),
     Tombstone(AT, "5f/1.2/1.3/1.4.ab.dcm"),
     Move(AT, "packs/20261122/00.tar/1024-7/k", "k"),
+    OrderPlaced(AT, "XQ1", 1, {"patient_name": "Đỗ^An", "steps": [{"modality": "CT"}]}),
+    OrderState(AT, "XQ1", 2, ("XQ1", "XQ1-2"), "STARTED"),
 )
+_NAMES = [
+    "type", "at", "key", "size_bytes", "subject", "kept", "by", "door", "other",
+    "accession_number", "version", "order", "step_ids", "state",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -66,6 +82,24 @@ def test_a_malformed_receipt_is_refused(name: str, value: object) -> None:
         read_entry(orjson.dumps({**values, name: value}).decode())
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("version", 0),
+        ("version", True),
+        ("version", 2**31),
+        ("accession_number", ""),
+        ("step_ids", "XQ1"),
+        ("step_ids", [1]),
+        ("state", None),
+    ],
+)
+def test_a_malformed_state_of_an_order_is_refused(name: str, value: object) -> None:
+    values = orjson.loads(write_entry(ENTRIES[-1]))
+    with pytest.raises(MalformedLedgerEntry):
+        read_entry(orjson.dumps({**values, name: value}).decode())
+
+
 @pytest.mark.parametrize("line", ["", "null", "[]", "{}", "{", '"receipt"', "[" * 5000, " " * 100_000])
 def test_what_is_no_entry_is_refused(line: str) -> None:
     with pytest.raises(MalformedLedgerEntry):
@@ -76,7 +110,7 @@ def test_what_is_no_entry_is_refused(line: str) -> None:
 @given(
     st.sampled_from(ENTRIES),
     st.dictionaries(
-        st.sampled_from(["type", "at", "key", "size_bytes", "subject", "kept", "by", "door", "other"]),
+        st.sampled_from(_NAMES),
         st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(max_size=40) | st.lists(st.none()),
     ),
 )
