@@ -84,7 +84,7 @@ def fill_with_everything(archive: Archive) -> None:
     send(archive, moved)
     study_instance_uid, moved.StudyInstanceUID = moved.StudyInstanceUID, generate_uid()
     send(archive, moved)
-    for order in random_orders(8):
+    for order in random_orders(20):
         archive.index.orders.place(order, datetime.now(UTC))
     conflicts = archive.index.list_conflicts()
     for index, conflict in enumerate(conflicts[2:]):  # one of each kind stays open
