@@ -73,7 +73,7 @@ def make_anew_at(archive: Archive, revision: str) -> None:
         else:
             names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars()
             connection.execute(text("PRAGMA defer_foreign_keys = ON"))
-            for name in reversed([name for name in names if not name.startswith("sqlite_")]):  # children first
+            for name in reversed([name for name in names if not name.startswith("sqlite_")]):
                 connection.execute(text(f'DROP TABLE "{name}"'))
         config = alembic_config()
         config.attributes["connection"] = connection
