@@ -6,9 +6,11 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Final
 
+from pacs.daily_hours import parse_daily_hours
 from pacs.dicom.ae_titles import parse_ae_title
 from pacs.dicom.text import defined_terms
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
@@ -16,6 +18,8 @@ from pacs.errors import IndexUnavailable, InvalidRequest
 from pacs.index.known_peers import KnownPeer
 
 KEPT_FOR_S: Final = 5.0
+LEAST_BYTES_PER_S: Final = 16 * 1024  # peers give up what comes slower than a few KiB/s
+MOST_AT_A_TIME: Final = 8
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _UNSURE: Final = re.compile(r"[?*]")  # the first stands for what is no character, in what a caller says
@@ -49,7 +53,17 @@ def check_peer(peer: KnownPeer) -> KnownPeer:
         raise InvalidRequest("a certificate is named by its SHA-256: 64 hexadecimal digits in small letters")
     if unknown := [uid for uid in peer.transfer_syntax_uids if uid not in TRANSFER_SYNTAXES]:
         raise InvalidRequest(f"there is no transfer syntax {unknown[0][:64]}")
-    return peer
+    return _check_sending(peer)
+
+
+def _check_sending(peer: KnownPeer) -> KnownPeer:
+    if peer.send_bytes_per_s is not None and not LEAST_BYTES_PER_S <= peer.send_bytes_per_s < 2**62:
+        raise InvalidRequest(f"a limit of sending is at least {LEAST_BYTES_PER_S} bytes a second")
+    if not 1 <= peer.send_at_a_time <= MOST_AT_A_TIME:
+        raise InvalidRequest(f"1 to {MOST_AT_A_TIME} studies are sent to a peer at a time")
+    if peer.send_hours is None:
+        return peer
+    return replace(peer, send_hours=str(parse_daily_hours(peer.send_hours)))
 
 
 class PeerBook:

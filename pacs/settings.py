@@ -217,6 +217,9 @@ class Settings(BaseSettings):
         le=8,
         description="Associations at a time over which the instances of one C-MOVE are sent.",
     )
+    send_concurrency: int = Field(
+        default=4, ge=1, le=64, description="Studies that a worker sends to peers at a time."
+    )
     accept_unknown_sop_classes: bool = Field(
         default=True, description="Also store SOP classes that this version does not know."
     )

@@ -29,6 +29,7 @@ from viewer_api.routes import (
     rendered,
     retrieve,
     search,
+    send_jobs,
     store,
     unbuilt,
     viewer,
@@ -66,6 +67,7 @@ def create_app(archive: Archive) -> FastAPI:
         app.include_router(seldom.router, prefix=DICOM_WEB_PATH)
     app.include_router(changes.router)
     app.include_router(peers.router)
+    app.include_router(send_jobs.router)
     app.include_router(wado_uri.router)
     app.include_router(viewer.router)
     app.include_router(ohif.router)

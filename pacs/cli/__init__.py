@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from pacs.cli import administration, conflicts, ledger, ohif, peers, processes, upkeep
+from pacs.cli import administration, conflicts, ledger, ohif, peers, processes, sending, upkeep
 from pacs.errors import ArchiveError
 from storage.errors import StoreError
 
@@ -22,6 +22,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "import": upkeep.import_files,
     "sweep": upkeep.sweep_now,
     "verify": upkeep.verify,
+    "send": sending.send,
     "rebuild-index": ledger.rebuild_index,
     "migrate": administration.migrate,
     "claim-store": administration.claim_store,
@@ -45,6 +46,7 @@ app = typer.Typer(
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(conflicts.app, name="conflicts")
+app.add_typer(sending.app, name="jobs")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(ohif.app, name="ohif")
 app.add_typer(peers.app, name="peers")

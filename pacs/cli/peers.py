@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pacs.cli.progress import told_size
 from pacs.cli.running import opened_archive
 from pacs.settings import load_settings
 
@@ -54,6 +56,15 @@ Certificate = Annotated[
         help="Its certificate: calls under its title are taken over TLS and with this one only; - for any.",
     ),
 ]
+SendHours = Annotated[
+    str | None,
+    typer.Option(metavar="HH:MM-HH:MM", help="Send it studies at these hours only; - for at any time."),
+]
+SendLimit = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Send it so much in a second at most, e.g. 500kB or 2MB; - for all."),
+]
+SendAtATime = Annotated[int | None, typer.Option(metavar="N", help="Send it so many studies at a time.")]
 
 
 @app.command("list")
@@ -78,12 +89,16 @@ def add(
     syntaxes: Syntaxes = None,
     tls: Tls = False,
     certificate: Certificate = None,
+    send_hours: SendHours = None,
+    send_limit: SendLimit = None,
+    send_at_a_time: SendAtATime = None,
 ) -> None:
     """Add a device. A modality: --may store. A workstation: --may find,move,get."""
     from pacs.index.known_peers import KnownPeer
     from pacs.peers import check_peer
 
     wishes = _changes(address, may, only_from_host, charset, unaccented, syntaxes, tls, certificate)
+    wishes |= _sending_changes(send_hours, send_limit, send_at_a_time)
     peer = check_peer(replace(KnownPeer(aet.strip()), **wishes))
     with opened_archive() as archive:
         archive.index.peers.add(peer)
@@ -101,11 +116,15 @@ def change(
     syntaxes: Syntaxes = None,
     tls: Tls = None,
     certificate: Certificate = None,
+    send_hours: SendHours = None,
+    send_limit: SendLimit = None,
+    send_at_a_time: SendAtATime = None,
 ) -> None:
     """Change what is known of a device; what is not named stays as it is."""
     from pacs.peers import check_peer
 
     wishes = _changes(at, may, only_from_host, charset, unaccented, syntaxes, tls, certificate)
+    wishes |= _sending_changes(send_hours, send_limit, send_at_a_time)
     with opened_archive() as archive:
         peer = check_peer(replace(archive.index.peers.find(aet.strip()), **wishes))
         archive.index.peers.put(peer)
@@ -162,6 +181,24 @@ def _changes(
     if certificate is not None:
         wishes["certificate_sha256"] = None if certificate == "-" else _read_certificate(certificate)
     return wishes
+
+
+def _sending_changes(hours: str | None, limit: str | None, at_a_time: int | None) -> dict[str, Any]:
+    wishes: dict[str, Any] = {}
+    if hours is not None:
+        wishes["send_hours"] = None if hours == "-" else hours
+    if limit is not None:
+        wishes["send_bytes_per_s"] = None if limit == "-" else _read_size(limit)
+    if at_a_time is not None:
+        wishes["send_at_a_time"] = at_a_time
+    return wishes
+
+
+def _read_size(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,12})\s*(k|M|G)?B?(?:/s)?", text, re.ASCII)
+    if found is None:
+        raise typer.BadParameter("a limit is like 500kB, 2MB, or a number of bytes in a second")
+    return int(found[1]) * {None: 1, "k": 10**3, "M": 10**6, "G": 10**9}[found[2]]
 
 
 def _read_certificate(text: str) -> str:
@@ -223,4 +260,7 @@ def _line(peer: KnownPeer) -> str:
     more += ["over TLS"] if peer.tls else []
     more += [f"certificate {peer.certificate_sha256}"] if peer.certificate_sha256 else []
     more += peer.transfer_syntax_uids
+    more += [f"send {peer.send_hours}"] if peer.send_hours else []
+    more += [f"send {told_size(peer.send_bytes_per_s)}/s"] if peer.send_bytes_per_s else []
+    more += [f"send {peer.send_at_a_time} at a time"] if peer.send_at_a_time != 1 else []
     return f"{peer.ae_title:16}  {_address(peer):24}  {rights}" + "".join(f"  {one}" for one in more)

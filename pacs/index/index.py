@@ -37,6 +37,8 @@ from pacs.index.records import (
 )
 from pacs.index.search import search
 from pacs.index.selection import Selection, select_instances
+from pacs.index.send_jobs import SendJobs
+from pacs.index.send_work import SendWork
 from pacs.index.series_contents import SeriesContents, SettledSeries
 from pacs.index.spooled import SpooledObjects
 from pacs.index.tombstones import Removal, Tombstone
@@ -57,6 +59,8 @@ class Index:
         self.peers = KnownPeers(engine)
         self.commitments = Commitments(engine)
         self.orders = Orders(engine)
+        self.send_jobs = SendJobs(engine)
+        self.send_work = SendWork(engine)
 
     def write(self, record: InstanceRecord, make_durable: Callable[[], None] = lambda: None) -> WriteOutcome:
         """Index one instance once its object is durable, see `GroupCommit.write`. Raises IndexUnavailable."""

@@ -34,6 +34,9 @@ class KnownPeer:
     to it without diacritics. ``transfer_syntax_uids``: what it likes to get besides the stored one, the best
     first. ``tls``: it is called over TLS. ``certificate_sha256``, in hexadecimal: what it has to show, so
     that calls under its title are taken over TLS only, and it is called only if it is itself; None: any.
+
+    Send jobs to it run in ``send_hours`` (`pacs.daily_hours`; None: at any time), ``send_at_a_time`` of them
+    at a time, and a worker sends it at most ``send_bytes_per_s`` (None: as fast as it takes them).
     """
 
     ae_title: str
@@ -46,6 +49,9 @@ class KnownPeer:
     transfer_syntax_uids: tuple[str, ...] = ()
     tls: bool = False
     certificate_sha256: str | None = None
+    send_hours: str | None = None
+    send_bytes_per_s: int | None = None
+    send_at_a_time: int = 1
 
 
 class KnownPeers:
@@ -125,6 +131,9 @@ def _row(peer: KnownPeer) -> dict[str, Any]:
         "transfer_syntax_uids": "\\".join(peer.transfer_syntax_uids),
         "tls": peer.tls,
         "certificate_sha256": peer.certificate_sha256,
+        "send_hours": peer.send_hours,
+        "send_bytes_per_s": peer.send_bytes_per_s,
+        "send_at_a_time": peer.send_at_a_time,
     }
 
 
@@ -140,4 +149,7 @@ def _known_peer(row: Any) -> KnownPeer:
         transfer_syntax_uids=tuple(uid for uid in row.transfer_syntax_uids.split("\\") if uid),
         tls=row.tls,
         certificate_sha256=row.certificate_sha256,
+        send_hours=row.send_hours,
+        send_bytes_per_s=row.send_bytes_per_s,
+        send_at_a_time=row.send_at_a_time,
     )

@@ -295,6 +295,9 @@ known_peer = Table(
     Column("transfer_syntax_uids", Text, nullable=False),
     Column("tls", Boolean, nullable=False, server_default=false()),
     Column("certificate_sha256", Text),  # in hexadecimal
+    Column("send_hours", Text),
+    Column("send_bytes_per_s", BigInteger),
+    Column("send_at_a_time", Integer, nullable=False, server_default="1"),
 )
 
 # What lies in the spool, on its way to the remote store or kept there for a while (``pacs/jobs/upload.py``).
@@ -390,3 +393,48 @@ order_word = Table(
     sqlite_with_rowid=False,
 )
 Index(None, order_word.c.order_ref)
+
+# Studies on their way to a peer, one row for each pair of them (``pacs/index/send_jobs.py``). The counts are
+# of instances.
+send_job = Table(
+    "send_job",
+    metadata,
+    _key(),
+    Column("study_instance_uid", Text, nullable=False),
+    Column("ae_title", Text, nullable=False),  # of the peer
+    Column("state", Text, nullable=False),
+    Column("priority", SmallInteger, nullable=False, server_default="0"),
+    Column("origin", Text, nullable=False),
+    # what came from the peer is not sent back to it
+    Column("spares_sender", Boolean, nullable=False, server_default=false()),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column(
+        "changed_at", DateTime(timezone=True), nullable=False
+    ),  # when anything went through, or was wished
+    Column("next_attempt_at", DateTime(timezone=True)),  # later, while somebody is at it; none: never
+    Column("attempts", Integer, nullable=False, server_default="0"),  # in vain, since something went through
+    Column("claims", Integer, nullable=False, server_default="0"),  # who has the last one has the job
+    Column("wishes", Integer, nullable=False, server_default="0"),  # how often it was wished for
+    Column("total", Integer, nullable=False, server_default="0"),
+    Column("sent", Integer, nullable=False, server_default="0"),  # those with a warning included
+    Column("warned", Integer, nullable=False, server_default="0"),
+    Column("refused", Integer, nullable=False, server_default="0"),
+    Column("sent_before", DateTime(timezone=True)),  # what came earlier was sent, and its rows are dropped
+    Column("last_error", Text),
+    UniqueConstraint("study_instance_uid", "ae_title"),
+)
+Index(None, send_job.c.ae_title, send_job.c.state, send_job.c.next_attempt_at)
+Index(None, send_job.c.state, send_job.c.next_attempt_at)
+
+# What the peer of a job has answered, instance by instance: nothing of it is sent again.
+send_job_instance = Table(
+    "send_job_instance",
+    metadata,
+    _reference("job_ref", "send_job"),
+    Column("sop_instance_uid", Text, nullable=False),
+    Column("refused", Boolean, nullable=False),
+    Column("status", Integer),  # of C-STORE
+    Column("error", Text),  # why, where there was no answer
+    PrimaryKeyConstraint("job_ref", "sop_instance_uid"),
+    sqlite_with_rowid=False,
+)

@@ -14,6 +14,7 @@ from pacs.jobs.committing import keep_committing
 from pacs.jobs.ledger_replay import catch_up
 from pacs.jobs.ledger_sealing import keep_sealing
 from pacs.jobs.removal import keep_removing
+from pacs.jobs.sending.sender import keep_sending
 from pacs.jobs.series_keeping import drop_orphaned, keep_series_ready
 from pacs.jobs.spool import SpoolKeeper
 from pacs.jobs.sweep import sweep
@@ -27,7 +28,7 @@ _RETRY_AFTER_S = 30.0
 
 
 def run_worker(archive: Archive, stop: Event) -> None:
-    """Upload what is spooled, write the ledger, keep series ready, and sweep now and then every hour.
+    """Upload what is spooled, write the ledger, keep series ready, send, and sweep now and then every hour.
 
     It ends when ``stop`` is set.
     """
@@ -52,7 +53,7 @@ def _catch_up_once(archive: Archive, stop: Event) -> bool:
 @contextmanager
 def _beside(archive: Archive, stop: Event) -> Iterator[None]:
     """Do beside the sweep what must not wait for it; the block ends when ``stop`` is set."""
-    beside = (keep_sealing, keep_series_ready, keep_removing, keep_committing)
+    beside = (keep_sealing, keep_series_ready, keep_removing, keep_committing, keep_sending)
     jobs: list[Callable[[], None]] = [partial(job, archive, stop) for job in beside]
     if archive.spool is not None:
         jobs += [job(archive, archive.spool, stop).run for job in (Uploader, SpoolKeeper)]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pacs.errors import PeerChangesNotAllowed
 from pacs.index.known_peers import KnownPeer, PeerRight
-from pacs.peers import check_peer
+from pacs.peers import LEAST_BYTES_PER_S, MOST_AT_A_TIME, check_peer
 from viewer_api.media_types import JSON
 from viewer_api.openapi import problems, success
 from viewer_api.state import State, ViewerState
@@ -47,6 +47,11 @@ class PeerBody(BaseModel):
     certificate_sha256: str | None = Field(
         default=None, max_length=64, description="What it has to show, in hexadecimal; null: any"
     )
+    send_hours: str | None = Field(
+        default=None, max_length=_MAX_TEXT, description="Like 22:00-05:00: studies are sent to it then only"
+    )
+    send_bytes_per_s: int | None = Field(default=None, ge=LEAST_BYTES_PER_S, lt=2**62)
+    send_at_a_time: int = Field(default=1, ge=1, le=MOST_AT_A_TIME, description="Studies")
 
 
 @router.get("/peers", responses=success("The devices, by their AE titles", JSON))
@@ -87,8 +92,11 @@ def put_peer(state: State, ae_title: AeTitle, body: PeerBody) -> Response:
         transfer_syntax_uids=tuple(body.transfer_syntax_uids),
         tls=body.tls,
         certificate_sha256=body.certificate_sha256,
+        send_hours=body.send_hours,
+        send_bytes_per_s=body.send_bytes_per_s,
+        send_at_a_time=body.send_at_a_time,
     )
-    is_new = state.archive.index.peers.put(check_peer(peer))
+    is_new = state.archive.index.peers.put(peer := check_peer(peer))
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     return Response(orjson.dumps(_to_json(peer)), status, media_type=JSON)
 
@@ -124,4 +132,7 @@ def _to_json(peer: KnownPeer) -> dict[str, Any]:
         "transfer_syntax_uids": list(peer.transfer_syntax_uids),
         "tls": peer.tls,
         "certificate_sha256": peer.certificate_sha256,
+        "send_hours": peer.send_hours,
+        "send_bytes_per_s": peer.send_bytes_per_s,
+        "send_at_a_time": peer.send_at_a_time,
     }

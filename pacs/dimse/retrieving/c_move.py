@@ -13,7 +13,7 @@ from pacs.dimse.called_peers import peer_to_call
 from pacs.dimse.command import CommandField, Element
 from pacs.dimse.information_models import INFORMATION_MODELS
 from pacs.dimse.message import Message
-from pacs.dimse.retrieving.courier import Destination
+from pacs.dimse.retrieving.courier import Destination, Originator
 from pacs.dimse.retrieving.delivery import Delivery
 from pacs.dimse.retrieving.identifier import RELATIONAL_RETRIEVAL
 from pacs.dimse.retrieving.outgoing import NATIVE
@@ -84,9 +84,10 @@ def _destination(
         peer=peer,
         preferred=known.transfer_syntax_uids,
         calling_ae_title=association.called_ae_title,
-        originator_ae_title=association.calling_ae_title,
-        originator_message_id=message.command.required_number(Element.MESSAGE_ID),
         timeout_s=settings.network_timeout_s,
+        originator=Originator(
+            association.calling_ae_title, message.command.required_number(Element.MESSAGE_ID)
+        ),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 from pacs.archive import Archive
 from pacs.dimse.command import CommandField, Element
@@ -13,10 +13,11 @@ from pacs.dimse.pdu import MAX_CONTEXTS
 from pacs.dimse.requestor import Peer, PeerRejected, PeerUnreachable, RequestedAssociation
 from pacs.dimse.retrieving.outgoing import NATIVE, choose_syntax, open_dataset
 from pacs.dimse.retrieving.progress import SubOperationResult, result_of
-from pacs.dimse.statuses import code_location
+from pacs.dimse.statuses import StatusCode, code_location
 from pacs.errors import ArchiveError
 from pacs.index.records import StoredInstance
 from storage.errors import StoreError
+from storage.store import Buffer
 
 logger = logging.getLogger(__name__)
 
@@ -26,59 +27,78 @@ _PAUSES_S: Final = (0.5, 1.5)  # before it is asked for an association again
 _MEDIUM_PRIORITY: Final = 0x0000
 
 
+Pace: TypeAlias = Callable[[Iterable[Buffer]], Iterator[Buffer]]
+
+
+class Originator(NamedTuple):
+    """Who asked for a C-MOVE, and by which message (PS3.7 9.1.1.1)."""
+
+    ae_title: str
+    message_id: int
+
+
 class Destination(NamedTuple):
-    """Where instances go, who sends them, and on whose behalf (PS3.7 9.1.1.1)."""
+    """Where instances go, who sends them, on whose behalf, and how fast."""
 
     peer: Peer
     preferred: Sequence[str]  # transfer syntaxes
     calling_ae_title: str
-    originator_ae_title: str
-    originator_message_id: int
     timeout_s: float
+    originator: Originator | None = None
+    pace: Pace = iter  # gives out the pieces of a data set when it is their time
+
+
+class Delivered(NamedTuple):
+    """What became of an instance: by the status of the peer's answer, or by what went wrong before one."""
+
+    result: SubOperationResult
+    status: int | None = None
+    error: Exception | None = None
 
 
 class Courier:
-    """Brings instances to a peer. One thread uses it, but for `break_off`.
+    """Brings instances to a peer. One thread uses it, but for `break_off`."""
 
-    Parameters
-    ----------
-    instances
-        All that may have to be brought: an association offers what the next ones need, as far as there is
-        room for it.
-    """
-
-    def __init__(
-        self, archive: Archive, destination: Destination, instances: Iterable[StoredInstance]
-    ) -> None:
+    def __init__(self, archive: Archive, destination: Destination) -> None:
         self._archive = archive
         self._destination = destination
-        self._offers = _offers(instances, destination.preferred)
+        self._offers: dict[str, list[str]] = {}  # transfer syntaxes by SOP class
         self._offered: frozenset[str] = frozenset()  # SOP classes, by the present association
         self._association: RequestedAssociation | None = None
         self._losses = 0
         self._stopped = threading.Event()
 
-    def deliver(self, instance: StoredInstance) -> SubOperationResult:
-        """Bring one instance, and say what the peer did with it.
+    def expect(self, instances: Iterable[StoredInstance]) -> None:
+        """Hear what will have to be brought: an association offers what it needs, as far as there is room."""
+        for sop_class_uid, syntaxes in _offers(instances, self._destination.preferred).items():
+            known = self._offers.get(sop_class_uid, [])
+            if new := [uid for uid in syntaxes if uid not in known]:
+                self._offers[sop_class_uid] = [*new, *known]
+                self._offered -= {sop_class_uid}  # the present association does not offer all of it
+
+    def deliver(self, instance: StoredInstance) -> Delivered:
+        """Bring one instance that was expected, and say what the peer did with it.
 
         Raises
         ------
         PeerUnreachable, PeerRejected
             There is no association to be had, or it is lost again and again.
         """
+        lost: PeerUnreachable | None = None
         for _ in range(_ATTEMPTS):
             association = self._association_for(instance)
             try:
-                result = self._store(association, instance)
-            except PeerUnreachable:
+                delivered = self._store(association, instance)
+            except PeerUnreachable as error:
+                lost = error
                 self._association = None
                 self._losses += 1
                 if self._losses >= _MOST_LOSSES or self._stopped.is_set():
                     raise
             else:
                 self._losses = 0
-                return result
-        return SubOperationResult.FAILED
+                return delivered
+        return Delivered(SubOperationResult.FAILED, error=lost)
 
     def break_off(self) -> None:
         """Have the thread that delivers give up at once. Called from any thread."""
@@ -113,22 +133,22 @@ class Courier:
             try:
                 return RequestedAssociation(to.peer, to.calling_ae_title, offers, to.timeout_s)
             except (PeerUnreachable, PeerRejected) as error:
-                logger.warning("no association for a C-MOVE: %s", error)
+                logger.warning("no association to send instances: %s", error)
                 if self._stopped.wait(pause_s):
                     raise
         return RequestedAssociation(to.peer, to.calling_ae_title, offers, to.timeout_s)
 
-    def _store(self, association: RequestedAssociation, instance: StoredInstance) -> SubOperationResult:
+    def _store(self, association: RequestedAssociation, instance: StoredInstance) -> Delivered:
         accepted = association.accepted_syntaxes(instance.sop_class_uid)
         try:
             syntax = choose_syntax(self._archive, instance, accepted, self._destination.preferred)
             context = syntax and association.find_context(instance.sop_class_uid, syntax)
             if not syntax or not context:
-                return SubOperationResult.FAILED
-            dataset = open_dataset(self._archive, instance, syntax)
+                return Delivered(SubOperationResult.FAILED, StatusCode.SOP_CLASS_NOT_SUPPORTED)
+            dataset = self._destination.pace(open_dataset(self._archive, instance, syntax))
         except (ArchiveError, StoreError) as error:
             logger.warning("%s cannot be sent: %s", instance.sop_instance_uid, code_location(error))
-            return SubOperationResult.FAILED
+            return Delivered(SubOperationResult.FAILED, error=error)
         try:
             response = association.perform(
                 context, CommandField.C_STORE_RQ, self._elements(instance), dataset
@@ -138,16 +158,21 @@ class Courier:
         except (ArchiveError, StoreError) as error:  # of the data set, within a message that is begun
             logger.warning("%s was cut short: %s", instance.sop_instance_uid, code_location(error))
             self.close()
-            return SubOperationResult.FAILED
-        return result_of(response.command.required_number(Element.STATUS))
+            return Delivered(SubOperationResult.FAILED, error=error)
+        status = response.command.required_number(Element.STATUS)
+        return Delivered(result_of(status), status)
 
     def _elements(self, instance: StoredInstance) -> list[tuple[Element, int | str]]:
-        return [
+        elements: list[tuple[Element, int | str]] = [
             (Element.PRIORITY, _MEDIUM_PRIORITY),
             (Element.AFFECTED_SOP_INSTANCE_UID, instance.sop_instance_uid),
-            (Element.MOVE_ORIGINATOR_AE_TITLE, self._destination.originator_ae_title),
-            (Element.MOVE_ORIGINATOR_MESSAGE_ID, self._destination.originator_message_id),
         ]
+        if originator := self._destination.originator:
+            elements += [
+                (Element.MOVE_ORIGINATOR_AE_TITLE, originator.ae_title),
+                (Element.MOVE_ORIGINATOR_MESSAGE_ID, originator.message_id),
+            ]
+        return elements
 
 
 def _offers(instances: Iterable[StoredInstance], preferred: Sequence[str]) -> dict[str, list[str]]:

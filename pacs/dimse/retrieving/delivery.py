@@ -41,9 +41,9 @@ class Delivery:
         self._lock = threading.Lock()
         self._waiting = deque(instances)
         self._results: queue.SimpleQueue[tuple[str, SubOperationResult]] = queue.SimpleQueue()
-        self._couriers = [
-            Courier(archive, destination, instances) for _ in range(min(associations, len(instances)))
-        ]
+        self._couriers = [Courier(archive, destination) for _ in range(min(associations, len(instances)))]
+        for courier in self._couriers:
+            courier.expect(instances)
         self._at_work = len(self._couriers)
         self._given_up = False
         self._threads = [
@@ -81,7 +81,7 @@ class Delivery:
     def _work(self, courier: Courier) -> None:
         while (instance := self._take()) is not None:
             try:
-                result = SubOperationResult.FAILED if self._given_up else courier.deliver(instance)
+                result = SubOperationResult.FAILED if self._given_up else courier.deliver(instance).result
             except (PeerUnreachable, PeerRejected) as error:
                 if self._hand_over(instance):
                     break

@@ -1,0 +1,1 @@
+"""Doing send jobs: studies go to peers, in the worker, whatever dies meanwhile."""
