@@ -21,8 +21,9 @@ from tests.datasets import encode_file, make_dataset
 from tests.integration.dimse_peers import listening
 
 WORKSTATION = KnownPeer(
-    "WS1", "10.0.0.5", 104, frozenset({PeerRight.GET}), True, "ISO_IR 100", True, ("1.2.840.10008.1.2",)
-)
+    "WS1", "10.0.0.5", 104, frozenset({PeerRight.GET}), True, "ISO_IR 100", True, ("1.2.840.10008.1.2",),
+    send_hours="22:00-05:00", send_bytes_per_s=10**6, send_at_a_time=3,
+)  # fmt: skip
 
 
 def test_peers_are_kept_as_they_were_given(archive: Archive) -> None:

@@ -17,7 +17,7 @@ from pacs.jobs.sending.pace import Pacemaker
 from pacs.jobs.sending.run import SendRun
 from storage.errors import StoreError
 
-LEASE: Final = timedelta(seconds=15)
+LEASE: Final = timedelta(seconds=10)
 _RENEW_EVERY_S: Final = 2.0  # also how soon it is noticed that a job was paused
 _EVERY_S: Final = 0.5
 _RETRY_AFTER_S: Final = 5.0

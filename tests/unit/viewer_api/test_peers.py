@@ -20,6 +20,9 @@ WORKSTATION = {
     "transfer_syntax_uids": ["1.2.840.10008.1.2.4.70"],
     "tls": True,
     "certificate_sha256": "ab" * 32,
+    "send_hours": "12:00-13:00,22:00-05:00",
+    "send_bytes_per_s": 2_000_000,
+    "send_at_a_time": 2,
 }
 
 
@@ -55,6 +58,9 @@ def test_peers_are_not_changed_unless_the_settings_allow_it(tmp_path: Path) -> N
         ("WS1", {"host": "x", "port": 0}),
         ("WS1", {"rights": ["delete"]}),
         ("WS1", {"no_such": 1}),
+        ("WS1", {"send_hours": "at night"}),
+        ("WS1", {"send_bytes_per_s": 1}),
+        ("WS1", {"send_at_a_time": 9}),
         ("WS1", {"transfer_syntax_uids": ["1.2"]}),
     ],
 )
