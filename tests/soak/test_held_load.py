@@ -9,7 +9,7 @@ from statistics import mean, quantiles
 
 import pytest
 
-from tests.bench.measure import memory_bytes
+from tests.bench.measure import own_memory_bytes
 from tests.e2e.archive_process import running_up
 from tests.soak.archives import judge_twice, postgresql_and_s3, shortened
 from tests.soak.conftest import Tell
@@ -53,7 +53,7 @@ def test_a_held_load_is_answered_in_time_with_even_memory(tmp_path: Path, tell: 
         memory = []
         while any(modality.is_alive() for modality in modalities):
             time.sleep(1)
-            memory.append(memory_bytes([archive.process.pid]))
+            memory.append(own_memory_bytes([archive.process.pid]))
         ledger = {uid: entry for modality in modalities for uid, entry in modality.ledger.items()}
         taken_ms = [ms for modality in modalities for ms in modality.taken_ms]
         assert len(taken_ms) > 0.99 * _PER_S * _SECONDS, "a modality gave up"
