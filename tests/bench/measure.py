@@ -55,7 +55,7 @@ def memory_bytes(roots: Iterable[int]) -> int:
 
 
 def own_memory_bytes(roots: Iterable[int]) -> int:
-    """Sum up what processes and their descendants have made for themselves, without pages of files, as of code.
+    """Sum up what families of processes have made for themselves, without pages of files such as code.
 
     Of code they have a part only while others run it too, so that a sum with it grows when the others end.
     """
