@@ -10,6 +10,7 @@ from pacs.dimse.callers import Caller, Reception
 from pacs.dimse.contexts import Capability
 from pacs.dimse.endings import RejectCause
 from pacs.dimse.limits import Limits
+from pacs.dimse.user_identity import IdentityCheck
 from pacs.index.known_peers import PeerRight
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class ApplicationEntity:
     limits: Limits = field(default_factory=Limits)
     max_dataset_bytes: int = 32 * 1024**3
     reception: Reception | None = None  # None: everybody is let in who knows our AE title
+    identity_check: IdentityCheck = field(default_factory=IdentityCheck)
 
     def receive(
         self, called_ae_title: str, calling_ae_title: str, address: str, certificate_sha256: str | None
@@ -64,6 +66,11 @@ class ApplicationEntity:
         """Recognise a caller, or say why it is not let in."""
         reception = self.reception or Reception([self.ae_title])
         return reception.receive(called_ae_title, calling_ae_title, address, certificate_sha256)
+
+    def note_failure(self, address: str) -> None:
+        """Count a wrong passcode or token: who guesses is put off for a while."""
+        if self.reception is not None:
+            self.reception.note_failure(address)
 
     def capability(self, abstract_syntax: str) -> Capability:
         """Tell what some operation performs of an abstract syntax, or invokes."""

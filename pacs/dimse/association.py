@@ -39,6 +39,7 @@ from pacs.dimse.pdu import (
 from pacs.dimse.responses import encode_pending_responses, encode_response
 from pacs.dimse.statuses import Status, StatusCode, code_location, error_comment, status_of
 from pacs.dimse.upper_layer import UpperLayer
+from pacs.dimse.user_identity import Identified
 from pacs.errors import ArchiveError, PeerRefused
 from storage.errors import StoreError
 from storage.store import Buffer
@@ -73,6 +74,7 @@ class Association:
         # What the requestor said in extended negotiation, by SOP class, where we answered.
         self.application_information: Mapping[str, bytes] = {}
         self.caller = Caller("", frozenset())
+        self.user_name: str | None = None  # where a login says who it is
 
     @property
     def idle(self) -> bool:
@@ -107,8 +109,9 @@ class Association:
             self._upper_layer.close()
 
     def _establish(self, request: AssociateRequest) -> None:
-        self.caller = self._judge(request)
+        self.caller, identified = self._judge(request)
         proposed = request.user
+        self.user_name = identified.user_name
         answers = negotiate(request.contexts, self._entity.capability, proposed.roles)
         self.calling_ae_title = request.calling_ae_title
         self.called_ae_title = request.called_ae_title
@@ -116,40 +119,55 @@ class Association:
         self._maximum_length = min(proposed.maximum_length or longest, longest)
         self._contexts = {a.context_id: a for a in answers if a.result == ContextResult.ACCEPTANCE}
         accepted = {context.abstract_syntax: context.roles for context in self._contexts.values()}
-        user = answer_user_information(proposed, accepted, self._entity.application_information, longest)
+        user = answer_user_information(
+            proposed, accepted, self._entity.application_information, longest, identified.response
+        )
         self.application_information = {uid: proposed.extended[uid] for uid in user.extended}
         self._upper_layer.accept(encode_associate_accept(request, answers, user))
         logger.debug(
             "association with %s (%s): %d of %d presentation contexts accepted",
             request.calling_ae_title, proposed.implementation_version_name, len(self._contexts), len(answers),
         )  # fmt: skip
-        identity = proposed.user_identity
+
+    def _judge(self, request: AssociateRequest) -> tuple[Caller, Identified]:
+        """Accept or reject as a whole (PS3.8 Table 9-21)."""
+        try:
+            caller, identified = self._recognise(request), self._identify(request)
+            if not self._admit(self):
+                raise AssociationRejected(LOCAL_LIMIT_EXCEEDED)
+        except AssociationRejected as rejection:
+            logger.warning(
+                "association from %s rejected: %s; called AE title %r, calling AE title %r",
+                self._address, rejection.cause.meaning, request.called_ae_title, request.calling_ae_title,
+            )  # fmt: skip
+            raise
+        return caller, identified
+
+    def _recognise(self, request: AssociateRequest) -> Caller:
+        if not request.protocol_version & 1:
+            raise AssociationRejected(UNSUPPORTED_PROTOCOL_VERSION)
+        if not request.speaks_dicom:
+            raise AssociationRejected(UNSUPPORTED_APPLICATION_CONTEXT)
+        titles = request.called_ae_title, request.calling_ae_title
+        found = self._entity.receive(*titles, self._address, self._upper_layer.peer_certificate_sha256)
+        if isinstance(found, RejectCause):
+            raise AssociationRejected(found)
+        return found
+
+    def _identify(self, request: AssociateRequest) -> Identified:
+        """Have the user looked up who is named in the request (PS3.7 D.3.3.7), whose secret nobody logs."""
+        identity, check = request.user.user_identity, self._entity.identity_check
         if identity is not None and identity.has_secret and not self._is_secure:
             logger.warning(
-                "%s sends a passcode or token with its associations; it is not asked for here and can be "
-                "read on the way: take it out of that device's settings",
-                request.calling_ae_title,
-            )
-
-    def _judge(self, request: AssociateRequest) -> Caller:
-        """Accept or reject as a whole (PS3.8 Table 9-21)."""
-        found: Caller | RejectCause
-        if not request.protocol_version & 1:
-            found = UNSUPPORTED_PROTOCOL_VERSION
-        elif not request.speaks_dicom:
-            found = UNSUPPORTED_APPLICATION_CONTEXT
-        else:
-            titles = request.called_ae_title, request.calling_ae_title
-            found = self._entity.receive(*titles, self._address, self._upper_layer.peer_certificate_sha256)
-        if isinstance(found, Caller) and not self._admit(self):
-            found = LOCAL_LIMIT_EXCEEDED
-        if isinstance(found, Caller):
-            return found
-        logger.warning(
-            "association from %s rejected: %s; called AE title %r, calling AE title %r",
-            self._address, found.meaning, request.called_ae_title, request.calling_ae_title,
-        )  # fmt: skip
-        raise AssociationRejected(found)
+                "%s sends a passcode or token with its associations, which can be read on the way%s: "
+                "take it out of that device's settings, or connect it by TLS",
+                request.calling_ae_title, "" if check.logins else " and is not asked for here",
+            )  # fmt: skip
+        try:
+            return check.identify(identity)
+        except AssociationRejected:
+            self._entity.note_failure(self._address)
+            raise
 
     def _perform_operations(self) -> None:
         while (message := self._next_message()) is not None:

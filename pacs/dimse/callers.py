@@ -87,9 +87,13 @@ class Reception:
             return caller
         if caller is not None and self._strangers is not None:
             return UNKNOWN_CALLED_AE_TITLE
+        self.note_failure(address)
+        return UNKNOWN_CALLING_AE_TITLE
+
+    def note_failure(self, address: str) -> None:
+        """Count a refusal; who is refused too often has to wait."""
         if self._guesses.note_failure(address):
             logger.warning("%s is shut out for a while: it was refused too often", address)
-        return UNKNOWN_CALLING_AE_TITLE
 
     def _recognise(self, ae_title: str, address: str, certificate_sha256: str | None) -> Caller | None:
         peer = None if self._book is None else self._book.find(ae_title)

@@ -35,6 +35,7 @@ class RejectCause:
 UNSUPPORTED_APPLICATION_CONTEXT = RejectCause(1, 1, 2, "application context name not supported")
 UNKNOWN_CALLING_AE_TITLE = RejectCause(1, 1, 3, "calling AE title not recognised")
 UNKNOWN_CALLED_AE_TITLE = RejectCause(1, 1, 7, "called AE title not recognised")
+IDENTITY_REFUSED = RejectCause(1, 2, 1, "the user is not let in")  # PS3.7 D.3.3.7.2: no reason given
 UNSUPPORTED_PROTOCOL_VERSION = RejectCause(1, 2, 2, "protocol version not supported")
 TEMPORARY_CONGESTION = RejectCause(2, 3, 1, "temporary congestion")
 LOCAL_LIMIT_EXCEEDED = RejectCause(2, 3, 2, "local limit exceeded")

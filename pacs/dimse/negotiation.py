@@ -14,12 +14,11 @@ def answer_user_information(
     accepted: Mapping[str, Roles],
     inform: Callable[[str, bytes], bytes | None],
     maximum_length: int,
+    identity_response: bytes | None = None,
 ) -> UserInformation:
     """Answer the User Information of an A-ASSOCIATE-RQ.
 
-    Operations are performed one at a time; a proposed window is answered by that. A user identity is
-    neither used nor answered, as the Standard has it for an acceptor that does not know users; that we would
-    refuse to store images would make no secret safer that has already been sent.
+    Operations are performed one at a time; a proposed window is answered by that.
 
     Parameters
     ----------
@@ -29,6 +28,8 @@ def answer_user_information(
         Our service class application information for a SOP class and the requestor's; None for no answer.
     maximum_length
         Longest P-DATA-TF that we take in.
+    identity_response
+        What is answered to the user identity (`pacs.dimse.user_identity`); None: nothing.
 
     References
     ----------
@@ -48,4 +49,5 @@ def answer_user_information(
             if uid in accepted and (roles.scu or roles.scp)
         },
         extended=extended,
+        user_identity_response=identity_response,
     )

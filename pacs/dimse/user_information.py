@@ -29,6 +29,7 @@ class SubItem(IntEnum):
     EXTENDED_NEGOTIATION = 0x56
     COMMON_EXTENDED_NEGOTIATION = 0x57
     USER_IDENTITY = 0x58
+    USER_IDENTITY_RESPONSE = 0x59
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class UserInformation:
     extended: Mapping[str, bytes] = field(default_factory=dict)  # service class application information
     common_extended: Mapping[str, CommonExtendedNegotiation] = field(default_factory=dict)
     user_identity: UserIdentity | None = None
+    user_identity_response: bytes | None = field(default=None, repr=False)  # of an acceptor
 
 
 def parse_user_information(value: memoryview) -> UserInformation:
@@ -201,4 +203,7 @@ def encode_user_information(user: UserInformation) -> bytes:
     for uid, information in user.extended.items():
         value = encode_field(uid.encode("ascii", "replace")) + information
         parts.append(encode_item(SubItem.EXTENDED_NEGOTIATION, value))
+    if user.user_identity_response is not None:
+        value = encode_field(user.user_identity_response)
+        parts.append(encode_item(SubItem.USER_IDENTITY_RESPONSE, value))
     return b"".join(parts)

@@ -53,7 +53,7 @@ def serving(
     """A listener in a thread of its own, stopped at the end with nothing left behind."""
     store = c_store_operation(shelf.store, accept_unknown_sop_classes=True)
     operations = (C_ECHO, store, *options.pop("operations", ()))
-    entity = ApplicationEntity("FILMLESS", operations, limits, max_dataset_bytes)
+    entity = ApplicationEntity("FILMLESS", operations, limits, max_dataset_bytes, **options.pop("entity", {}))
     listening = options.pop("listening", None) or open_port(HOST, 0)
     listener = Listener(entity, listening, **{"grace_s": 0.5, **options})
     thread = threading.Thread(target=listener.serve_forever)

@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pynetdicom import AE, build_role
@@ -18,10 +19,12 @@ from pynetdicom.pdu_primitives import (
 )
 
 from pacs.archive import open_archive
+from pacs.dimse.callers import Reception
 from pacs.dimse.limits import Limits
 from pacs.dimse.listener import Listener, open_listener
 from pacs.dimse.requestor import Peer as Target
 from pacs.dimse.requestor import RequestedAssociation
+from pacs.dimse.user_identity import IdentityCheck
 from pacs.settings import Settings
 from tests.integration.dimse_peers import HOST, Peer, Shelf, association_threads, eventually, serving
 from tests.unit.pacs.dimse import wire
@@ -85,7 +88,7 @@ def test_a_context_of_which_we_would_be_scu_is_rejected(listener: Listener) -> N
 def test_a10_an_identity_gets_no_positive_response_and_its_secret_is_not_logged(
     listener: Listener, caplog: pytest.LogCaptureFixture, kind: int
 ) -> None:
-    """There are no users here: PS3.7 D.3.3.7 has the association accepted without a response."""
+    """Without logins there are no users: PS3.7 D.3.3.7 has the association accepted without a response."""
     identity = UserIdentityNegotiation()
     identity.user_identity_type, identity.positive_response_requested = kind, True
     identity.primary_field, identity.secondary_field = b"somebody", b"passw0rd" if kind == 2 else b""
@@ -100,6 +103,94 @@ def test_a10_an_identity_gets_no_positive_response_and_its_secret_is_not_logged(
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("pacs")]
     assert not any("passw0rd" in line or "somebody" in line for line in ours)
     assert any("passcode or token" in line for line in ours) == (kind != 1)
+
+
+class TwoUsers:
+    """Logins of a name with a passcode, and of a token."""
+
+    def find_by_passcode(self, user_name: str, passcode: bytes) -> str | None:
+        return user_name if (user_name, passcode) == ("Bác sĩ Ước", b"passw0rd") else None
+
+    def find_by_token(self, token: bytes) -> str | None:
+        return "robot" if token == b"header.claims.signature" else None
+
+
+PASSCODE = (2, "Bác sĩ Ước".encode(), b"passw0rd")
+TOKEN = (5, b"header.claims.signature", b"")
+
+
+def associate_as(port: int, user: tuple[int, bytes, bytes] | None, *, wants_answer: bool = True) -> Any:
+    ae = AE("CT01")
+    ae.add_requested_context(wire.VERIFICATION)
+    identities = []
+    if user is not None:
+        identity = UserIdentityNegotiation()
+        identity.positive_response_requested = wants_answer
+        identity.user_identity_type, identity.primary_field, identity.secondary_field = user
+        identities.append(identity)
+    return ae.associate(HOST, port, ae_title="FILMLESS", ext_neg=identities)
+
+
+@pytest.mark.parametrize(
+    ("user", "response"), [(PASSCODE, b""), (TOKEN, TOKEN[1])], ids=["passcode", "token"]
+)
+@pytest.mark.parametrize("wants_answer", [True, False])
+def test_a_user_whom_the_logins_know_is_let_in_and_answered_if_it_wants(
+    user: tuple[int, bytes, bytes], response: bytes, wants_answer: bool
+) -> None:
+    with serving(Shelf(), entity={"identity_check": IdentityCheck(TwoUsers(), required=True)}) as listener:
+        association = associate_as(listener.port, user, wants_answer=wants_answer)
+        assert association.is_established
+        answer = association.acceptor.user_identity
+        assert (answer and answer.server_response) == (response if wants_answer else None)
+        assert association.send_c_echo().Status == 0x0000
+        association.release()
+
+
+@pytest.mark.parametrize(
+    "user",
+    [(2, PASSCODE[1], b"passw0rd!"), (2, b"\xff", b"passw0rd"), (5, b"header.claims.forged", b"")],
+    ids=["another passcode", "no name", "another token"],
+)
+def test_a10_a_wrong_passcode_or_token_is_rejected_and_not_logged(
+    user: tuple[int, bytes, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "pacs")
+    with serving(Shelf(), entity={"identity_check": IdentityCheck(TwoUsers())}) as listener:
+        association = associate_as(listener.port, user)
+    rejection = association.acceptor.primitive
+    assert association.is_rejected
+    assert (rejection.result, rejection.result_source, rejection.diagnostic) == (1, 2, 1)
+    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("pacs"))
+    assert "the user is not let in" in ours
+    assert not any(secret in ours for secret in ("passw0rd", "Ước", "forged", "header"))
+
+
+@pytest.mark.parametrize("required", [False, True])
+@pytest.mark.parametrize(
+    "user",
+    [None, (1, b"somebody", b""), (3, b"ticket", b""), (4, b"<saml/>", b"")],
+    ids=["no identity", "a name alone", "Kerberos", "SAML"],
+)
+def test_who_does_not_prove_its_identity_is_nobody_in_particular_or_rejected(
+    user: tuple[int, bytes, bytes] | None, required: bool
+) -> None:
+    with serving(Shelf(), entity={"identity_check": IdentityCheck(TwoUsers(), required)}) as listener:
+        association = associate_as(listener.port, user)
+        assert (association.is_established, association.is_rejected) == (not required, required)
+        if not required:
+            assert association.acceptor.user_identity is None
+            association.release()
+
+
+def test_a9_who_guesses_passcodes_is_put_off() -> None:
+    entity = {"identity_check": IdentityCheck(TwoUsers()), "reception": Reception(["FILMLESS"])}
+    with serving(Shelf(), entity=entity) as listener:
+        for number in range(10):
+            assert associate_as(listener.port, (2, PASSCODE[1], b"%d" % number)).is_rejected
+        late = associate_as(listener.port, PASSCODE)
+    assert late.is_rejected
+    assert late.acceptor.primitive.result == 2  # for the time being
 
 
 def test_a_peer_that_invokes_two_operations_at_once_gets_two_answers(listener: Listener) -> None:
