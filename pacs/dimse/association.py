@@ -35,6 +35,7 @@ from pacs.dimse.pdu import (
     NegotiatedContext,
     encode_associate_accept,
     encode_message,
+    whole_fragments,
 )
 from pacs.dimse.responses import encode_pending_responses, encode_response
 from pacs.dimse.statuses import Status, StatusCode, code_location, error_comment, status_of
@@ -69,6 +70,7 @@ class Association:
         self._cancelled = False  # the operation that is performed
         self._release_requested = False
         self._message_id = 0  # of the last operation that we invoked
+        self._held = b""  # responses that go with what is sent next
         self.calling_ae_title = ""
         self.called_ae_title = ""
         # What the requestor said in extended negotiation, by SOP class, where we answered.
@@ -228,6 +230,8 @@ class Association:
         status: Status,
         elements: Iterable[tuple[Element, int | str]] = (),
         dataset: bytes | None = None,
+        *,
+        soon: bool = False,
     ) -> None:
         """Answer a request, once its data set is received to its end.
 
@@ -238,6 +242,8 @@ class Association:
             sub-operations.
         dataset
             What goes along, encoded in the transfer syntax of the request's presentation context.
+        soon
+            Send it with what is sent next, in one write, for a message of ours is about to follow.
 
         Raises
         ------
@@ -245,17 +251,17 @@ class Association:
             The peer is not there any more.
         """
         message.dataset.drain()
-        self._upper_layer.send(
-            encode_response(
-                message.context.context_id,
-                message.command_field,
-                message.command,
-                status,
-                self._maximum_length,
-                tuple(elements),
-                dataset,
-            )
+        self._held += encode_response(
+            message.context.context_id,
+            message.command_field,
+            message.command,
+            status,
+            self._maximum_length,
+            tuple(elements),
+            dataset,
         )
+        if not soon:
+            self._upper_layer.send(self._take_held())
 
     def respond_pending(self, message: Message, status: Status, identifiers: Iterable[bytes]) -> None:
         """Send pending responses, each with an identifier, as these are made: many small ones in one write.
@@ -310,6 +316,11 @@ class Association:
                 self._came_early = arrived
         return self._withdrawn
 
+    @property
+    def piece_size_bytes(self) -> int:
+        """How much of a data set that is sent is best read at a time."""
+        return whole_fragments(self._maximum_length)
+
     def contexts_to_invoke(self, abstract_syntax: str) -> list[NegotiatedContext]:
         """List the accepted contexts of an abstract syntax in which the peer is SCP."""
         contexts = self._contexts.values()
@@ -355,11 +366,15 @@ class Association:
             ]
         )
         try:
-            for data in encode_message(context.context_id, command, dataset, self._maximum_length):
-                self._upper_layer.send(data)
+            for parts in encode_message(context.context_id, command, dataset, self._maximum_length):
+                self._upper_layer.send_parts([self._take_held(), *parts] if self._held else parts)
         except (ArchiveError, StoreError) as error:
             raise AssociationAborted(f"a data set was cut short: {code_location(error)}") from error
         return self._receive_status(request, command_field)
+
+    def _take_held(self) -> bytes:
+        held, self._held = self._held, b""
+        return held
 
     def _receive_status(self, request: Message, command_field: CommandField) -> int:
         while (arrived := self._receive_message()) is not None:

@@ -30,7 +30,10 @@ PDV_HEADER = struct.Struct(">IBB")  # length of the rest, presentation context I
 MAX_CONTEXTS = 128  # IDs are the odd numbers of one byte (PS3.8 Table 9-13)
 MAX_TRANSFER_SYNTAXES = 64
 
-_WRITE_SIZE_BYTES = 128 * 1024
+_P_DATA_HEADERS = struct.Struct(">BxIIBB")  # HEADER and PDV_HEADER
+_WRITE_SIZE_BYTES = 224 * 1024
+_READ_SIZE_BYTES = 256 * 1024  # what is read anew lies in memory that was just used, and is near
+_MOST_PARTS = 512  # of a write: the kernel takes twice as many at a time
 _FIXED_FIELDS = struct.Struct(">Hxx64s")  # protocol version; called, calling AE title and 32 reserved bytes
 _APPLICATION_CONTEXT, _PROPOSED_CONTEXT, _CONTEXT_RESULT, _USER_INFORMATION = 0x10, 0x20, 0x21, 0x50
 _ABSTRACT_SYNTAX, _TRANSFER_SYNTAX = 0x30, 0x40
@@ -294,45 +297,62 @@ def encode_data(
     ----------
     PS3.8 9.3.5, Annex E.2
     """
-    size = (maximum_length - PDV_HEADER.size) & ~1  # fragments of even length
-    held: Buffer = b""
-    for chunk in chunks:
-        for start in range(0, len(chunk), size):
-            if held:
-                yield _p_data(context_id, held, is_command)
-            held = chunk[start : start + size]
-    yield _p_data(context_id, held, is_command | 0b10)
+    for header, fragment in _cut(context_id, chunks, maximum_length, is_command=is_command):
+        yield header + fragment
 
 
 def encode_message(
     context_id: int, command: bytes, dataset: Iterable[Buffer] | None, maximum_length: int
-) -> Iterator[bytes]:
-    """Encode a whole message as P-DATA-TFs, joined to writes of some size: a system call for each costs more.
+) -> Iterator[list[Buffer]]:
+    """Encode a whole message as P-DATA-TFs, in writes of some size: a system call for each costs more.
+
+    A write is the parts of whole PDUs, none of which was copied.
 
     Parameters
     ----------
     dataset
-        The encoded data set, piece by piece; it is read as the writes are asked for.
+        The encoded data set, piece by piece; it is read as the writes are asked for, and a piece is used
+        until it was sent. The best are of `whole_fragments`.
     """
-    pdus = encode_data(context_id, [command], maximum_length, is_command=True)
+    pdus = _cut(context_id, [command], maximum_length, is_command=True)
     if dataset is not None:
-        pdus = chain(pdus, encode_data(context_id, dataset, maximum_length, is_command=False))
-    held: list[bytes] = []
+        pdus = chain(pdus, _cut(context_id, dataset, maximum_length, is_command=False))
+    held: list[Buffer] = []
     size = 0
-    for pdu in pdus:
-        held.append(pdu)
-        size += len(pdu)
-        if size >= _WRITE_SIZE_BYTES:
-            yield b"".join(held) if len(held) > 1 else pdu
+    for header, fragment in pdus:
+        held += (header, fragment)
+        size += len(fragment)
+        if size >= _WRITE_SIZE_BYTES or len(held) >= _MOST_PARTS:
+            yield held
             held, size = [], 0
     if held:
-        yield b"".join(held)
+        yield held
 
 
-def _p_data(context_id: int, fragment: Buffer, control: int) -> bytes:
-    pdv_length = len(fragment) + 2
-    return (
-        HEADER.pack(PduType.P_DATA_TF, pdv_length + 4)
-        + PDV_HEADER.pack(pdv_length, context_id, control)
-        + fragment
-    )
+def _cut(
+    context_id: int, pieces: Iterable[Buffer], maximum_length: int, *, is_command: bool
+) -> Iterator[tuple[bytes, Buffer]]:
+    """Cut what is to be sent into the fragments of P-DATA-TFs, each behind the headers of its own."""
+    size = _fragment_size(maximum_length)
+    held: Buffer = b""
+    for piece in pieces:
+        uncopied = memoryview(piece) if isinstance(piece, bytes) else piece
+        for start in range(0, len(piece), size):
+            if held:
+                yield _headers(context_id, len(held), is_command), held
+            held = uncopied[start : start + size]
+    yield _headers(context_id, len(held), is_command | 0b10), held
+
+
+def _headers(context_id: int, fragment_size: int, control: int) -> bytes:
+    return _P_DATA_HEADERS.pack(PduType.P_DATA_TF, fragment_size + 6, fragment_size + 2, context_id, control)
+
+
+def _fragment_size(maximum_length: int) -> int:
+    return (maximum_length - PDV_HEADER.size) & ~1  # even
+
+
+def whole_fragments(maximum_length: int) -> int:
+    """Tell how much of a data set is best read at a time: it fills P-DATA-TFs to the last byte."""
+    size = _fragment_size(maximum_length)
+    return max(_READ_SIZE_BYTES // size, 1) * size

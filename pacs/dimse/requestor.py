@@ -24,7 +24,13 @@ from pacs.dimse.endings import (
 )
 from pacs.dimse.limits import Limits
 from pacs.dimse.message import Message, receive_message
-from pacs.dimse.pdu import NegotiatedContext, ProposedContext, encode_associate_request, encode_message
+from pacs.dimse.pdu import (
+    NegotiatedContext,
+    ProposedContext,
+    encode_associate_request,
+    encode_message,
+    whole_fragments,
+)
 from pacs.dimse.upper_layer import UpperLayer
 from pacs.dimse.user_information import Roles, UserInformation
 from pacs.errors import ArchiveError
@@ -109,6 +115,11 @@ class RequestedAssociation:
             if accept.transfer_syntaxes.get(p.context_id) == p.transfer_syntaxes[0]
         }
 
+    @property
+    def piece_size_bytes(self) -> int:
+        """How much of a data set that is sent is best read at a time."""
+        return whole_fragments(self._maximum_length)
+
     def find_context(self, abstract_syntax: str, transfer_syntax_uid: str) -> NegotiatedContext | None:
         """Find the accepted presentation context of an offer; None when the peer did not accept it."""
         for context in self._contexts.values():
@@ -159,8 +170,8 @@ class RequestedAssociation:
         )
         self._at_rest = False
         try:
-            for data in encode_message(context.context_id, command, dataset, self._maximum_length):
-                self._upper_layer.send(data)
+            for parts in encode_message(context.context_id, command, dataset, self._maximum_length):
+                self._upper_layer.send_parts(parts)
             response = self._receive_response(command_field)
         except AssociationEnded as ending:
             raise self._end(ending) from None

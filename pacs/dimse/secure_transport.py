@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import socket
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from pacs.dimse.limits import Limits
 from pacs.dimse.transport import Transport
 from pacs.errors import SettingsError
 from pacs.settings import Settings
+from storage.store import Buffer
 
 _CIPHERS_OF_TLS_1_2 = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _REVOCATION_LIST = b"-----BEGIN X509 CRL-----"
@@ -153,6 +155,10 @@ class SecureTransport(Transport):
         """Send whole PDUs. Raises what `Transport.send` raises."""
         self._set_timeout(self._send_timeout_s)
         super().send(data)
+
+    def send_parts(self, parts: Sequence[Buffer]) -> None:
+        """Send whole PDUs that lie in several places. Raises what `Transport.send` raises."""
+        self.send(b"".join(parts))
 
     def interrupt(self) -> None:
         """Have the thread that receives here give up. Called from any thread."""

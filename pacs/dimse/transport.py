@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from collections.abc import Sequence
 from time import monotonic
 
 from pacs.dimse.endings import AbortSource, AssociationAborted, ConnectionLost
 from pacs.dimse.limits import Limits
+from storage.store import Buffer
 
 _MAX_DISCARDED = 1024 * 1024
 _LEAST_TIMEOUT_S = 0.001  # zero would mean for ever
@@ -125,6 +127,16 @@ class Transport:
             sent = self._connection.send(data)
             if sent < len(data):
                 self._send_rest(memoryview(data)[sent:])
+        except OSError as error:
+            raise ConnectionLost(error.strerror or "the peer does not read") from None
+
+    def send_parts(self, parts: Sequence[Buffer]) -> None:
+        """Send whole PDUs that lie in several places, as if they were one. Raises what `send` raises."""
+        self._acknowledges_late = True
+        try:
+            sent = self._connection.sendmsg(parts)
+            if sent < sum(map(len, parts)):
+                self._send_rest(memoryview(b"".join(parts))[sent:])
         except OSError as error:
             raise ConnectionLost(error.strerror or "the peer does not read") from None
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Sequence
 from time import monotonic
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ from pacs.dimse.limits import Limits
 from pacs.dimse.pdu import AssociateAccept, AssociateRequest, PduType
 from pacs.dimse.secure_transport import SecureTransport
 from pacs.dimse.transport import Transport
+from storage.store import Buffer
 
 _LENGTH_TOLERANCE = 16  # some senders forget that the PDV headers count (PS3.8 D.1)
 _SMALL_BUFFER = 16 * 1024
@@ -288,6 +290,10 @@ class UpperLayer:
             The peer is gone, or does not read.
         """
         self._transport.send(data)
+
+    def send_parts(self, parts: Sequence[Buffer]) -> None:
+        """Send whole PDUs that lie in several places. Raises what `send` raises."""
+        self._transport.send_parts(parts)
 
     def interrupt(self) -> None:
         """Have the thread that waits here abort the association. Called from any thread."""

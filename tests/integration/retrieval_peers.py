@@ -67,6 +67,7 @@ class Destination:
     files: dict[str, bytes] = field(default_factory=dict)
     written_in: dict[str, str] = field(default_factory=dict)
     associations: int = 0
+    released: int = 0
     commands: list[Any] = field(default_factory=list)
 
     def _store(self, event: evt.Event) -> int:
@@ -80,6 +81,9 @@ class Destination:
 
     def _accepted(self, _: evt.Event) -> None:
         self.associations += 1
+
+    def _released(self, _: evt.Event) -> None:
+        self.released += 1
 
     @contextlib.contextmanager
     def running(
@@ -95,6 +99,7 @@ class Destination:
         entity.add_supported_context(CTImageStorage, list(self.syntaxes))
         entity.maximum_pdu_size = 16382
         handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_ACCEPTED, self._accepted)]
+        handlers.append((evt.EVT_RELEASED, self._released))
         server = entity.start_server((HOST, 0), block=False, evt_handlers=handlers, ssl_context=tls)
         port = server.socket.getsockname()[1]
         archive.index.peers.put(KnownPeer(ae_title, HOST, port, tls=use_tls, **more))

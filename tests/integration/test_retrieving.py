@@ -168,7 +168,7 @@ def test_move_brings_what_is_asked_for_on_behalf_of_who_asks(tmp_path: Path) -> 
         assert (last.Status, numbers(last)) == (0x0000, (None, 6, 0, 0))
         assert not no_identifier
         assert destination.got == uids
-        assert destination.associations == 1
+        assert (destination.associations, destination.released) == (1, 1)
         assert destination.files == stored_datasets(archive)
         for command in destination.commands:
             assert (command.MoveOriginatorApplicationEntityTitle, command.MoveOriginatorMessageID) == (

@@ -62,7 +62,7 @@ def handle_c_get(association: Association, message: Message, *, retrievals: Retr
                 break
             progress.count(instance.sop_instance_uid, _send(association, message, instance, retrievals))
             if progress.remaining:
-                tell_progress(association, message, progress)
+                tell_progress(association, message, progress, soon=True)
         tell_end(association, message, progress, cancelled=cancelled, what="C-GET")
 
 
@@ -80,7 +80,7 @@ def _send(
         )
         if syntax is None:
             return SubOperationResult.FAILED
-        dataset = open_dataset(retrievals.archive, instance, syntax)
+        dataset = open_dataset(retrievals.archive, instance, syntax, association.piece_size_bytes)
     except (ArchiveError, StoreError) as error:
         logger.warning("%s cannot be sent: %s", instance.sop_instance_uid, code_location(error))
         return SubOperationResult.FAILED

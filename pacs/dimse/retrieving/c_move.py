@@ -27,7 +27,7 @@ from pacs.settings import Settings
 logger = logging.getLogger(__name__)
 
 _MODELS: Final = {model.move_sop_class: model for model in INFORMATION_MODELS}
-_LOOK_EVERY_S: Final = 0.1  # whether it is cancelled
+_LOOK_EVERY_S: Final = 0.05  # what was sent, and whether it is cancelled
 _TELL_EVERY_S: Final = 5.0  # though nothing happened: requestors grow impatient
 _GRACE_S: Final = 0.5  # for the instance that is under way when it is cancelled
 
@@ -101,13 +101,12 @@ def _watch(association: Association, message: Message, delivery: Delivery, progr
     """
     told_at = monotonic()
     while progress.remaining:
-        results = delivery.results(_LOOK_EVERY_S)
-        for sop_instance_uid, result in results:
-            progress.count(sop_instance_uid, result)
+        delivery.wait(_LOOK_EVERY_S)
+        results = delivery.results()
+        progress.count_all(results)
         if progress.remaining and association.is_cancelled(message):
             delivery.stop(_GRACE_S)
-            for sop_instance_uid, result in delivery.results(0):
-                progress.count(sop_instance_uid, result)
+            progress.count_all(delivery.results())
             return True
         if progress.remaining and (results or monotonic() - told_at > _TELL_EVERY_S):
             tell_progress(association, message, progress)

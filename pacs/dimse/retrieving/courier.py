@@ -145,7 +145,9 @@ class Courier:
             context = syntax and association.find_context(instance.sop_class_uid, syntax)
             if not syntax or not context:
                 return Delivered(SubOperationResult.FAILED, StatusCode.SOP_CLASS_NOT_SUPPORTED)
-            dataset = self._destination.pace(open_dataset(self._archive, instance, syntax))
+            dataset = self._destination.pace(
+                open_dataset(self._archive, instance, syntax, association.piece_size_bytes)
+            )
         except (ArchiveError, StoreError) as error:
             logger.warning("%s cannot be sent: %s", instance.sop_instance_uid, code_location(error))
             return Delivered(SubOperationResult.FAILED, error=error)

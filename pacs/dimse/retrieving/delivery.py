@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import threading
 from collections import deque
 from collections.abc import Sequence
 from time import monotonic
+from typing import Final
 
 from pacs.archive import Archive
 from pacs.dimse.requestor import PeerRejected, PeerUnreachable
@@ -18,6 +17,8 @@ from pacs.dimse.statuses import code_location
 from pacs.index.records import StoredInstance
 
 logger = logging.getLogger(__name__)
+
+_RELEASE_S: Final = 1.0  # for a peer to confirm the release, once it has everything
 
 
 class Delivery:
@@ -40,7 +41,8 @@ class Delivery:
     ) -> None:
         self._lock = threading.Lock()
         self._waiting = deque(instances)
-        self._results: queue.SimpleQueue[tuple[str, SubOperationResult]] = queue.SimpleQueue()
+        self._results: deque[tuple[str, SubOperationResult]] = deque()
+        self._finished = threading.Event()  # nobody is at work any more
         self._couriers = [Courier(archive, destination) for _ in range(min(associations, len(instances)))]
         for courier in self._couriers:
             courier.expect(instances)
@@ -57,16 +59,18 @@ class Delivery:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop(0)
+        self.stop(_RELEASE_S if self._finished.is_set() else 0)
 
-    def results(self, timeout_s: float) -> list[tuple[str, SubOperationResult]]:
-        """Return what became of instances since it was asked last; wait a while for the first."""
-        found = []
-        with contextlib.suppress(queue.Empty):
-            found.append(self._results.get(timeout=timeout_s))
-            while True:
-                found.append(self._results.get_nowait())
-        return found
+    def wait(self, timeout_s: float) -> None:
+        """Wait until all is done, or a while.
+
+        Who watches is not woken for each instance: it would take the interpreter from the couriers.
+        """
+        self._finished.wait(timeout_s)
+
+    def results(self) -> list[tuple[str, SubOperationResult]]:
+        """Return what became of instances since it was asked last."""
+        return [self._results.popleft() for _ in range(len(self._results))]
 
     def stop(self, grace_s: float) -> None:
         """Begin no further instance; break off what is under way after ``grace_s`` seconds."""
@@ -90,7 +94,9 @@ class Delivery:
             except Exception as error:  # a thread that dies silently would leave the requestor waiting
                 logger.error("%s was not sent: %s", instance.sop_instance_uid, code_location(error))
                 result = SubOperationResult.FAILED
-            self._results.put((instance.sop_instance_uid, result))
+            self._results.append((instance.sop_instance_uid, result))
+        if not self._at_work:
+            self._finished.set()
         courier.close()
 
     def _take(self) -> StoredInstance | None:

@@ -13,11 +13,12 @@ from pacs.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_
 from pacs.errors import UnreadableInstance
 from pacs.index.records import StoredInstance
 from pacs.pixels.transcode import TARGET_SYNTAXES, is_lossless
-from pacs.retrieve import read_chunks
+from pacs.retrieve import open_file, read_chunks
+from storage.os_errors import os_errors_translated
+from storage.stored_file import StoredFile
 
 NATIVE: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 _KEPT_IN_MEMORY_BYTES: Final = 4 * 1024 * 1024
-_CHUNK_SIZE_BYTES: Final = 1024 * 1024
 
 
 def choose_syntax(
@@ -51,7 +52,9 @@ def choose_syntax(
     return next((uid for uid in wanted if uid in convertible), None)
 
 
-def open_dataset(archive: Archive, instance: StoredInstance, transfer_syntax_uid: str) -> Iterator[bytes]:
+def open_dataset(
+    archive: Archive, instance: StoredInstance, transfer_syntax_uid: str, piece_size_bytes: int
+) -> Iterator[bytes]:
     """Read the encoded data set of an instance piece by piece, without its File Meta Information.
 
     What would fail fails before the first piece is given out, so that no message is begun in vain: a stored
@@ -62,9 +65,9 @@ def open_dataset(archive: Archive, instance: StoredInstance, transfer_syntax_uid
     pacs.errors.ArchiveError, storage.errors.StoreError
     """
     if transfer_syntax_uid == instance.transfer_syntax_uid:
-        pieces = _read_stored(archive, instance)
+        pieces = _read_stored(archive, instance, piece_size_bytes)
     else:
-        pieces = _convert(archive, instance, transfer_syntax_uid)
+        pieces = _convert(archive, instance, transfer_syntax_uid, piece_size_bytes)
     first = next(pieces, b"")
     return _chain(first, pieces)
 
@@ -74,21 +77,37 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _read_stored(archive: Archive, instance: StoredInstance) -> Iterator[bytes]:
+def _read_stored(archive: Archive, instance: StoredInstance, piece_size_bytes: int) -> Iterator[bytes]:
     location = instance.location
     left = location.size_bytes - location.dataset_offset
-    for chunk in read_chunks(archive, instance, location.dataset_offset, left):
-        left -= len(chunk)
-        yield chunk
+    file = open_file(archive, instance)
+    pieces = (
+        read_chunks(archive, instance, location.dataset_offset, left)
+        if file is None
+        else _read_file(file, location.dataset_offset, piece_size_bytes)
+    )
+    for piece in pieces:
+        left -= len(piece)
+        yield piece
     if left:
         raise UnreadableInstance("the object in the store is shorter than it was")
 
 
-def _convert(archive: Archive, instance: StoredInstance, transfer_syntax_uid: str) -> Iterator[bytes]:
+def _read_file(file: StoredFile, offset: int, piece_size_bytes: int) -> Iterator[bytes]:
+    """Read straight from a file: a stream would copy what it buffers."""
+    with os_errors_translated("an object"):
+        while piece := file.read(offset, piece_size_bytes):
+            offset += len(piece)
+            yield piece
+
+
+def _convert(
+    archive: Archive, instance: StoredInstance, transfer_syntax_uid: str, piece_size_bytes: int
+) -> Iterator[bytes]:
     meta = encode_file_meta(instance.sop_class_uid, instance.sop_instance_uid, transfer_syntax_uid)
     with tempfile.SpooledTemporaryFile(_KEPT_IN_MEMORY_BYTES) as converted:
         for piece in convert_instance(archive, instance, transfer_syntax_uid):
             converted.write(piece)
         converted.seek(len(meta))
-        while chunk := converted.read(_CHUNK_SIZE_BYTES):
+        while chunk := converted.read(piece_size_bytes):
             yield chunk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -56,6 +57,11 @@ class Progress:
             self.warning += 1
         else:
             self.completed += 1
+
+    def count_all(self, results: Iterable[tuple[str, SubOperationResult]]) -> None:
+        """Count what became of several instances."""
+        for sop_instance_uid, result in results:
+            self.count(sop_instance_uid, result)
 
     def pending_elements(self) -> list[tuple[Element, int | str]]:
         """Return the numbers for a pending response, or for one that tells of a cancel."""

@@ -73,9 +73,14 @@ class Retrievals:
         return found
 
 
-def tell_progress(association: Association, message: Message, progress: Progress) -> None:
-    """Send a pending response with the numbers of sub-operations (PS3.4 C.4.2.3.1, C.4.3.3.1)."""
-    association.respond(message, PENDING, progress.pending_elements())
+def tell_progress(
+    association: Association, message: Message, progress: Progress, *, soon: bool = False
+) -> None:
+    """Send a pending response with the numbers of sub-operations (PS3.4 C.4.2.3.1, C.4.3.3.1).
+
+    ``soon``: with the sub-operation that follows over the same association.
+    """
+    association.respond(message, PENDING, progress.pending_elements(), soon=soon)
 
 
 def tell_end(

@@ -26,10 +26,12 @@ from pacs.dimse.pdu import (
     encode_associate_reject,
     encode_associate_request,
     encode_data,
+    encode_message,
     encode_release_reply,
     explain_associate_reject,
     parse_associate_accept,
     parse_associate_request,
+    whole_fragments,
 )
 from pacs.dimse.user_information import OperationsWindow, Roles, UserIdentity, UserInformation
 from tests.unit.pacs.dimse import wire
@@ -214,6 +216,34 @@ def test_data_is_cut_into_what_the_peer_takes(
         joined += encoded[12:]
     assert joined == b"".join(chunks)
     assert ends == [False] * (len(ends) - 1) + [True]
+
+
+@given(
+    st.lists(st.binary(max_size=300).map(lambda data: data * 400), max_size=4),
+    st.sampled_from([8, 9, 100, 4096, 16382, 131072]),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_message_is_written_in_few_parts_and_is_the_same_bytes(
+    chunks: list[bytes], maximum_length: int
+) -> None:
+    chunks = [chunk[: 500 * maximum_length] for chunk in chunks]
+    command = b"command set"
+    writes = list(encode_message(9, command, chunks, maximum_length))
+    expected = [
+        *encode_data(9, [command], maximum_length, is_command=True),
+        *encode_data(9, chunks, maximum_length, is_command=False),
+    ]
+    assert b"".join(b"".join(parts) for parts in writes) == b"".join(expected)
+    assert all(len(parts) <= 512 for parts in writes)  # sendmsg(2) takes 1024
+    assert all(sum(map(len, parts)) < 512 * 1024 for parts in writes)
+    assert len(writes) <= 1 + sum(map(len, chunks)) // 100_000 + len(expected) // 250
+
+
+@pytest.mark.parametrize("maximum_length", [8, 16382, 16384, 131072, 131073, 2**20])
+def test_what_is_read_at_a_time_fills_its_pdus(maximum_length: int) -> None:
+    piece = bytes(whole_fragments(maximum_length))
+    sizes = {len(pdu) for pdu in encode_data(1, [piece], maximum_length, is_command=False)}
+    assert sizes == {maximum_length // 2 * 2 + 6}
 
 
 def test_our_request_is_understood_by_ourselves_and_by_pynetdicom() -> None:
