@@ -121,6 +121,30 @@ class DuplicateTransaction(ArchiveError):
     """A transaction UID that its peer has used for something else."""
 
 
+class MissingAttribute(ArchiveError):
+    """An attribute that has to be there is not."""
+
+
+class MissingAttributeValue(ArchiveError):
+    """An attribute that has to have a value is empty."""
+
+
+class InvalidAttributeValue(ArchiveError):
+    """An attribute has a value that it must not have there."""
+
+
+class DuplicateProcedureStep(ArchiveError):
+    """A performed procedure step of this SOP Instance UID is known, and it said something else."""
+
+
+class UnknownProcedureStep(NotFound):
+    """No performed procedure step has this SOP Instance UID."""
+
+
+class EndedProcedureStep(ArchiveError):
+    """A performed procedure step is completed or discontinued, and may not be changed any more."""
+
+
 class PeerRefused(ArchiveError):
     """The calling application entity may not do this here."""
 

@@ -16,6 +16,9 @@ from pacs.index.models import (
     order_code,
     order_word,
     patient,
+    performed_as_scheduled,
+    performed_step,
+    performed_step_message,
     procedure_code,
     request_attributes,
     scheduled_step,
@@ -26,7 +29,16 @@ from pacs.index.models import (
 from pacs.index.moments import utc
 
 # What differs from one index to the next: numbers, and whether somebody has removed an object already.
-_NUMBERS = {"id", "patient_ref", "study_ref", "series_ref", "order_ref", "step_ref", "removed_at"}
+_NUMBERS = {
+    "id",
+    "patient_ref",
+    "study_ref",
+    "series_ref",
+    "order_ref",
+    "step_ref",
+    "performed_step_ref",
+    "removed_at",
+}
 
 
 def dump_index(archive: Archive) -> dict[str, list[tuple[Any, ...]]]:
@@ -56,6 +68,9 @@ def dump_index(archive: Archive) -> dict[str, list[tuple[Any, ...]]]:
         ),
         "order_code": select(*of_order, scheduled_step.c.step_id, *_columns(order_code)).select_from(codes),
         "order_word": select(*of_order, *_columns(order_word)).select_from(imaging_order.join(order_word)),
+        "performed_step": select(*_columns(performed_step)),
+        "performed_step_message": select(*_columns(performed_step_message)),
+        "performed_as_scheduled": select(*_columns(performed_as_scheduled)),
     }
     with archive.index._engine.connect() as connection:
         return {name: _rows(connection, statement) for name, statement in statements.items()}

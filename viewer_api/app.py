@@ -26,6 +26,7 @@ from viewer_api.routes import (
     metadata,
     ohif,
     peers,
+    performed_steps,
     rendered,
     retrieve,
     search,
@@ -68,6 +69,7 @@ def create_app(archive: Archive) -> FastAPI:
     app.include_router(changes.router)
     app.include_router(peers.router)
     app.include_router(send_jobs.router)
+    app.include_router(performed_steps.router)
     app.include_router(wado_uri.router)
     app.include_router(viewer.router)
     app.include_router(ohif.router)

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from pacs.cli import administration, conflicts, ledger, ohif, peers, processes, sending, upkeep
+from pacs.cli import administration, conflicts, ledger, ohif, peers, performed, processes, sending, upkeep
 from pacs.errors import ArchiveError
 from storage.errors import StoreError
 
@@ -50,6 +50,7 @@ app.add_typer(sending.app, name="jobs")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(ohif.app, name="ohif")
 app.add_typer(peers.app, name="peers")
+app.add_typer(performed.app, name="performed")
 
 
 def main() -> None:

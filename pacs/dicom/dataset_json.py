@@ -16,6 +16,7 @@ from typing import Any, Final
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as ItemSequence
+from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 
 from pacs.dicom.json_model import (
@@ -41,6 +42,7 @@ _VRS = frozenset(
 )
 _SPECIFIC_CHARACTER_SET_TAG = 0x00080005
 _FIRST_DELIMITER_TAG = 0xFFFE0000
+_NO_TAG = BaseTag(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,24 @@ def dataset_to_json(dataset: Dataset, undeclared_character_set: str, bulkdata_ur
     written = _write_dataset(dataset, writing)
     written[SPECIFIC_CHARACTER_SET] = element("CS", "ISO_IR 192")
     return dict(sorted(written.items()))
+
+
+def value_to_json(vr: str, value: bytes, decode: TextDecoder, *, big_endian: bool) -> Element:
+    """Write an element of its encoded value; one that is not of its VR's form becomes empty.
+
+    A binary value longer than 1 KiB is left out.
+    """
+    convert = _FROM_BYTES.get(vr)
+    try:
+        if convert is not None:
+            raw = RawDataElement(_NO_TAG, vr, len(value), value, 0, False, not big_endian)
+            return element(vr, *convert(raw, _Writing(decode, "", "")))
+    except (ValueError, struct.error):
+        return {"vr": vr}
+    vr = vr if vr in _VRS else "UN"  # whatever two bytes a device puts there
+    if not 0 < len(value) <= MAX_INLINE_SIZE_BYTES:
+        return {"vr": vr}
+    return {"vr": vr, "InlineBinary": base64.b64encode(value).decode("ascii")}
 
 
 def _write_dataset(dataset: Dataset, outer: _Writing) -> JsonDataset:

@@ -29,8 +29,10 @@ class Element(IntEnum):
     COMMAND_DATA_SET_TYPE = 0x0800
     STATUS = 0x0900
     ERROR_COMMENT = 0x0902
+    ERROR_ID = 0x0903
     AFFECTED_SOP_INSTANCE_UID = 0x1000
     REQUESTED_SOP_INSTANCE_UID = 0x1001
+    ATTRIBUTE_IDENTIFIER_LIST = 0x1005
     EVENT_TYPE_ID = 0x1002
     ACTION_TYPE_ID = 0x1008
     NUMBER_OF_REMAINING_SUB_OPERATIONS = 0x1020
@@ -58,7 +60,10 @@ class CommandField(IntEnum):
     C_MOVE_RQ = 0x0021
     C_ECHO_RQ = 0x0030
     N_EVENT_REPORT_RQ = 0x0100
+    N_GET_RQ = 0x0110
+    N_SET_RQ = 0x0120
     N_ACTION_RQ = 0x0130
+    N_CREATE_RQ = 0x0140
     C_CANCEL_RQ = 0x0FFF
 
 
@@ -95,6 +100,20 @@ class CommandSet:
         if value is None:
             raise invalid_message(f"(0000,{element:04X}) is missing in a command set")
         return value
+
+    def tags(self, element: Element) -> tuple[int, ...]:
+        """Values of an element of VR AT; none when it is absent.
+
+        Raises
+        ------
+        AssociationAborted
+            It has not four bytes for each.
+        """
+        value = self._values.get(element, b"")
+        if len(value) % 4:
+            raise invalid_message(f"(0000,{element:04X}) has not four bytes for each tag")
+        words = struct.unpack(f"<{len(value) // 2}H", value)
+        return tuple(group << 16 | number for group, number in zip(words[::2], words[1::2], strict=True))
 
     def text(self, element: Element) -> str | None:
         """Value of an element of text or UID without its padding; None when it is absent or empty."""

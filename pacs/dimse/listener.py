@@ -20,6 +20,7 @@ from pacs.dimse.c_find import c_find_operations
 from pacs.dimse.c_store import c_store_operation
 from pacs.dimse.callers import EVERY_RIGHT, Reception
 from pacs.dimse.limits import Limits
+from pacs.dimse.performed_steps import performed_step_operations
 from pacs.dimse.retrieving.c_get import c_get_operation
 from pacs.dimse.retrieving.c_move import c_move_operation
 from pacs.dimse.retrieving.retrieval import Retrievals
@@ -244,6 +245,7 @@ def _application_entity(archive: Archive) -> ApplicationEntity:
             c_get_operation(retrievals),
             c_move_operation(retrievals, book),
             commitment_operation(archive),
+            *performed_step_operations(archive),
         ),
         limits=Limits(
             associate_timeout_s=settings.associate_timeout_s,

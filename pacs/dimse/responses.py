@@ -51,7 +51,7 @@ def encode_response(
     message_id = request.required_number(Element.MESSAGE_ID)
     sop_class_uid = request.text(Element.AFFECTED_SOP_CLASS_UID) or ""
     sop_instance_uid = request.text(Element.AFFECTED_SOP_INSTANCE_UID) or ""
-    is_plain = dataset is None and not (status.comment or elements)
+    is_plain = dataset is None and not (status.comment or status.error_id or elements)
     if is_plain and max(len(sop_class_uid), len(sop_instance_uid)) <= MAX_UID_LENGTH:
         before, between = _around(
             context_id, command_field, sop_class_uid, len(sop_instance_uid), status.code
@@ -141,6 +141,8 @@ def _encode(
         elements.append((Element.AFFECTED_SOP_CLASS_UID, sop_class_uid))
     if sop_instance_uid:
         elements.append((Element.AFFECTED_SOP_INSTANCE_UID, sop_instance_uid))
+    if status.error_id is not None:
+        elements.append((Element.ERROR_ID, status.error_id))
     if status.comment:
         elements.append((Element.ERROR_COMMENT, error_comment(status.comment)))
     return encode_command_set(elements)

@@ -10,12 +10,17 @@ from pathlib import Path
 from pacs.errors import (
     DeletedInstance,
     DuplicateInstance,
+    DuplicateProcedureStep,
     DuplicateTransaction,
+    EndedProcedureStep,
     IdentifierMismatch,
     IndexUnavailable,
+    InvalidAttributeValue,
     InvalidRequest,
     InvalidUid,
     MatchesUncountable,
+    MissingAttribute,
+    MissingAttributeValue,
     ObjectTooLarge,
     PeerRefused,
     RetrievalRefused,
@@ -23,6 +28,7 @@ from pacs.errors import (
     TooManyRequests,
     UnknownAction,
     UnknownDestination,
+    UnknownProcedureStep,
     UnreadableInstance,
     UnsupportedSopClass,
     UnsupportedTransferSyntax,
@@ -30,6 +36,7 @@ from pacs.errors import (
 from storage.errors import StoreFull, StoreUnavailable
 
 MAX_ERROR_COMMENT_LENGTH = 64  # (0000,0902) is LO
+NO_LONGER_UPDATED = 0xA506  # Error ID of a Performed Procedure Step that has ended (PS3.4 F.7.2.2.4)
 
 
 class StatusCode(IntEnum):
@@ -40,11 +47,17 @@ class StatusCode(IntEnum):
     """
 
     SUCCESS = 0x0000
+    OPTIONAL_ATTRIBUTES_NOT_SUPPORTED = 0x0001  # a warning of N-GET (PS3.4 F.8.2.1.4)
+    INVALID_ATTRIBUTE_VALUE = 0x0106
+    ATTRIBUTE_LIST_ERROR = 0x0107  # a warning: some attributes were not changed
     PROCESSING_FAILURE = 0x0110
     DUPLICATE_SOP_INSTANCE = 0x0111
-    NO_SUCH_ACTION = 0x0123
+    NO_SUCH_SOP_INSTANCE = 0x0112
     INVALID_SOP_INSTANCE = 0x0117
+    MISSING_ATTRIBUTE = 0x0120
+    MISSING_ATTRIBUTE_VALUE = 0x0121
     SOP_CLASS_NOT_SUPPORTED = 0x0122
+    NO_SUCH_ACTION = 0x0123
     NOT_AUTHORIZED = 0x0124
     DUPLICATE_TRANSACTION_UID = 0x0131
     UNRECOGNIZED_OPERATION = 0x0211
@@ -71,6 +84,7 @@ class Status:
 
     code: StatusCode
     comment: str = ""
+    error_id: int | None = None  # Error ID (0000,0903), where a service defines some
 
 
 SUCCESS = Status(StatusCode.SUCCESS)
@@ -85,6 +99,12 @@ _CODES: tuple[tuple[type[Exception], StatusCode, str | None], ...] = (
     (StoreUnavailable, StatusCode.OUT_OF_RESOURCES, "object store not available, try again later"),
     (IndexUnavailable, StatusCode.OUT_OF_RESOURCES, "index not available, try again later"),
     (ObjectTooLarge, StatusCode.OUT_OF_RESOURCES, None),
+    (DuplicateProcedureStep, StatusCode.DUPLICATE_SOP_INSTANCE, None),
+    (UnknownProcedureStep, StatusCode.NO_SUCH_SOP_INSTANCE, None),
+    (EndedProcedureStep, StatusCode.PROCESSING_FAILURE, None),
+    (MissingAttribute, StatusCode.MISSING_ATTRIBUTE, None),
+    (MissingAttributeValue, StatusCode.MISSING_ATTRIBUTE_VALUE, None),
+    (InvalidAttributeValue, StatusCode.INVALID_ATTRIBUTE_VALUE, None),
     (DuplicateInstance, StatusCode.DUPLICATE_SOP_INSTANCE, None),
     (DeletedInstance, StatusCode.NOT_AUTHORIZED, None),
     (PeerRefused, StatusCode.NOT_AUTHORIZED, None),
@@ -108,7 +128,8 @@ def status_of(error: Exception) -> Status | None:
     """Translate an error that the archive raises on purpose; None for any other."""
     for kind, code, comment in _CODES:
         if isinstance(error, kind):
-            return Status(code, str(error) if comment is None else comment)
+            error_id = NO_LONGER_UPDATED if isinstance(error, EndedProcedureStep) else None
+            return Status(code, str(error) if comment is None else comment, error_id)
     return None
 
 

@@ -25,6 +25,7 @@ from pacs.index.known_stores import KnownStores
 from pacs.index.ledger_rows import LedgerRows
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
 from pacs.index.orders import Orders
+from pacs.index.performed_steps import PerformedSteps
 from pacs.index.recent_instances import RecentInstances
 from pacs.index.records import (
     Conflict,
@@ -61,6 +62,7 @@ class Index:
         self.orders = Orders(engine)
         self.send_jobs = SendJobs(engine)
         self.send_work = SendWork(engine)
+        self.performed_steps = PerformedSteps(engine)
 
     def write(self, record: InstanceRecord, make_durable: Callable[[], None] = lambda: None) -> WriteOutcome:
         """Index one instance once its object is durable, see `GroupCommit.write`. Raises IndexUnavailable."""

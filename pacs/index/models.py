@@ -438,3 +438,49 @@ send_job_instance = Table(
     PrimaryKeyConstraint("job_ref", "sop_instance_uid"),
     sqlite_with_rowid=False,
 )
+
+# What modalities say of their work (MPPS, PS3.4 F.7): each step as it stands after the last message.
+performed_step = Table(
+    "performed_step",
+    metadata,
+    _key(),
+    Column("sop_instance_uid", Text, nullable=False, unique=True),
+    Column("status", Text, nullable=False),
+    Column("dataset", Text, nullable=False),  # DICOM JSON Model
+    Column("creation_sha256", Text, nullable=False),  # of what the N-CREATE said
+    Column("number_of_messages", Integer, nullable=False),
+    Column("patient_id", Text, nullable=False),
+    Column("modality", Text, nullable=False),
+    Column("station_ae_title", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+)
+Index(None, performed_step.c.patient_id)
+
+# The messages that made it so, the first its N-CREATE and the others N-SETs, each an object of the store.
+performed_step_message = Table(
+    "performed_step_message",
+    metadata,
+    _key(),
+    _reference("performed_step_ref", "performed_step"),
+    Column("number", Integer, nullable=False),
+    Column("object_key", Text, nullable=False, unique=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("calling_ae_title", Text),
+    UniqueConstraint("performed_step_ref", "number"),
+)
+
+# What it was scheduled as, in the words of the modality; empty where it has none.
+performed_as_scheduled = Table(
+    "performed_as_scheduled",
+    metadata,
+    _key(),
+    _reference("performed_step_ref", "performed_step"),
+    Column("study_instance_uid", Text, nullable=False),
+    Column("accession_number", Text, nullable=False),
+    Column("requested_procedure_id", Text, nullable=False),
+    Column("scheduled_procedure_step_id", Text, nullable=False),
+)
+Index(None, performed_as_scheduled.c.performed_step_ref)
+Index(None, performed_as_scheduled.c.study_instance_uid)
+Index(None, performed_as_scheduled.c.accession_number)

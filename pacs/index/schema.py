@@ -16,6 +16,7 @@ from pacs.index.models import (
     ledger_head,
     ledger_segment,
     patient,
+    performed_step,
     tombstone,
 )
 from pacs.index.postgresql import without_haste
@@ -23,6 +24,16 @@ from pacs.ledger.segments import FIRST_HEAD
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
+# Studies go with their patients, steps with their orders, messages with their performed steps.
+_EMPTIED: Final = (
+    patient,
+    imaging_order,
+    performed_step,
+    conflict,
+    tombstone,
+    ledger_entry,
+    ledger_segment,
+)
 _ALEMBIC_VERSION: Final = table("alembic_version", column("version_num"))
 
 
@@ -53,8 +64,8 @@ def clear(engine: Engine) -> None:
     IndexUnavailable
     """
     with writing(engine) as connection, without_haste(connection):
-        for emptied in (patient, imaging_order, conflict, tombstone, ledger_entry, ledger_segment):
-            connection.execute(delete(emptied))  # studies go with their patients, steps with their orders
+        for emptied in _EMPTIED:
+            connection.execute(delete(emptied))
         beginning = {"number": FIRST_HEAD.number, "sha256": FIRST_HEAD.sha256, "entries": 0}
         connection.execute(update(ledger_head).values(beginning))
 

@@ -30,10 +30,12 @@ from pacs.ledger.entries import (
     OrderState,
     Receipt,
     Settlement,
+    StepMessage,
     Tombstone,
     read_entry,
 )
 from pacs.ledger.segments import Head, Segment
+from pacs.performed_steps import replay_message
 from storage.errors import ObjectNotFound
 from storage.packed_keys import own_key
 from storage.store import ObjectStore
@@ -164,6 +166,8 @@ class _Replay:
                     self.archive.index.move_object(entry.key, entry.new_key, entry.at, in_ledger=False)
                 case OrderPlaced() | OrderState():
                     self.report.not_understood += not replay_order(self.archive, entry)
+                case StepMessage():
+                    self._replay_message(entry)
             if len(self.batch) >= _BATCH_SIZE:
                 self._write()
         self._write()
@@ -218,6 +222,18 @@ class _Replay:
             raise
         except (ArchiveError, ObjectNotFound) as error:
             _log.warning("a settled conflict stays open: %s", error)
+
+    def _replay_message(self, entry: StepMessage) -> None:
+        try:
+            replay_message(self.archive, entry)
+        except IndexUnavailable:
+            raise
+        except ObjectNotFound:
+            self.report.missing += 1
+            _log.warning("a message of a procedure step is not in the store: %s", entry.key)
+        except ArchiveError as error:
+            self.report.unreadable += 1
+            _log.warning("a message of a procedure step is passed over (%s): %s", error, entry.key)
 
     def _bury(self, entry: Tombstone) -> None:
         name = parse_key(entry.key)

@@ -13,11 +13,14 @@ from typing import Final, TypeAlias
 from pacs.adoption import scan_object
 from pacs.archive import Archive
 from pacs.dicom.object_keys import ObjectName, parse_key
+from pacs.dicom.performed_step_keys import KEY_PREFIX as STEP_PREFIX
 from pacs.errors import ArchiveError, IndexUnavailable
 from pacs.index.records import InstanceRecord
 from pacs.ingest import Origin
 from pacs.jobs.ledger_replay import SCANNERS, ReplayReport, catch_up, write_records
 from pacs.jobs.ledger_sealing import seal_ledger
+from pacs.ledger.entries import StepMessage
+from pacs.performed_steps import replay_message
 from storage.errors import ObjectNotFound
 from storage.store import ObjectStat
 
@@ -82,12 +85,26 @@ def rebuild_index(
         seal_ledger(archive)
         archive.index.clear()
     catch_up(archive, stop, report.ledger)
+    _take_over_messages(archive, stop)
     with ThreadPoolExecutor(SCANNERS, "header") as pool:
         for batch in _batches(archive):
             if stop.is_set():
                 break
             _index_unknown(archive, pool, batch, report)
             report.objects += len(batch)
+
+
+def _take_over_messages(archive: Archive, stop: Event) -> None:
+    """Take over what devices said last of their work, before it stood in the ledger."""
+    for stat in sorted(archive.store.list(STEP_PREFIX), key=lambda one: one.key):
+        if stop.is_set():
+            break
+        try:
+            replay_message(archive, StepMessage(stat.modified_at, stat.key, None))
+        except IndexUnavailable:
+            raise
+        except (ArchiveError, ObjectNotFound) as error:
+            _log.warning("a message of a procedure step is passed over (%s): %s", error, stat.key)
 
 
 def _batches(archive: Archive) -> Iterator[list[_Found]]:

@@ -83,7 +83,16 @@ class OrderState:
     state: str
 
 
-Entry: TypeAlias = Receipt | Settlement | Tombstone | Move | OrderPlaced | OrderState
+@dataclass(frozen=True, slots=True)
+class StepMessage:
+    """A modality said something of its work (MPPS). The key has the step's UID and the message's number."""
+
+    at: datetime
+    key: str
+    calling_ae_title: str | None
+
+
+Entry: TypeAlias = Receipt | Settlement | Tombstone | Move | OrderPlaced | OrderState | StepMessage
 
 
 def write_entry(entry: Entry) -> str:
@@ -114,6 +123,13 @@ def write_entry(entry: Entry) -> str:
             values = {"type": "move", "at": entry.at, "key": entry.key, "new_key": entry.new_key}
         case OrderPlaced() | OrderState():
             values = {"type": _ORDER_TYPES[type(entry)], **_members(entry)}
+        case StepMessage():
+            values = {
+                "type": "performed_step",
+                "at": entry.at,
+                "key": entry.key,
+                "calling_ae_title": entry.calling_ae_title,
+            }
     return orjson.dumps(values, option=orjson.OPT_UTC_Z).decode()
 
 
@@ -157,14 +173,13 @@ def _receipt(values: Mapping[str, object]) -> Receipt:
     size_bytes = values.get("size_bytes")
     if not isinstance(size_bytes, int) or isinstance(size_bytes, bool) or not 0 <= size_bytes < 2**63:
         raise MalformedLedgerEntry("size_bytes of a receipt is no size")
-    calling_ae_title = values.get("calling_ae_title")
     return Receipt(
         at=read_moment(values.get("at")),
         key=_key(values),
         size_bytes=size_bytes,
         transfer_syntax_uid=_text(values, "transfer_syntax_uid"),
         door=_text(values, "door"),
-        calling_ae_title=None if calling_ae_title is None else _text(values, "calling_ae_title"),
+        calling_ae_title=_text_or_none(values, "calling_ae_title"),
         disposition=_text(values, "disposition"),
     )
 
@@ -206,11 +221,20 @@ def _of_order(values: Mapping[str, object]) -> tuple[datetime, str, int]:
     return read_moment(values.get("at")), _text(values, "accession_number"), version
 
 
+def _step_message(values: Mapping[str, object]) -> StepMessage:
+    at = read_moment(values.get("at"))
+    return StepMessage(at, _key(values), _text_or_none(values, "calling_ae_title"))
+
+
 def _key(values: Mapping[str, object], name: str = "key") -> str:
     key = _text(values, name)
     if not is_key(key):
         raise MalformedLedgerEntry(f"{name} of an entry is no key")
     return key
+
+
+def _text_or_none(values: Mapping[str, object], name: str) -> str | None:
+    return None if values.get(name) is None else _text(values, name)
 
 
 def _text(values: Mapping[str, object], name: str) -> str:
@@ -228,5 +252,6 @@ _READERS: Mapping[str, Callable[[Mapping[str, object]], Entry]] = {
     "move": _move,
     "order": _order_placed,
     "order_state": _order_state,
+    "performed_step": _step_message,
 }
 _ORDER_TYPES: Final = {OrderPlaced: "order", OrderState: "order_state"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -87,3 +89,16 @@ def test_any_bytes_give_a_command_set_or_an_abort(data: bytes) -> None:
     except AssociationAborted:
         return
     assert isinstance(decoded, CommandSet)
+
+
+@given(st.lists(st.integers(0, 0xFFFFFFFF), max_size=5))
+@settings(max_examples=50, deadline=None)
+def test_tags_are_read_as_they_were_asked_for(tags: list[int]) -> None:
+    value = b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in tags)
+    command = CommandSet({Element.ATTRIBUTE_IDENTIFIER_LIST: value})
+    assert command.tags(Element.ATTRIBUTE_IDENTIFIER_LIST) == tuple(tags)
+
+
+def test_half_a_tag_is_no_tag() -> None:
+    with pytest.raises(AssociationAborted):
+        CommandSet({Element.ATTRIBUTE_IDENTIFIER_LIST: b"\0" * 6}).tags(Element.ATTRIBUTE_IDENTIFIER_LIST)

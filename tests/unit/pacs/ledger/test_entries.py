@@ -15,6 +15,7 @@ from pacs.ledger.entries import (
     OrderState,
     Receipt,
     Settlement,
+    StepMessage,
     Tombstone,
     read_entry,
     write_entry,
@@ -28,6 +29,8 @@ ENTRIES = (
     Settlement(AT, "1.2.3\\0123456789abcdef", "new", "administrator"),
     Tombstone(AT, "5f/1.2/1.3/1.4.ab.dcm"),
     Move(AT, "packs/20261122/00.tar/1024-7/k", "k"),
+    StepMessage(AT, "performed/5f/1.2/000001.ab.dcm", "CT1"),
+    StepMessage(AT, "performed/5f/1.2/000002.ab.dcm", None),
     OrderPlaced(AT, "XQ1", 1, {"patient_name": "Đỗ^An", "steps": [{"modality": "CT"}]}),
     OrderState(AT, "XQ1", 2, ("XQ1", "XQ1-2"), "STARTED"),
 )
