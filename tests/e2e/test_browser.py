@@ -280,6 +280,7 @@ def test_the_lung_preset_shows_the_lung(browser, archive):
 
 def test_a_double_click_takes_everything_back(browser, archive):
     open_viewer(browser, archive, "NGUYỄN VĂN ĐỨC")
+    wait_until(browser, lambda: state(browser)["pixels"] == "exact", "the stored values are there")
     before = wait_for_slice(browser, 1)
     for key in ("3", "i", "r", "f", "+"):
         press(browser, key)

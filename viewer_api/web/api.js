@@ -124,6 +124,16 @@ export function retrievePresentation(instance, frameNumber, signal) {
   return request(`${instance}/frames/${frameNumber}/presentation`, "application/json", (response) => response.json(), signal);
 }
 
+/** The address of the stored values of one frame. */
+export function exactFrameAddress(instance, frameNumber) {
+  return `${instance}/frames/${frameNumber}/exact`;
+}
+
+/** The address of small pictures of all frames of a series, in one answer. */
+export function previewsAddress(studyInstanceUid, seriesInstanceUid, { side, quality }) {
+  return `${seriesPath(studyInstanceUid, seriesInstanceUid)}/previews?viewport=${side},${side}&quality=${quality}`;
+}
+
 /** The address at which a browser, which asks for HTML first, gets this media type alone and not in parts. */
 export function downloadAddress(path, mediaType) {
   return `${path}?accept=${encodeURIComponent(mediaType)}`;

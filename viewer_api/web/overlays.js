@@ -27,7 +27,7 @@ export class Overlays {
     this.#lines("patient", dataset === null ? [] : patientLines(dataset));
     this.#lines("study", dataset === null ? [] : studyLines(dataset));
     this.#lines("slice", dataset === null ? [] : [...seriesLines(series), ...sliceLines(viewport)]);
-    this.#lines("notice", drawn === null ? [] : [t("viewer.lossy")]);
+    this.#lines("notice", drawn === null ? [] : [t(viewport.isExact ? "viewer.exact" : "viewer.lossy")]);
     this.#renderEdges(viewport);
     this.#renderRuler(viewport.scale);
   }

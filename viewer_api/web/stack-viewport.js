@@ -2,7 +2,9 @@
 
 import { renderedFrameAddress } from "./api.js";
 import { INITIAL_VIEW, displaySize, fitScale, panned, requestedSize, zoomedAbout } from "./geometry.js";
+import { ExactSlices } from "./exact-slices.js";
 import { ImageLoader, forwardFrom, outwardFrom } from "./image-loader.js";
+import { Previews } from "./previews.js";
 import { ServerWindows } from "./server-windows.js";
 import { dimensions, pixelSize } from "./slices.js";
 import {
@@ -13,11 +15,13 @@ import {
   isWindowed,
   previewTable,
   sameWindow,
+  windowOfServer,
   windowParameter,
 } from "./windows.js";
 
 const LARGEST_PREFETCH = 150;
 const SPARING_PREFETCH = 6;
+const EXACT_NEIGHBOURS = 7; // slices whose stored values are fetched: the one on show, and those around it
 const CACHE_SHARE = 0.7; // of the cache, for the images around the one on show
 const PASSING = new Set(["network", "busy", "server"]); // failures worth another try when the slice is shown again
 
@@ -33,28 +37,34 @@ export class StackViewport {
   #dragStart = null;
   #view = INITIAL_VIEW;
   #isInverted = false;
-  #drawn = null; // { index, image, window, address }
+  #drawn = null; // { index, image, window, address }; `exact` instead of an image: a frame's stored values
   #asked = new Map(); // address -> { index, window } of what was asked for last
   #serverWindows;
+  #exact;
+  #previews = new Previews(() => this.#previewsArrived());
 
-  /** `onChange()` is called when anything that the page shows may be different. */
-  constructor(stage, { maxBytes, onChange, isSparing = false }) {
+  /**
+   * `onChange()` is called when anything that the page shows may be different. `maxBytes` bounds the images
+   * that are kept, `maxExactBytes` the stored values.
+   */
+  constructor(stage, { maxBytes, maxExactBytes, onChange, isSparing = false }) {
     this.#stage = stage;
     this.#onChange = onChange;
     this.isSparing = isSparing;
     this.#loader = new ImageLoader({ maxBytes, onArrival: (address) => this.#arrived(address) });
+    this.#exact = new ExactSlices({ maxBytes: maxExactBytes, isSparing, onArrival: () => this.#exactArrived() });
     this.#serverWindows = new ServerWindows(onChange);
   }
 
   /**
    * Show a stack of images. `instanceAddress(slice)` tells where the archive keeps a slice's instance,
-   * `modality` is the series'. If the slice on show is one of the stack, more is known of the same images:
+   * `modality` is the series', `previews` where small pictures of all its frames are, or null. If the slice on show is one of the stack, more is known of the same images:
    * slice, window and view stay; else they start afresh.
    */
-  show(stack, { instanceAddress, modality }) {
+  show(stack, { instanceAddress, modality, previews = null }) {
     const place = this.#stack === null ? -1 : placeOf(this.slice, stack.slices);
     const drawnPlace = this.#drawn === null ? -1 : placeOf(this.drawn.slice, stack.slices);
-    this.#stack = { slices: stack.slices, instanceAddress, modality };
+    this.#stack = { slices: stack.slices, instanceAddress, modality, previews };
     this.#index = Math.max(0, place);
     if (drawnPlace >= 0) this.#drawn.index = drawnPlace;
     else this.#blank();
@@ -73,6 +83,8 @@ export class StackViewport {
   clear() {
     this.#stack = null;
     this.#loader.want([]);
+    this.#exact.forget();
+    this.#previews.forget();
     this.#blank();
     this.#onChange();
   }
@@ -103,6 +115,11 @@ export class StackViewport {
     if (this.#drawn === null) return null;
     const slice = this.#stack.slices[this.#drawn.index];
     return { index: this.#drawn.index, slice, window: this.#window ?? this.#defaultWindow(slice) };
+  }
+
+  /** Whether the stored values themselves are on the stage, and not a picture that the server made of them. */
+  get isExact() {
+    return this.#drawn?.exact !== undefined;
   }
 
   /** The chosen window, or null while each slice has its own. */
@@ -177,11 +194,17 @@ export class StackViewport {
     if (this.#dragStart === null || (!this.#dragStart.moved && Math.hypot(dx, dy) < 3)) return;
     this.#dragStart.moved = true;
     this.#window = draggedWindow(this.#dragStart.window, dx, dy);
+    if (!this.#drawExactly()) this.#dragByServer();
+    this.#onChange();
+  }
+
+  /** Until the stored values are here: one picture after the other, and between them what can be made of the last. */
+  #dragByServer() {
     const address = this.#address(this.#index);
+    this.#exact.wantNow(this.#place(this.#index));
     this.#loader.wantLatest(address);
     this.#drawIfCached(address);
     this.#redraw();
-    this.#onChange();
   }
 
   endWindowDrag() {
@@ -249,10 +272,60 @@ export class StackViewport {
       : outwardFrom(this.#index, this.count, this.#direction, limit);
     this.#asked.clear();
     const addresses = order.map((index) => this.#address(index));
-    this.#drawIfCached(addresses[0]);
-    if (this.failure === null) this.#loader.want(addresses);
-    else this.#fail();
+    const isExact = this.#drawExactly();
+    if (!isExact && !this.#drawIfCached(addresses[0])) this.#drawPreview();
+    if (this.failure !== null) this.#fail();
+    else this.#loader.want(isExact ? addresses.slice(1) : addresses);
+    if (this.#dragStart === null) this.#wantExact(order);
     this.#onChange();
+  }
+
+  #place(index) {
+    const slice = this.#stack.slices[index];
+    return { slice, instance: this.#stack.instanceAddress(slice) };
+  }
+
+  /** Want the stored values of what is on show, once a picture of it is there, and of its neighbours. */
+  #wantExact(order) {
+    if (this.#isPlaying || this.state !== "ready") this.#exact.forget();
+    else this.#exact.want(order.slice(0, EXACT_NEIGHBOURS).map((index) => this.#place(index)));
+  }
+
+  #exactArrived() {
+    if (this.#stack === null || this.#isPlaying || this.isExact) return;
+    if (this.#drawExactly()) this.#onChange();
+  }
+
+  /** Draw the wanted slice from its stored values; false where they are not here. */
+  #drawExactly() {
+    const { slice, instance } = this.#place(this.#index);
+    const exact = this.#isPlaying ? null : this.#exact.of(instance, slice);
+    if (exact === null) return false;
+    const address = this.#address(this.#index);
+    this.#drawn = { index: this.#index, exact, window: this.#window, address };
+    this.#redraw();
+    return true;
+  }
+
+  /** Small pictures of the whole stack are fetched when the first image is there. */
+  #wantPreviews() {
+    if (this.#stack.previews !== null && this.count > 1) this.#previews.load(this.#stack.previews);
+  }
+
+  #previewsArrived() {
+    if (this.#stack !== null && this.state === "loading") {
+      this.#drawPreview();
+      this.#onChange();
+    }
+  }
+
+  /** Show a small picture of the wanted slice until its image is there. */
+  #drawPreview() {
+    const { slice, instance } = this.#place(this.#index);
+    const image = this.#stack.previews === null ? null : this.#previews.of(instance, slice);
+    if (image === null) return;
+    this.#drawn = { index: this.#index, image, window: null, address: null };
+    this.#redraw();
   }
 
   #prefetchLimit() {
@@ -265,11 +338,18 @@ export class StackViewport {
 
   #arrived(address) {
     const asked = this.#asked.get(address);
-    if (asked?.index !== this.#index) return;
+    if (asked?.index !== this.#index || (this.isExact && this.#drawn.index === this.#index)) return;
     // While a window is dragged, what lands may be a moment old: better than nothing, and mapped to the newest.
     if (this.#dragStart !== null || address === this.#address(this.#index)) this.#drawIfCached(address);
     if (this.failure !== null) this.#fail();
+    else if (this.#dragStart === null && this.state === "ready") this.#settled();
     this.#onChange();
+  }
+
+  /** The image on show is there: now what makes it better, and its neighbours quicker. */
+  #settled() {
+    this.#wantExact(outwardFrom(this.#index, this.count, this.#direction, EXACT_NEIGHBOURS));
+    this.#wantPreviews();
   }
 
   /** What this slice failed of, the other frames of its instance would too: none is asked for unseen. */
@@ -288,28 +368,33 @@ export class StackViewport {
 
   #drawIfCached(address) {
     const image = this.#loader.cache.get(address);
-    if (image === undefined) return;
+    if (image === undefined) return false;
     const { index, window } = this.#asked.get(address);
     this.#drawn = { index, image, window, address };
     this.#loader.cache.pinned = address;
     this.#redraw();
     const slice = this.#stack.slices[index];
     if (!this.#isPlaying) this.#serverWindows.want(this.#stack.instanceAddress(slice), slice);
+    return true;
   }
 
+  /** The window of a slice that none was chosen for; what its stored values came with says it best. */
   #defaultWindow(slice) {
+    const exact = this.#exact.of(this.#stack.instanceAddress(slice), slice);
+    if (exact !== null) return windowOfServer(exact.presentation.default_voi);
     return this.#serverWindows.of(this.#stack.instanceAddress(slice), slice);
   }
 
   #redraw() {
     if (this.#drawn === null) return;
     const slice = this.#stack.slices[this.#drawn.index];
+    const { exact } = this.#drawn;
     this.#stage.draw({
-      image: this.#drawn.image,
+      image: exact === undefined ? this.#drawn.image : this.#exact.draw(exact, this.#window),
       displaySize: this.#displaySize(slice),
       view: this.#view,
       isInverted: this.#isInverted,
-      table: this.#previewTable(slice),
+      table: exact === undefined ? this.#previewTable(slice) : null,
     });
   }
 

@@ -3,6 +3,7 @@
 import {
   RequestFailure,
   instancePath,
+  previewsAddress,
   retrieveMetadata,
   searchForInstances,
   searchForSeries,
@@ -26,14 +27,18 @@ import { studyTime } from "./study-words.js";
 import { Toolbar } from "./toolbar.js";
 
 const MEBIBYTE = 1024 * 1024;
+const PREVIEW = { side: 160, quality: 60 };
 
 const studyInstanceUid = studyOfAddress(location.search);
 const isPhone = matchMedia("(pointer: coarse)").matches;
+// Safari and Firefox do not tell; then a phone is taken for one on a mobile network.
+const isSlow = /2g|3g/.test(navigator.connection?.effectiveType ?? "");
 const stageNode = byId("stage");
 const stage = new Stage(byId("canvas"), () => viewport.resized());
 const viewport = new StackViewport(stage, {
-  maxBytes: (isPhone ? 96 : 320) * MEBIBYTE,
-  isSparing: navigator.connection?.saveData === true,
+  maxBytes: (isPhone ? 72 : 224) * MEBIBYTE,
+  maxExactBytes: (isPhone ? 24 : 192) * MEBIBYTE,
+  isSparing: navigator.connection?.saveData === true || isSlow,
   onChange: render,
 });
 const cine = new Cine(viewport, render);
@@ -143,7 +148,8 @@ function showStack({ series, stack }) {
   if (stack.kind === "object") return say(() => objectCard(stack.dataset, series, instanceAddress(stack)));
   say(null);
   cine.load(stack);
-  return viewport.show(stack, { instanceAddress, modality: text(series, "Modality") });
+  const previews = isPhone || isSlow ? previewsAddress(studyInstanceUid, text(series, "SeriesInstanceUID"), PREVIEW) : null;
+  return viewport.show(stack, { instanceAddress, modality: text(series, "Modality"), previews });
 }
 
 function seriesOf({ series }) {
@@ -181,6 +187,7 @@ function renderNow() {
   const { state, index, count } = viewport;
   stageNode.dataset.state = message === null ? state : "message";
   stageNode.setAttribute("aria-busy", String(chosen?.stack === null));
+  stageNode.dataset.pixels = viewport.isExact ? "exact" : "rendered";
   stageNode.dataset.slice = String((viewport.drawn?.index ?? index) + 1);
   stageNode.setAttribute("aria-label", count > 0 ? t("viewer.image_of", { n: index + 1, count }) : t("viewer.stage"));
   renderCard(message ?? viewport.failure);

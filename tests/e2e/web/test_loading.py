@@ -103,3 +103,65 @@ def test_neighbours_are_fetched_outward_more_of_them_ahead(evaluate):
 
 def test_a_stack_that_plays_is_fetched_forward_and_around(evaluate):
     assert evaluate("return (await import('/image-loader.js')).forwardFrom(3, 5, 4);") == [3, 4, 0, 1]
+
+
+EXACT = """
+  const { ExactSlices } = await import('/exact-slices.js');
+  const begun = [];
+  const load = async (address) => { begun.push(address); return { width: 512, height: 512, close() {} }; };
+  const of = (maxBytes, isSparing) => new ExactSlices({ maxBytes, isSparing, onArrival() {}, load });
+  const value = (number) => ({ Value: [number] });
+  const place = (instance, side, more = {}) => {
+    const dataset = { '00280002': value(1), '00280010': value(side), '00280011': value(side), ...more };
+    return { instance, slice: { frameNumber: 1, dataset } };
+  };
+  const later = () => new Promise((resolve) => setTimeout(resolve, 400));
+"""
+
+
+def test_stored_values_are_fetched_where_the_slice_stays_and_is_small(evaluate):
+    body = """
+      const exact = of(192 * 2 ** 20, false);
+      exact.want([place('passing', 512)]);
+      exact.want([place('a', 512), place('large', 2048), place('b', 512)]);
+      await later();
+      exact.want([place('large', 2048), place('c', 512)]);
+      await later();
+      return begun;
+    """
+    assert evaluate(EXACT + body) == ["a/frames/1/exact", "b/frames/1/exact"]
+
+
+def test_of_a_slow_link_and_a_large_image_stored_values_come_when_the_window_is_changed(evaluate):
+    body = """
+      const sparing = of(192 * 2 ** 20, true), phone = of(24 * 2 ** 20, false);
+      sparing.want([place('a', 512)]);
+      await later();
+      sparing.wantNow(place('large', 2048));
+      phone.wantNow(place('too-large', 2048));
+      phone.wantNow(place('with-overlay', 512, { 60020010: value(512) }));
+      phone.wantNow(place('with-palette', 512, { '00281101': value(16) }));
+      return begun;
+    """
+    assert evaluate(EXACT + body) == ["large/frames/1/exact"]
+
+
+def test_parts_of_an_answer_are_taken_apart_wherever_it_is_cut(evaluate):
+    body = r"""
+      const { PartReader } = await import('/previews.js');
+      const head = (name) => `--b1\r\nContent-Type: image/jpeg\r\nContent-Location: ${name}\r\n\r\n`;
+      const part = (name, body) => head(name) + body + '\r\n';
+      const parts = part('/x/1', 'one\r\n-') + part('/x/2', '') + part('/x/3', '--b');
+      const message = new TextEncoder().encode(parts + '--b1--\r\n');
+      const read = (step) => {
+        const reader = new PartReader('multipart/related; type="image/jpeg"; boundary="b1"'), found = [];
+        for (let at = 0; at < message.length; at += step) {
+          for (const { location, body } of reader.take(message.subarray(at, at + step))) {
+            found.push([location, new TextDecoder().decode(body)]);
+          }
+        }
+        return found;
+      };
+      return [1, 2, 7, 50, 1000].map(read);
+    """
+    assert evaluate(body) == [[["/x/1", "one\r\n-"], ["/x/2", ""], ["/x/3", "--b"]]] * 5
