@@ -53,6 +53,14 @@ class ChangePage:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Some entries with their numbers, and the number up to which lines were read."""
+
+    entries: Sequence[tuple[int, Entry]]
+    last: int
+
+
 def read_changes(archive: Archive, since: int, limit: int) -> ChangePage:
     """Read what changed behind the entry ``since``, oldest first; 0 is the beginning.
 
@@ -65,11 +73,17 @@ def read_changes(archive: Archive, since: int, limit: int) -> ChangePage:
     ------
     pacs.errors.LedgerFromNewerVersion, pacs.errors.IndexUnavailable, storage.errors.StoreError
     """
+    page = read_entries(archive, since, limit)
+    changes = (_change(sequence, entry) for sequence, entry in page.entries)
+    return ChangePage([change for change in changes if change is not None], page.last)
+
+
+def read_entries(archive: Archive, since: int, limit: int) -> EntryPage:
+    """Read the entries of the ledger behind ``since``, as `read_changes` does. Raises what it raises."""
     _put_in_order(archive)
     lines, last = _read_lines(archive, since, limit)
     found = ((since + number, _read(line)) for number, line in enumerate(lines, start=1))
-    changes = (_change(sequence, entry) for sequence, entry in found if entry is not None)
-    return ChangePage([change for change in changes if change is not None], last)
+    return EntryPage([(sequence, entry) for sequence, entry in found if entry is not None], last)
 
 
 def _put_in_order(archive: Archive) -> None:

@@ -94,7 +94,7 @@ class DeletionNotAllowed(ArchiveError):
 
 
 class PeerChangesNotAllowed(ArchiveError):
-    """The settings say that the table of peers is changed on the command line only."""
+    """The settings say that peers and routes are changed on the command line only."""
 
 
 class OrderChanged(ArchiveError):

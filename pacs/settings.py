@@ -198,8 +198,8 @@ class Settings(BaseSettings):
     )
     allow_peer_changes: bool = Field(
         default=False,
-        description="Let the table of peers be changed over HTTP (PUT and DELETE of /peers), not only by "
-        "'filmless peers'.",
+        description="Let peers and routes be changed over HTTP (PUT and DELETE of /peers and /routes), not "
+        "only by 'filmless peers' and 'filmless routes'.",
     )
     max_retrieved_instances: int = Field(
         default=50_000,

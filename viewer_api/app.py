@@ -31,6 +31,7 @@ from viewer_api.routes import (
     retrieve,
     search,
     send_jobs,
+    send_routes,
     store,
     unbuilt,
     viewer,
@@ -70,6 +71,7 @@ def create_app(archive: Archive) -> FastAPI:
     app.include_router(peers.router)
     app.include_router(send_jobs.router)
     app.include_router(performed_steps.router)
+    app.include_router(send_routes.router)
     app.include_router(wado_uri.router)
     app.include_router(viewer.router)
     app.include_router(ohif.router)

@@ -8,7 +8,18 @@ from typing import Any
 
 import typer
 
-from pacs.cli import administration, conflicts, ledger, ohif, peers, performed, processes, sending, upkeep
+from pacs.cli import (
+    administration,
+    conflicts,
+    ledger,
+    ohif,
+    peers,
+    performed,
+    processes,
+    routes,
+    sending,
+    upkeep,
+)
 from pacs.errors import ArchiveError
 from storage.errors import StoreError
 
@@ -47,6 +58,7 @@ for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(sending.app, name="jobs")
+app.add_typer(routes.app, name="routes")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(ohif.app, name="ohif")
 app.add_typer(peers.app, name="peers")

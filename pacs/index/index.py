@@ -21,6 +21,7 @@ from pacs.index.commitments import Commitments
 from pacs.index.engine import create_index_engine, reading
 from pacs.index.group_commit import GroupCommit
 from pacs.index.known_peers import KnownPeers
+from pacs.index.known_routes import KnownRoutes
 from pacs.index.known_stores import KnownStores
 from pacs.index.ledger_rows import LedgerRows
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
@@ -63,6 +64,7 @@ class Index:
         self.send_jobs = SendJobs(engine)
         self.send_work = SendWork(engine)
         self.performed_steps = PerformedSteps(engine)
+        self.routes = KnownRoutes(engine)
 
     def write(self, record: InstanceRecord, make_durable: Callable[[], None] = lambda: None) -> WriteOutcome:
         """Index one instance once its object is durable, see `GroupCommit.write`. Raises IndexUnavailable."""

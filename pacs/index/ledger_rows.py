@@ -77,6 +77,13 @@ def receipt_lines(written: Iterable[tuple[InstanceRecord, WriteOutcome]]) -> str
     )
 
 
+def last_number(connection: Connection) -> int:
+    """Return the number of the last entry that has one."""
+    behind = connection.scalar(select(func.max(ledger_entry.c.sequence + _LINES)))
+    entries = connection.scalar(select(ledger_head.c.entries)) or 0
+    return entries if behind is None else int(behind) - 1
+
+
 def append_lines(connection: Connection, lines: str) -> None:
     """Add lines in the transaction that they tell of."""
     connection.execute(insert(ledger_entry), {"lines": lines})

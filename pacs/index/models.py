@@ -484,3 +484,25 @@ performed_as_scheduled = Table(
 Index(None, performed_as_scheduled.c.performed_step_ref)
 Index(None, performed_as_scheduled.c.study_instance_uid)
 Index(None, performed_as_scheduled.c.accession_number)
+
+# Which newly stored studies are sent to which peer (``pacs/index/known_routes.py``). Lists have a backslash
+# between their values.
+route = Table(
+    "route",
+    metadata,
+    _key(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("ae_title", Text, nullable=False),
+    Column("modalities", Text, nullable=False),
+    Column("calling_ae_titles", Text, nullable=False),
+    Column("station_names", Text, nullable=False),
+    Column("body_parts", Text, nullable=False),
+    Column("institutions", Text, nullable=False),
+    Column("hours", Text),
+    Column("quiet_s", Integer, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+# Up to which entry of the ledger routes were followed. One row, always.
+route_cursor = Table("route_cursor", metadata, Column("sequence", BigInteger, nullable=False))

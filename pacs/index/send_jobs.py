@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, case, delete, select, update
+from sqlalchemy import Connection, Engine, and_, case, delete, or_, select, update
 
 from pacs.errors import NotFound
 from pacs.index.engine import reading, writing
@@ -190,6 +190,30 @@ def _go_on(
     if everything:
         wished |= {"sent": 0, "warned": 0, "sent_before": None, **_FENCED_OFF}
     connection.execute(update(send_job).where(send_job.c.id == job.job_id).values(wished))
+
+
+def wake(connection: Connection, wish: SendWish, due: datetime, now: datetime) -> None:
+    """Have a study sent that a route leads to a peer, not before it is due.
+
+    A job that was over goes on then; one that waits for its first turn waits until then; one that was paused
+    or cancelled stays so.
+    """
+    if insert_if_new(connection, send_job, _new_row(wish, now) | {"next_attempt_at": due}):
+        return
+    table = send_job
+    is_over = table.c.state.in_((SendState.DONE.value, SendState.FAILED.value))
+    comes_later = and_(
+        table.c.state == SendState.WAITING, table.c.attempts == 0, table.c.next_attempt_at < due
+    )
+    values = {
+        "wishes": table.c.wishes + 1,
+        "priority": _highest(wish.priority),
+        "state": case((is_over, SendState.WAITING.value), else_=table.c.state),
+        "next_attempt_at": case((or_(is_over, comes_later), due), else_=table.c.next_attempt_at),
+        "changed_at": case((is_over, now), else_=table.c.changed_at),
+    }
+    of_wish = (table.c.study_instance_uid == wish.study_instance_uid, table.c.ae_title == wish.ae_title)
+    connection.execute(update(table).where(*of_wish).values(values))
 
 
 def _highest(priority: int) -> Any:

@@ -155,3 +155,20 @@ def test_a_job_is_steered_from_the_command_line(archive: ArchiveProcess, tmp_pat
         wait_for(lambda: is_done(archive, study))
         assert set(answered) == set(files)
         assert "12 of 12 instances sent, 0 with a warning, 0 refused" in command("jobs", "show", number)
+
+
+def test_what_comes_from_a_modality_is_routed_though_the_worker_dies(
+    archive: ArchiveProcess, tmp_path: Path
+) -> None:
+    port = free_port()
+    with storescp(tmp_path / "got", port) as got:
+        command("peers", "add", "ROUTED", f"{HOST}:{port}")
+        command("routes", "add", "ct", "--to", "ROUTED", "--modality", "CT", "--quiet", "1")
+        study, files = store(archive, tmp_path / "study", 3)
+        for process in archive.children("work"):
+            os.kill(process, signal.SIGKILL)
+        wait_for(lambda: jobs(archive, study) and is_done(archive, study))
+        written = [path.read_bytes() for path in got.iterdir()]
+        assert sorted(map(dataset_of, written)) == sorted(map(dataset_of, files.values()))
+        assert jobs(archive, study)[0]["origin"] == "route ct"
+        command("routes", "remove", "ct")

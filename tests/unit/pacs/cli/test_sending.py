@@ -96,3 +96,22 @@ def test_a_limit_is_typed_as_people_say_it(run: Run, typed: str, told: str) -> N
 
 def test_what_is_no_limit_is_refused(run: Run) -> None:
     assert run("peers", "change", "WS1", "--send-limit", "fast")[0] == 2
+
+
+def test_routes_are_added_listed_and_removed(run: Run) -> None:
+    assert run("routes", "list")[1] == "there are no routes; 'filmless routes add' adds one\n"
+    conditions = ("--modality", "CT, MR", "--from", "CT1", "--station", "CT*", "--institution", "Bệnh viện *")
+    code, told = run(
+        "routes", "add", "night", "--to", "WS1", *conditions, "--body-part", "CHEST",
+        "--hours", "22:00-5:00", "--quiet", "30", "--priority", "-2",
+    )  # fmt: skip
+    assert code == 0
+    assert " ".join(told.split()) == (
+        "night to WS1 modality CT,MR; from CT1; station CT*; body part CHEST; institution Bệnh viện *; "
+        "hours 22:00-05:00; when quiet for 30 s; priority -2"
+    )
+    assert run("routes", "list")[1] == told
+    assert "everything; when quiet for 60 s" in run("routes", "add", "all", "--to", "WS1")[1]
+    assert run("routes", "remove", "night") == (0, "night is no route any more\n")
+    assert run("routes", "add", "x", "--to", "NOBODY")[0] == 1
+    assert run("routes", "remove", "night")[0] == 1

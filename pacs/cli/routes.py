@@ -1,0 +1,106 @@
+"""Routes: which studies are sent where as they come, on the command line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pacs.cli.running import opened_archive
+
+if TYPE_CHECKING:
+    from pacs.index.known_routes import KnownRoute
+
+# ruff: noqa: PLC0415 - as in pacs.cli.processes
+
+app = typer.Typer(
+    help="List and change routes: rules that send studies to a peer as they come. A study of which an image "
+    "fulfils all conditions of a route is sent whole, when nothing has come for a while. A running archive "
+    "heeds a change within two seconds.",
+    no_args_is_help=True,
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of your choice.")]
+
+
+@app.command("list")
+def list_routes() -> None:
+    """List the routes: name, peer and conditions."""
+    with opened_archive() as archive:
+        routes = archive.index.routes.list_all()
+    for route in routes:
+        typer.echo(_line(route))
+    if not routes:
+        typer.echo("there are no routes; 'filmless routes add' adds one")
+
+
+@app.command()
+def add(
+    name: Name,
+    to: Annotated[str, typer.Option("--to", metavar="AET", help="The peer that gets the studies.")],
+    modality: Annotated[str, typer.Option(metavar="LIST", help="Modalities, such as CT,MR.")] = "",
+    sender: Annotated[str, typer.Option("--from", metavar="LIST", help="AE titles of the senders.")] = "",
+    station: Annotated[str, typer.Option(metavar="LIST", help="Station Names, * for any text.")] = "",
+    body_part: Annotated[str, typer.Option(metavar="LIST", help="Body Parts Examined, e.g. CHEST.")] = "",
+    institution: Annotated[str, typer.Option(metavar="LIST", help="Institution Names, * for any.")] = "",
+    hours: Annotated[
+        str | None, typer.Option(metavar="HH:MM-HH:MM", help="Only what comes at these hours.")
+    ] = None,
+    quiet: Annotated[
+        int, typer.Option(metavar="SECONDS", min=0, help="Send when nothing has come for so long.")
+    ] = 60,
+    priority: Annotated[int, typer.Option(min=-9, max=9, help="The highest goes first.")] = 0,
+) -> None:
+    """Add a route, for what comes from now on. Conditions left out are fulfilled by all.
+
+    What the peer itself has sent is never sent back to it.
+    """
+    from pacs.index.known_routes import KnownRoute
+    from pacs.routes import check_route
+
+    route = check_route(
+        KnownRoute(
+            name=name,
+            ae_title=to.strip(),
+            modalities=_split(modality),
+            calling_ae_titles=_split(sender),
+            station_names=_split(station),
+            body_parts=_split(body_part),
+            institutions=_split(institution),
+            hours=hours,
+            quiet_s=quiet,
+            priority=priority,
+        )
+    )
+    with opened_archive() as archive:
+        archive.index.peers.find(route.ae_title)  # a route to nobody is a mistake
+        archive.index.routes.add(route, datetime.now(UTC))
+    typer.echo(_line(route))
+
+
+@app.command()
+def remove(name: Name) -> None:
+    """Remove a route. Send jobs that it made go on; 'filmless jobs cancel' ends them."""
+    with opened_archive() as archive:
+        archive.index.routes.remove(name)
+    typer.echo(f"{name} is no route any more")
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _line(route: KnownRoute) -> str:
+    conditions = {
+        "modality": route.modalities,
+        "from": route.calling_ae_titles,
+        "station": route.station_names,
+        "body part": route.body_parts,
+        "institution": route.institutions,
+        "hours": (route.hours,) if route.hours else (),
+    }
+    told = [f"{name} {','.join(values)}" for name, values in conditions.items() if values] or ["everything"]
+    told.append(f"when quiet for {route.quiet_s} s")
+    told += [f"priority {route.priority}"] if route.priority else []
+    return f"{route.name:16}  to {route.ae_title:16}  " + "; ".join(told)
