@@ -20,6 +20,7 @@ _MAX_ELEMENTS: Final = 20_000
 _MAX_ITEMS: Final = 200
 _SPECIFIC_CHARACTER_SET: Final = 0x00080005
 _BINARY_VRS: Final = frozenset({"US"})  # of the attributes that are matched
+_SIZE_OF_NUMBER: Final = 2
 
 _Values: TypeAlias = Mapping[int, str]
 
@@ -101,7 +102,8 @@ def _values(elements: Elements, decode: TextDecoder, big_endian: bool) -> dict[i
 
 
 def _text(tag: int, value: bytes, decode: TextDecoder, big_endian: bool) -> str:
+    """Write a value as text; what has not the size of a number is none, whatever its VR should be."""
     attribute = BY_TAG.get(tag)
-    if attribute is not None and attribute.vr in _BINARY_VRS:
-        return str(int.from_bytes(value, "big" if big_endian else "little")) if value else ""
+    if attribute is not None and attribute.vr in _BINARY_VRS and len(value) == _SIZE_OF_NUMBER:
+        return str(int.from_bytes(value, "big" if big_endian else "little"))
     return decode(value).strip(" \0")

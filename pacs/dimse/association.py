@@ -41,8 +41,7 @@ from pacs.dimse.responses import encode_pending_responses, encode_response
 from pacs.dimse.statuses import Status, StatusCode, code_location, error_comment, status_of
 from pacs.dimse.upper_layer import UpperLayer
 from pacs.dimse.user_identity import Identified
-from pacs.errors import ArchiveError, PeerRefused
-from storage.errors import StoreError
+from pacs.errors import PeerRefused
 from storage.store import Buffer
 
 logger = logging.getLogger(__name__)
@@ -368,7 +367,9 @@ class Association:
         try:
             for parts in encode_message(context.context_id, command, dataset, self._maximum_length):
                 self._upper_layer.send_parts([self._take_held(), *parts] if self._held else parts)
-        except (ArchiveError, StoreError) as error:
+        except AssociationEnded:
+            raise
+        except Exception as error:
             raise AssociationAborted(f"a data set was cut short: {code_location(error)}") from error
         return self._receive_status(request, command_field)
 

@@ -26,6 +26,7 @@ from pacs.text import fold
 
 MAX_VALUE_LENGTH: Final = 1024
 MAX_LISTED_VALUES: Final = 1000
+MAX_MODALITIES: Final = 32  # that a study must have all of: each is a condition of its own
 _MATCHED_VALUES: Final = 8  # of an attribute that has several: the first ones are compared
 
 TABLES = {Level.STUDY: study, Level.SERIES: series, Level.INSTANCE: instance}
@@ -47,8 +48,8 @@ def conditions_of(query: Query) -> list[Condition]:
         A value is not of its key's form; the message names the key and does not repeat the value.
     """
     keys = {key.name: (key, value.strip()) for key, value in query.keys if value.strip() not in ("", "*")}
-    for name, (_, value) in keys.items():
-        if len(value) > MAX_VALUE_LENGTH or "\0" in value:
+    for name, (key, value) in keys.items():
+        if not _lists_uids(key) and (len(value) > MAX_VALUE_LENGTH or "\0" in value):
             raise InvalidRequest(f"the value of {name} is too long or has a NUL character")
     conditions = _combined_conditions(keys) if query.combined_ranges else []
     for name, (key, value) in keys.items():
@@ -65,6 +66,11 @@ def conditions_of(query: Query) -> list[Condition]:
     if query.text:
         conditions += text_conditions(query.text[:MAX_VALUE_LENGTH])
     return conditions
+
+
+def _lists_uids(key: Attribute | SequenceKey) -> bool:
+    """Tell of a key whose values are counted and checked one by one, so that they may be many."""
+    return isinstance(key, Attribute) and key.matching is Matching.UID
 
 
 def _combined_conditions(keys: dict[str, tuple[Attribute | SequenceKey, str]]) -> list[Condition]:
@@ -164,6 +170,8 @@ def _modalities_conditions(value: str, match_all: bool) -> list[Condition]:
     """Match the modalities of a study: one of a list, or all of it (PS3.4 C.2.2.2.8)."""
     values = _listed(value)
     if match_all:
+        if len(values) > MAX_MODALITIES:
+            raise InvalidRequest(f"more than {MAX_MODALITIES} modalities that a study must have")
         return [_any_modality([one]) for one in values]
     return [_any_modality(values)]
 
@@ -211,7 +219,8 @@ def _any_of(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
 
 def _listed(value: str) -> list[str]:
     """Split a list of values: a comma as web clients write it, a backslash as DIMSE does."""
-    values = [one.strip() for one in value.replace("\\", ",").split(",") if one.strip()]
+    listed = (one.strip() for one in value.replace("\\", ",").split(","))
+    values = list(dict.fromkeys(one for one in listed if one))
     if not 0 < len(values) <= MAX_LISTED_VALUES:
         raise InvalidRequest(f"a list has 1 to {MAX_LISTED_VALUES} values")
     return values

@@ -12,6 +12,7 @@ from pacs.index.like import LIKE_ESCAPE, like_pattern, matches
 from pacs.index.models import study, study_term
 from pacs.index.name_patterns import (
     ANY_GROUP,
+    MAX_NAME_WORDS,
     Piece,
     parse_name_pattern,
     split_pieces,
@@ -64,10 +65,11 @@ def text_conditions(text: str) -> list[Condition]:
 def preferences(names: Iterable[str]) -> list[Condition]:
     """Return the conditions of names that are written with the diacritics that were typed, which come first.
 
-    A typed word without diacritics asks for none. A star is taken for the end of a word.
+    A typed word without diacritics asks for none. A star is taken for the end of a word. Of more words than a
+    name can have, some ask for nothing.
     """
     words = {word for name in names for word in marked_words(name.replace("*", " ")) if "?" not in word}
-    paths = [by_term(Field.MARKED_NAME, word) for word in sorted(words)]
+    paths = [by_term(Field.MARKED_NAME, word) for word in sorted(words)[:MAX_NAME_WORDS]]
     return [Condition(has_term(path), path, exact=True) for path in paths]
 
 

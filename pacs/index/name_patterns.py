@@ -7,12 +7,14 @@ the words, and takes a space for a caret. Without a wildcard all words of a comp
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from pacs.errors import InvalidRequest
 from pacs.index.like import LIKE_ANY, escape_like, has_wildcard
-from pacs.index.names import fold_name, sort_words
+from pacs.index.names import fold_name, sort_words, split_words
 
 ANY_GROUP = 0
+MAX_NAME_WORDS: Final = 32  # each is a condition of its own
 
 
 class Piece(NamedTuple):
@@ -45,8 +47,16 @@ class NamePattern:
 
 
 def parse_name_pattern(value: str, *, fuzzy: bool = False) -> NamePattern:
-    """Understand a name as a client wrote it; ``fuzzy``: its words are beginnings of words of the name."""
+    """Understand a name as a client wrote it; ``fuzzy``: its words are beginnings of words of the name.
+
+    Raises
+    ------
+    InvalidRequest
+        It has more than 32 words.
+    """
     folded = fold_name(value)
+    if len(split_words(folded.replace("*", " "))) > MAX_NAME_WORDS:
+        raise InvalidRequest(f"a name of more than {MAX_NAME_WORDS} words")
     if fuzzy:
         words = folded.replace("=", " ").replace("*", " ").split()
         return NamePattern(pieces=tuple(Piece(word, True, False) for word in words))

@@ -46,7 +46,8 @@ def date_bounds(value: str) -> tuple[str | None, str | None]:
 def time_bounds(value: str) -> tuple[str | None, str | None]:
     """Read the bounds of a time or a range of times, each as wide as its precision; None where it is open.
 
-    10 to 11 means 10:00:00 to 11:59:59.999999 (PS3.5 6.2, VR TM).
+    10 to 11 means 10:00:00 to 11:59:59.999999 (PS3.5 6.2, VR TM). Times are compared as texts, so a beginning
+    has no zeros behind it that would make it later than the same time written shorter.
 
     Raises
     ------
@@ -58,7 +59,11 @@ def time_bounds(value: str) -> tuple[str | None, str | None]:
         raise InvalidRequest("a time is HHMMSS.FFFFFF or shorter, a range two of these with a dash")
     if last:
         last = last + (_LAST_TIME[len(last) :] if "." not in last else "9" * (13 - len(last)))
-    return first.ljust(6, "0") if first else None, last or None
+    return _earliest(first) if first else None, last or None
+
+
+def _earliest(time: str) -> str:
+    return time.rstrip("0").rstrip(".") if "." in time else time.ljust(6, "0")
 
 
 def date_moments(first: str | None, last: str | None) -> Moments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -250,6 +251,24 @@ def test_a_key_that_is_not_supported_is_warned_of_and_matches_everything(
 
 def test_the_time_zone_of_a_request_is_no_key(study_root: Searcher) -> None:
     assert study_root.find("STUDY", TimezoneOffsetFromUTC="+0700").statuses == [0xFF00] * 3 + [0x0000]
+
+
+def implicit(tag: int, value: bytes) -> bytes:
+    return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value
+
+
+def test_a_long_list_of_uids_is_matched(study_root: Searcher) -> None:
+    others = [f"1.2.840.113619.2.55.3.604688119.971.1234567890.{number}" for number in range(900)]
+    answers = study_root.find("STUDY", StudyInstanceUID=[*others, "1.2.3"])
+    assert answers.values("StudyInstanceUID") == ["1.2.3"]
+    each_is_padded = implicit(0x00080052, b"STUDY ") + implicit(0x0020000D, b"1.2.1\0\\1.2.3\0 ")
+    assert len(study_root.find_bytes(each_is_padded).datasets) == 2
+
+
+def test_what_is_no_number_is_c000(study_root: Searcher) -> None:
+    keys = implicit(0x00080052, b"IMAGE ") + implicit(0x0020000D, b"1.2.1\0")
+    keys += implicit(0x0020000E, b"1.2.1.1\0") + implicit(0x00280010, b"\xff" * 4000)
+    assert study_root.find_bytes(keys).statuses == [0xC000]
 
 
 @pytest.mark.parametrize("keys", [{"StudyDate": "yesterday"}, {"PatientID": "*a*b*c*d*e*f*g*h*i*"}])

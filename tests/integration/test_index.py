@@ -289,6 +289,8 @@ def test_the_search_box_finds_words_wherever_they_stand(
         ("PatientName", "*a*b*c*d*e*f*g*h*i*"),
         ("PatientName", "x" * 2000),
         ("PatientName", "a\0b"),
+        ("PatientName", "á " * 33),
+        ("ReferringPhysicianName", "a " * 33),
         ("NumberOfStudyRelatedSeries", "1"),
     ],
 )

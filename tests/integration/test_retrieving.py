@@ -157,6 +157,22 @@ def test_an_object_that_the_store_has_lost_does_not_keep_the_rest_back(tmp_path:
         assert list(getter.files) == destination.got == [uids[0], uids[2]]
 
 
+def test_an_instance_that_cannot_be_converted_does_not_keep_the_rest_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "no-such-folder"))  # as if its disk were full
+    large = {"Rows": 1536, "Columns": 1536, "PixelData": bytes(1536 * 1536 * 2)}
+    with filled_archive(tmp_path, 2) as (archive, port, uids):
+        large_uid = store(archive, 3, **large)
+        getter, destination = Getter([(CTImageStorage, (IMPLICIT,))]), Destination(syntaxes=(IMPLICIT,))
+        with destination.running(archive):
+            ends = [getter.get(port, keys())[-1], move(port, keys())[-1]]
+        for last, identifier in ends:
+            assert (last.Status, numbers(last)) == (0xB000, (None, 2, 1, 0))
+            assert failed_uids(identifier) == [large_uid]
+        assert list(getter.files) == destination.got == uids
+
+
 def test_move_brings_what_is_asked_for_on_behalf_of_who_asks(tmp_path: Path) -> None:
     with filled_archive(tmp_path) as (archive, port, uids):
         with Destination().running(archive) as destination:

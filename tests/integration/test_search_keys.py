@@ -38,6 +38,15 @@ def test_ranges_of_date_and_time_are_one_range_of_moments(archive: Archive) -> N
     assert found(archive, {"StudyDate": "20261118-20261120", "StudyTime": "-0400"}) == ["1.2.2"]
 
 
+@pytest.mark.parametrize("stored", ["235959.5", "235959.50", "235959.500000"])
+def test_a_time_matches_however_many_digits_its_fraction_has(archive: Archive, stored: str) -> None:
+    archive.index.write(make_record(study_date="20261118", study_time=stored))
+    for asked in ("235959", "235959.5", "235959.500", "235959.500000-", "-235959.5", "235959.000-235959.50"):
+        assert found(archive, {"StudyTime": asked}) == ["1.2.1"], asked
+    for asked in ("235959.4", "235959.500001-", "235958.9-235959.4"):
+        assert found(archive, {"StudyTime": asked}) == [], asked
+
+
 def test_all_of_several_modalities_can_be_asked_for(archive: Archive) -> None:
     for study, modalities in (("1.2.1", ("CT", "PT")), ("1.2.2", ("CT",)), ("1.2.3", ("PT", "SR", "CT"))):
         for number, modality in enumerate(modalities):

@@ -18,10 +18,8 @@ from pacs.dimse.retrieving.outgoing import NATIVE, choose_syntax, open_dataset
 from pacs.dimse.retrieving.progress import Progress, SubOperationResult, result_of
 from pacs.dimse.retrieving.retrieval import Retrievals, tell_end, tell_progress
 from pacs.dimse.statuses import code_location
-from pacs.errors import ArchiveError
 from pacs.index.known_peers import PeerRight
 from pacs.index.records import StoredInstance
-from storage.errors import StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +79,7 @@ def _send(
         if syntax is None:
             return SubOperationResult.FAILED
         dataset = open_dataset(retrievals.archive, instance, syntax, association.piece_size_bytes)
-    except (ArchiveError, StoreError) as error:
+    except Exception as error:  # of this instance, of which nothing is sent yet; the others may do well
         logger.warning("%s cannot be sent: %s", instance.sop_instance_uid, code_location(error))
         return SubOperationResult.FAILED
     elements = (

@@ -14,9 +14,7 @@ from pacs.dimse.requestor import Peer, PeerRejected, PeerUnreachable, RequestedA
 from pacs.dimse.retrieving.outgoing import NATIVE, choose_syntax, open_dataset
 from pacs.dimse.retrieving.progress import SubOperationResult, result_of
 from pacs.dimse.statuses import StatusCode, code_location
-from pacs.errors import ArchiveError
 from pacs.index.records import StoredInstance
-from storage.errors import StoreError
 from storage.store import Buffer
 
 logger = logging.getLogger(__name__)
@@ -148,7 +146,7 @@ class Courier:
             dataset = self._destination.pace(
                 open_dataset(self._archive, instance, syntax, association.piece_size_bytes)
             )
-        except (ArchiveError, StoreError) as error:
+        except Exception as error:  # of this instance; the association may do well with others
             logger.warning("%s cannot be sent: %s", instance.sop_instance_uid, code_location(error))
             return Delivered(SubOperationResult.FAILED, error=error)
         try:
@@ -157,7 +155,7 @@ class Courier:
             )
         except PeerUnreachable:
             raise
-        except (ArchiveError, StoreError) as error:  # of the data set, within a message that is begun
+        except Exception as error:  # of the data set, within a message that is begun
             logger.warning("%s was cut short: %s", instance.sop_instance_uid, code_location(error))
             self.close()
             return Delivered(SubOperationResult.FAILED, error=error)

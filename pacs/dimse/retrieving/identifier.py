@@ -12,6 +12,7 @@ from pacs.errors import IdentifierMismatch, InvalidUid
 from pacs.index.selection import Selection
 
 RELATIONAL_RETRIEVAL: Final = b"\1"  # PS3.4 C.5.2.1: keys of the levels above are not needed
+_MOST_ABOVE: Final = 100  # UIDs of a level above the one that is asked for; the Standard allows one
 
 
 def read_selection(identifier: Identifier, model: InformationModel) -> Selection:
@@ -36,11 +37,14 @@ def read_selection(identifier: Identifier, model: InformationModel) -> Selection
     }
     if not values[level]:
         raise IdentifierMismatch(f"the unique key of the level {level.name} is missing")
+    uids = {one: _uids(value) for one, value in values.items() if one is not QueryLevel.PATIENT}
+    if any(len(listed or ()) > _MOST_ABOVE for one, listed in uids.items() if one is not level):
+        raise IdentifierMismatch(f"more than {_MOST_ABOVE} UIDs of a level above {level.name}")
     return Selection(
         _patient_id(values.get(QueryLevel.PATIENT, "")),
-        _uids(values.get(QueryLevel.STUDY, "")),
-        _uids(values.get(QueryLevel.SERIES, "")),
-        _uids(values.get(QueryLevel.IMAGE, "")),
+        uids.get(QueryLevel.STUDY),
+        uids.get(QueryLevel.SERIES),
+        uids.get(QueryLevel.IMAGE),
     )
 
 
@@ -58,6 +62,6 @@ def _uids(value: str) -> tuple[str, ...] | None:
 
 def _patient_id(value: str) -> str | None:
     """Read a Patient ID: a single value, without wildcards, for a retrieval wants to be told exactly."""
-    if "\\" in value or "*" in value:
+    if any(character in value for character in "\\*\0"):
         raise IdentifierMismatch("the Patient ID (0010,0020) is a single value without wildcards")
     return value or None

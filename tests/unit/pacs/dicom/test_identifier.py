@@ -68,6 +68,20 @@ def test_group_lengths_are_no_keys() -> None:
     assert parse_identifier(data, NATIVE[0], "latin-1").values == {0x00080052: "STUDY"}
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b"\0\2", "512"),
+        (b"", ""),
+        (b"512 ", "512"),  # a device that takes it for a text
+        (b"\xff" * 4000, "ÿ" * 4000),
+    ],
+)
+def test_what_has_not_the_size_of_a_number_is_read_as_text(value: bytes, text: str) -> None:
+    rows = bytes.fromhex("28001000") + len(value).to_bytes(4, "little") + value
+    assert parse_identifier(rows, NATIVE[0], "latin-1").values[0x00280010] == text
+
+
 def nested(depth: int) -> Dataset:
     dataset = innermost = identifier(None)
     for _ in range(depth):

@@ -135,6 +135,7 @@ def test_unique_keys_of_each_level_are_read(
         (PATIENT, {"QueryRetrieveLevel": "PATIENT"}),
         (PATIENT, {"QueryRetrieveLevel": "PATIENT", "PatientID": "*"}),
         (PATIENT, {"QueryRetrieveLevel": "PATIENT", "PatientID": ["BN1", "BN2"]}),
+        (PATIENT, {"QueryRetrieveLevel": "PATIENT", "PatientID": "BN\0001"}),
         (STUDY, {"QueryRetrieveLevel": "SERIES", "StudyInstanceUID": "1.2"}),
         (STUDY, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.*"}),
         (STUDY, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "*"}),
@@ -168,6 +169,15 @@ def test_a_list_that_is_cut_is_refused_and_not_half_performed() -> None:
         read(STUDY, IMPLICIT, **keys)
     keys["StudyInstanceUID"] = uids[:900]
     assert read(STUDY, EXPLICIT, **keys).study_instance_uids == tuple(uids[:900])
+
+
+def test_c5_lists_of_two_levels_cannot_be_multiplied() -> None:
+    many = [f"1.{number}" for number in range(101)]
+    keys = {"QueryRetrieveLevel": "SERIES", "StudyInstanceUID": many, "SeriesInstanceUID": many}
+    with pytest.raises(IdentifierMismatch, match="more than 100 UIDs"):
+        read(STUDY, IMPLICIT, **keys)
+    keys["StudyInstanceUID"] = many[:100]
+    assert read(STUDY, IMPLICIT, **keys) == Selection(None, tuple(many[:100]), tuple(many))
 
 
 @pytest.mark.parametrize("data", [b"", b"\1", b"\x08\0\x52\0CS\xff\xff" + b"STUDY", bytes(100)])
