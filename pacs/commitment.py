@@ -10,8 +10,8 @@ from pacs.archive import Archive
 from pacs.index.commitments import Reference
 from pacs.index.records import StoredInstance
 from pacs.index.selection import Selection
-from pacs.integrity import is_whole
-from storage.errors import DamagedObject, ObjectNotFound
+from pacs.integrity import is_whole, require_store
+from storage.errors import DamagedObject, ObjectNotFound, StoreError
 
 
 class FailureReason(IntEnum):
@@ -43,7 +43,8 @@ def judge(
     Raises
     ------
     pacs.errors.IndexUnavailable, storage.errors.StoreError
-        The index or the store is away, so nothing can be said.
+        The index or the store is away, so nothing can be said. Where it answers and an object cannot be
+        read, that one has failed.
     """
     uids = tuple(reference.sop_instance_uid for reference in references)
     known = archive.index.select_instances(Selection(sop_instance_uids=uids), len(uids))
@@ -69,5 +70,8 @@ def _fault(
     try:
         whole = is_whole(archive.store, location.key, location.size_bytes, location.sha256, go_on)
     except (ObjectNotFound, DamagedObject):
+        whole = False
+    except StoreError:
+        require_store(archive)
         whole = False
     return None if whole else FailureReason.PROCESSING_FAILURE

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO, Final
 
+from pacs.archive import Archive
+from storage.errors import StoreFull
 from storage.store import ObjectStore
 
 _READ_SIZE_BYTES: Final = 1024**2
@@ -43,6 +45,18 @@ def is_whole(
                 break
         _drop_cached(stream)
     return read_bytes == size_bytes and digest.hexdigest() == sha256
+
+
+def require_store(archive: Archive) -> None:
+    """Prove that the store answers: what cannot be read although it does is a fault of the object.
+
+    Raises
+    ------
+    storage.errors.StoreUnavailable
+    """
+    store = archive.store if archive.spool is None else archive.spool.remote
+    with suppress(StoreFull):
+        store.check()
 
 
 def _drop_cached(stream: BinaryIO) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Engine, delete, func, select, update
+from sqlalchemy import ColumnElement, Engine, case, delete, func, select, update
 
 from pacs.errors import DuplicateTransaction
 from pacs.index.engine import reading, writing
@@ -112,6 +112,15 @@ class Commitments:
     def postpone(self, row_id: int, until: datetime | None) -> None:
         """Have a request tried again later unless it is answered, or prolong a lease; None: give it up."""
         self._update(row_id, {"next_attempt_at": until}, storage_commitment.c.told_at.is_(None))
+
+    def postpone_all(self, ae_title: str, until: datetime, attempts: int) -> None:
+        """Have what a device waits for tried no earlier than then, after so many attempts or more."""
+        table = storage_commitment
+        of_device = table.c.ae_title == ae_title, table.c.next_attempt_at < until
+        more = case((table.c.attempts > attempts, table.c.attempts), else_=attempts)
+        values = {"next_attempt_at": until, "attempts": more}
+        with writing(self._engine) as connection:
+            connection.execute(update(table).where(*of_device).values(values))
 
     def mark_told(self, row_id: int, now: datetime) -> None:
         """Note that a request was answered, and that the device has understood."""

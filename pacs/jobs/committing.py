@@ -30,6 +30,7 @@ _RETRY_AFTER_S: Final = 30.0
 _TIMEOUT_S: Final = 30.0  # of a device, to answer
 _BATCH_SIZE: Final = 1  # one takes as long as its bytes take to be read
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 3600.0
+_BEHIND_THE_OTHERS: Final = timedelta(seconds=1)  # so that no request is in the way of all others
 _GIVEN_UP_AFTER: Final = timedelta(days=7)
 _FORGOTTEN_AFTER: Final = timedelta(days=30)
 
@@ -110,13 +111,15 @@ class _Lease:
 
 
 def _postpone(archive: Archive, request: Commitment, error: ArchiveError) -> None:
+    """Try again later, and what else a device waits for that cannot be reached; this one last."""
     now = datetime.now(UTC)
     if now - request.requested_at > _GIVEN_UP_AFTER:
         archive.index.commitments.postpone(request.row_id, None)
         _log.error("%s was never told what is stored, and will not be: %s", request.ae_title, error)
         return
     pause_s = min(_FIRST_PAUSE_S * 2 ** min(request.attempts - 1, 20), _LONGEST_PAUSE_S)
-    archive.index.commitments.postpone(
-        request.row_id, now + timedelta(seconds=pause_s * random.uniform(0.5, 1))
-    )
+    until = now + timedelta(seconds=pause_s * random.uniform(0.5, 1))
+    archive.index.commitments.postpone(request.row_id, until + _BEHIND_THE_OTHERS)
+    if isinstance(error, PeerUnreachable):
+        archive.index.commitments.postpone_all(request.ae_title, until, request.attempts)
     _log.warning("%s could not be told what is stored, and will be later: %s", request.ae_title, error)

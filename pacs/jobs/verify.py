@@ -18,10 +18,10 @@ from typing import Final
 from pacs.archive import Archive
 from pacs.errors import ArchiveError
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
-from pacs.integrity import is_whole
+from pacs.integrity import is_whole, require_store
 from pacs.jobs.sweep import MAX_FAULTS, NOTHING_THERE, Fault, is_missing
 from pacs.settings import mask_password
-from storage.errors import ObjectNotFound, StoreError, StoreFull, StoreUnavailable
+from storage.errors import ObjectNotFound, StoreError, StoreUnavailable
 
 MAX_BATCH_OBJECTS: Final = 100
 MAX_BATCH_BYTES: Final = 256 * 1024**2  # what is read once more after a kill, at most, or one object
@@ -145,13 +145,10 @@ class Verification:
 
     def _require_reachable(self, error: StoreError) -> None:
         """Tell an object that cannot be read from a store that is away, of which nothing is known."""
-        store = self.archive.store if self.archive.spool is None else self.archive.spool.remote
         try:
-            store.check()
+            require_store(self.archive)
         except StoreUnavailable:
             raise VerifyStopped(f"the store is away: {error}") from error
-        except StoreFull:
-            return
 
     def _go_on(self, rate: RateLimit, size_bytes: int) -> bool:
         rate.spend(size_bytes)

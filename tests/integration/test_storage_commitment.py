@@ -22,6 +22,7 @@ from pacs.index.known_peers import KnownPeer, PeerRight
 from pacs.ingest import IncomingInstance, Origin, store_instance
 from pacs.jobs.committing import answer_due
 from pacs.retrieve import find_instances
+from storage.errors import StoreUnavailable
 from tests.damage import damage
 from tests.datasets import encode, make_dataset
 from tests.integration.dimse_peers import listening
@@ -179,6 +180,44 @@ def test_what_is_not_here_or_of_another_class_or_damaged_is_said_to_be_so(
     assert device.results() == [(2, {whole.SOPInstanceUID}, reasons)]
 
 
+def test_one_object_that_cannot_be_read_does_not_keep_the_answer_back(
+    archive: Archive, port: int, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_peer(archive, device)
+    whole, unreadable = store(archive, 2)
+    bad_key, open_one = key_of(archive, unreadable), archive.store.open
+
+    def open_all_but_one(key: str) -> Any:
+        if key == bad_key:
+            raise StoreUnavailable("bad sector")
+        return open_one(key)
+
+    monkeypatch.setattr(archive.store, "open", open_all_but_one)
+    assert ask(port, references_to([whole, unreadable])) == 0x0000
+    assert answer_due(archive, STOP) == 1
+    assert device.results() == [(2, {whole.SOPInstanceUID}, {unreadable.SOPInstanceUID: 0x0110})]
+
+
+def test_nothing_is_said_while_the_store_is_away(
+    archive: Archive, port: int, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    add_peer(archive, device)
+    datasets = store(archive)
+    assert ask(port, references_to(datasets)) == 0x0000
+    with monkeypatch.context() as broken:
+        broken.setattr(archive.store, "open", away)
+        broken.setattr(archive.store, "check", away)
+        with pytest.raises(StoreUnavailable):
+            answer_due(archive, STOP)
+    assert device.told == []
+    make_due(archive)
+    assert answer_due(archive, STOP) == 1
+    assert device.results() == [(1, {one.SOPInstanceUID for one in datasets}, {})]
+
+
 def test_a_device_that_cannot_be_called_is_told_over_its_own_association(
     archive: Archive, port: int, device: Device
 ) -> None:
@@ -213,6 +252,22 @@ def test_a_device_that_is_away_is_told_when_it_is_back(archive: Archive, port: i
     make_due(archive)
     assert answer_due(archive, STOP) == 1
     assert [kind for kind, _, _ in device.results()] == [1]
+
+
+def test_a_device_that_is_away_is_called_once_and_not_for_each_of_its_requests(
+    archive: Archive, port: int, device: Device
+) -> None:
+    archive.index.peers.put(KnownPeer("CT", HOST, 1, frozenset(PeerRight)))
+    datasets = store(archive)
+    for _ in range(3):
+        assert ask(port, references_to(datasets)) == 0x0000
+    assert [answer_due(archive, STOP) for _ in range(2)] == [1, 0]
+    archive.index.commitments.add("OTHER", "1.2.3", [Reference("1.2", "1.3")], datetime.now(UTC))
+    assert [answer_due(archive, STOP) for _ in range(2)] == [1, 0]  # whom it does not hold up
+    add_peer(archive, device)
+    make_due(archive)
+    assert [answer_due(archive, STOP) for _ in range(4)] == [1] * 4
+    assert [kind for kind, _, _ in device.results()] == [1, 1, 1]
 
 
 def test_a_device_that_has_not_understood_is_told_again(archive: Archive, port: int, device: Device) -> None:
