@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
 from pacs.dimse.application_entity import ApplicationEntity, Operation
 from pacs.dimse.callers import Caller, plain_address
-from pacs.dimse.command import DATA_SET, RESPONSE, CommandField, Element, encode_command_set
+from pacs.dimse.command import RESPONSE, CommandField, Element
 from pacs.dimse.contexts import negotiate
 from pacs.dimse.endings import (
     LOCAL_LIMIT_EXCEEDED,
@@ -34,9 +34,9 @@ from pacs.dimse.pdu import (
     ContextResult,
     NegotiatedContext,
     encode_associate_accept,
-    encode_message,
     whole_fragments,
 )
+from pacs.dimse.requests import encode_request
 from pacs.dimse.responses import encode_pending_responses, encode_response
 from pacs.dimse.statuses import Status, StatusCode, code_location, error_comment, status_of
 from pacs.dimse.upper_layer import UpperLayer
@@ -70,6 +70,7 @@ class Association:
         self._release_requested = False
         self._message_id = 0  # of the last operation that we invoked
         self._held = b""  # responses that go with what is sent next
+        self._put_off: deque[Callable[[], None]] = deque()
         self.calling_ae_title = ""
         self.called_ae_title = ""
         # What the requestor said in extended negotiation, by SOP class, where we answered.
@@ -172,12 +173,17 @@ class Association:
 
     def _perform_operations(self) -> None:
         while (message := self._next_message()) is not None:
-            if message.command_field == CommandField.C_CANCEL_RQ:
-                continue  # it crossed our last response, and is not answered (PS3.7 9.3.2.3)
-            if message.command_field & RESPONSE or message.command.number(Element.MESSAGE_ID) is None:
-                raise invalid_message("a message is no request that could be answered")
-            self._perform(message)
-            message.dataset.drain()
+            self._answer(message)
+            while self._put_off and self.is_silent:
+                self._put_off.popleft()()
+
+    def _answer(self, message: Message) -> None:
+        if message.command_field == CommandField.C_CANCEL_RQ:
+            return  # it crossed our last response, and is not answered (PS3.7 9.3.2.3)
+        if message.command_field & RESPONSE or message.command.number(Element.MESSAGE_ID) is None:
+            raise invalid_message("a message is no request that could be answered")
+        self._perform(message)
+        message.dataset.drain()
 
     def _next_message(self) -> Message | None:
         """Return what came during an operation, or wait; None where the release was asked for."""
@@ -354,41 +360,66 @@ class Association:
         AssociationEnded
             The peer is not there any more, or breaks a rule.
         """
-        self._message_id = self._message_id % 0xFFFF + 1
-        command = encode_command_set(
-            [
-                (Element.AFFECTED_SOP_CLASS_UID, context.abstract_syntax),
-                (Element.COMMAND_FIELD, command_field),
-                (Element.MESSAGE_ID, self._message_id),
-                (Element.COMMAND_DATA_SET_TYPE, DATA_SET),
-                *elements,
-            ]
-        )
-        try:
-            for parts in encode_message(context.context_id, command, dataset, self._maximum_length):
-                self._upper_layer.send_parts([self._take_held(), *parts] if self._held else parts)
-        except AssociationEnded:
-            raise
-        except Exception as error:
-            raise AssociationAborted(f"a data set was cut short: {code_location(error)}") from error
-        return self._receive_status(request, command_field)
-
-    def _take_held(self) -> bytes:
-        held, self._held = self._held, b""
-        return held
-
-    def _receive_status(self, request: Message, command_field: CommandField) -> int:
+        message_id = self._send_request(context, command_field, elements, dataset)
         while (arrived := self._receive_message()) is not None:
-            if arrived.command_field == command_field | RESPONSE:
-                if arrived.command.number(Element.MESSAGE_ID_BEING_RESPONDED_TO) != self._message_id:
-                    break
-                status = arrived.command.required_number(Element.STATUS)
-                arrived.dataset.drain()
+            if (status := _status_in(arrived, command_field, message_id)) is not None:
                 return status
             if arrived.command_field != CommandField.C_CANCEL_RQ:
                 break
             self._cancelled |= arrived.is_cancel_of(request)
         raise invalid_message("something else than the response to a sub-operation")
+
+    def put_off(self, task: Callable[[], None]) -> None:
+        """Have something done when the peer has been answered, as long as it says nothing."""
+        self._put_off.append(task)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the peer has said nothing that waits for an answer: no request, no wish for the release."""
+        return not (self._release_requested or self._came_early or self._upper_layer.has_arrived())
+
+    def report(
+        self,
+        context: NegotiatedContext,
+        command_field: CommandField,
+        elements: Iterable[tuple[Element, int | str]],
+        dataset: Iterable[Buffer],
+    ) -> int | None:
+        """Have the peer perform an operation that is no part of one of its own, and return its status.
+
+        What the peer asks for before it answers, as it may, is performed first. None: it asks for the release
+        instead. Parameters and errors are those of `invoke`.
+        """
+        message_id = self._send_request(context, command_field, elements, dataset)
+        while (arrived := self._next_message()) is not None:
+            if (status := _status_in(arrived, command_field, message_id)) is not None:
+                return status
+            self._answer(arrived)
+        return None
+
+    def _send_request(
+        self,
+        context: NegotiatedContext,
+        command_field: CommandField,
+        elements: Iterable[tuple[Element, int | str]],
+        dataset: Iterable[Buffer],
+    ) -> int:
+        """Send a request of ours, and return its Message ID."""
+        self._message_id = message_id = self._message_id % 0xFFFF + 1
+        try:
+            for parts in encode_request(
+                context, command_field, message_id, elements, dataset, self._maximum_length
+            ):
+                self._upper_layer.send_parts([self._take_held(), *parts] if self._held else parts)
+        except AssociationEnded:
+            raise
+        except Exception as error:
+            raise AssociationAborted(f"a data set was cut short: {code_location(error)}") from error
+        return message_id
+
+    def _take_held(self) -> bytes:
+        held, self._held = self._held, b""
+        return held
 
     @property
     def _withdrawn(self) -> bool:
@@ -405,6 +436,15 @@ class Association:
             self._upper_layer.received_bytes,
             monotonic() - begin,
         )
+
+
+def _status_in(message: Message, command_field: CommandField, message_id: int) -> int | None:
+    """Read the status of a message that responds to a request of ours; None where it is something else."""
+    answered = message.command.number(Element.MESSAGE_ID_BEING_RESPONDED_TO)
+    if message.command_field != command_field | RESPONSE or answered != message_id:
+        return None
+    message.dataset.drain()
+    return message.command.required_number(Element.STATUS)
 
 
 def _address_of(connection: socket.socket) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from pacs.dimse.command import DATA_SET, NO_DATA_SET, RESPONSE, CommandField, Element, encode_command_set
+from pacs.dimse.command import RESPONSE, CommandField, Element
 from pacs.dimse.endings import (
     AssociationAborted,
     AssociationEnded,
@@ -28,9 +28,9 @@ from pacs.dimse.pdu import (
     NegotiatedContext,
     ProposedContext,
     encode_associate_request,
-    encode_message,
     whole_fragments,
 )
+from pacs.dimse.requests import encode_request
 from pacs.dimse.upper_layer import UpperLayer
 from pacs.dimse.user_information import Roles, UserInformation
 from pacs.errors import ArchiveError
@@ -159,18 +159,12 @@ class RequestedAssociation:
             The association is over.
         """
         self._message_id = self._message_id % 0xFFFF + 1
-        command = encode_command_set(
-            [
-                (Element.AFFECTED_SOP_CLASS_UID, context.abstract_syntax),
-                (Element.COMMAND_FIELD, command_field),
-                (Element.MESSAGE_ID, self._message_id),
-                (Element.COMMAND_DATA_SET_TYPE, NO_DATA_SET if dataset is None else DATA_SET),
-                *elements,
-            ]
+        request = encode_request(
+            context, command_field, self._message_id, elements, dataset, self._maximum_length
         )
         self._at_rest = False
         try:
-            for parts in encode_message(context.context_id, command, dataset, self._maximum_length):
+            for parts in request:
                 self._upper_layer.send_parts(parts)
             response = self._receive_response(command_field)
         except AssociationEnded as ending:

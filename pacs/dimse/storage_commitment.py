@@ -22,6 +22,7 @@ from pacs.dimse.association import Association
 from pacs.dimse.command import CommandField, Element
 from pacs.dimse.contexts import NATIVE_TRANSFER_SYNTAXES
 from pacs.dimse.message import Message
+from pacs.dimse.pdu import NegotiatedContext
 from pacs.dimse.requestor import Peer, PeerRejected, RequestedAssociation
 from pacs.dimse.statuses import SUCCESS, StatusCode
 from pacs.dimse.user_information import Roles
@@ -67,8 +68,8 @@ def commitment_operation(archive: Archive) -> Operation:
 def handle_n_action(association: Association, message: Message, *, archive: Archive) -> None:
     """Keep a request, and say so when it is durable. Nothing is confirmed yet.
 
-    A device that cannot be called, for it is not in the table of peers with host and port, is told at once
-    over this association; the others over one of their own, by the worker.
+    A device that cannot be called, for it is not in the table of peers with host and port, is told over this
+    association, as soon as it asks for nothing else; the others over one of their own, by the worker.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def handle_n_action(association: Association, message: Message, *, archive: Arch
     )
     peer = association.caller.peer
     if peer is None or peer.port is None:
-        _report_here(association, message, archive, request)
+        association.put_off(partial(_report_here, association, message.context, archive, request.row_id))
 
 
 def _is_the_action(message: Message) -> bool:
@@ -113,22 +114,45 @@ def _keep(
     return archive.index.commitments.add(ae_title, transaction_uid, references, datetime.now(UTC))
 
 
-def _report_here(association: Association, message: Message, archive: Archive, request: Commitment) -> None:
-    """Tell a device over the association that it is still on; if that fails, the request stays kept."""
+class _Interrupted(Exception):
+    """The device says something, which comes first."""
+
+
+def _report_here(association: Association, context: NegotiatedContext, archive: Archive, row_id: int) -> None:
+    """Tell a device over the association that it is still on; if that fails, the request stays kept.
+
+    Bytes are not read to their end where the device says something meanwhile: it is not to wait.
+    """
+
+    def go_on(_size_bytes: int) -> bool:
+        if not association.is_silent:
+            raise _Interrupted
+        return True
+
     try:
-        verdict = judge(archive, request.references)
-        if association.is_cancelled(message):  # it asks for the release, and wants to be called
-            return
-        elements, dataset = encode_report(
-            request, verdict, archive.settings.ae_title, message.context.transfer_syntax_uid
-        )
-        status = association.invoke(
-            message, message.context, CommandField.N_EVENT_REPORT_RQ, elements, [dataset]
-        )
-        if status == StatusCode.SUCCESS:
-            archive.index.commitments.mark_told(request.row_id, datetime.now(UTC))
+        request = archive.index.commitments.find(row_id)
+        if request is not None:
+            _tell(association, context, archive, request, judge(archive, request.references, go_on))
+    except _Interrupted:
+        association.put_off(partial(_report_here, association, context, archive, row_id))
     except (ArchiveError, StoreError) as error:
-        logger.warning("%s could not be told what is stored: %s", request.ae_title, type(error).__name__)
+        caller = association.calling_ae_title
+        logger.warning("%s could not be told what is stored: %s", caller, type(error).__name__)
+
+
+def _tell(
+    association: Association,
+    context: NegotiatedContext,
+    archive: Archive,
+    request: Commitment,
+    verdict: Verdict,
+) -> None:
+    elements, dataset = encode_report(
+        request, verdict, archive.settings.ae_title, context.transfer_syntax_uid
+    )
+    status = association.report(context, CommandField.N_EVENT_REPORT_RQ, elements, [dataset])
+    if status == StatusCode.SUCCESS:
+        archive.index.commitments.mark_told(request.row_id, datetime.now(UTC))
 
 
 def read_request(message: Message) -> tuple[str, tuple[Reference, ...]]:

@@ -109,6 +109,14 @@ class Commitments:
         with writing(self._engine) as connection:
             return [_commitment(row) for row in connection.execute(claim)]
 
+    def find(self, row_id: int) -> Commitment | None:
+        """Find a request that waits for its answer; None where it does not any more."""
+        table = storage_commitment
+        waiting = select(table).where(table.c.id == row_id, table.c.told_at.is_(None))
+        with reading(self._engine) as connection:
+            row = connection.execute(waiting).first()
+        return None if row is None else _commitment(row)
+
     def postpone(self, row_id: int, until: datetime | None) -> None:
         """Have a request tried again later unless it is answered, or prolong a lease; None: give it up."""
         self._update(row_id, {"next_attempt_at": until}, storage_commitment.c.told_at.is_(None))

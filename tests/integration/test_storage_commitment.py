@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,10 +26,11 @@ from pacs.retrieve import find_instances
 from storage.errors import StoreUnavailable
 from tests.damage import damage
 from tests.datasets import encode, make_dataset
-from tests.integration.dimse_peers import listening
+from tests.integration.dimse_peers import Peer, listening
+from tests.unit.pacs.dimse import wire
 
 HOST = "127.0.0.1"
-EXPLICIT = "1.2.840.10008.1.2.1"
+EXPLICIT = wire.EXPLICIT
 STOP = Event()
 STOP.clear()
 
@@ -231,6 +233,43 @@ def test_a_device_that_cannot_be_called_is_told_over_its_own_association(
         wait_for(lambda: device.told)
         time.sleep(0.2)  # our answer to what it said
     assert device.results() == [(1, {one.SOPInstanceUID for one in datasets}, {})]
+    make_due(archive)
+    assert answer_due(archive, STOP) == 0
+
+
+def n_action(message_id: int, asked: Dataset) -> bytes:
+    elements = wire.element(0x0003, StorageCommitmentPushModel.encode() + b"\0")
+    elements += wire.number(0x0100, 0x0130) + wire.number(0x0110, message_id) + wire.number(0x0800, 0)
+    elements += wire.element(0x1001, StorageCommitmentPushModelInstance.encode()) + wire.number(0x1008, 1)
+    command = wire.element(0x0000, struct.pack("<I", len(elements))) + elements
+    return wire.p_data(wire.pdv(1, command, is_command=True)) + wire.p_data(wire.pdv(1, encode(asked)))
+
+
+def n_event_report_response(message_id: bytes) -> bytes:
+    elements = wire.number(0x0100, 0x8100) + wire.element(0x0120, message_id)
+    elements += wire.number(0x0800, 0x0101) + wire.number(0x0900, 0)
+    command = wire.element(0x0000, struct.pack("<I", len(elements))) + elements
+    return wire.p_data(wire.pdv(1, command, is_command=True))
+
+
+def test_a_device_that_asks_again_before_it_is_told_is_answered_and_told_both(
+    archive: Archive, port: int
+) -> None:
+    asked = [request(references_to(store(archive, 1)), f"1.2.{number}") for number in (1, 2)]
+    peer = Peer(port).associate(proposals=(wire.proposal(1, StorageCommitmentPushModel, EXPLICIT),))
+    peer.send(n_action(1, asked[0]))
+    assert peer.status() == 0x0000
+    peer.send(n_action(2, asked[1]))  # which crosses our report, or comes before it
+    heard = []
+    while len(heard) < 3:
+        command = wire.decode_response(peer.read_pdu())
+        heard.append(int.from_bytes(command[0x0100], "little"))
+        if heard[-1] == 0x0100:
+            told = peer.read_pdu()
+            assert b"1.2.1" in told or b"1.2.2" in told
+            peer.send(n_event_report_response(command[0x0110]))
+    assert sorted(heard) == [0x0100, 0x0100, 0x8130]
+    peer.release()
     make_due(archive)
     assert answer_due(archive, STOP) == 0
 
