@@ -105,7 +105,10 @@ def _convert(
     archive: Archive, instance: StoredInstance, transfer_syntax_uid: str, piece_size_bytes: int
 ) -> Iterator[bytes]:
     meta = encode_file_meta(instance.sop_class_uid, instance.sop_instance_uid, transfer_syntax_uid)
-    with tempfile.SpooledTemporaryFile(_KEPT_IN_MEMORY_BYTES) as converted:
+    with (
+        os_errors_translated("temporary files"),
+        tempfile.SpooledTemporaryFile(_KEPT_IN_MEMORY_BYTES) as converted,
+    ):
         for piece in convert_instance(archive, instance, transfer_syntax_uid):
             converted.write(piece)
         converted.seek(len(meta))
