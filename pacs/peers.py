@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv6Address
 from time import monotonic
 from typing import Final
 
@@ -20,7 +21,7 @@ from pacs.index.known_peers import KnownPeer
 KEPT_FOR_S: Final = 5.0
 LEAST_BYTES_PER_S: Final = 16 * 1024  # peers give up what comes slower than a few KiB/s
 MOST_AT_A_TIME: Final = 8
-_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}", re.ASCII)
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _UNSURE: Final = re.compile(r"[?*]")  # the first stands for what is no character, in what a caller says
 
@@ -37,15 +38,13 @@ def check_peer(peer: KnownPeer) -> KnownPeer:
         raise InvalidRequest("the AE title of a peer has no spaces around it, no ? and no *")
     if (peer.host is None) != (peer.port is None) and not (peer.only_from_host and peer.host):
         raise InvalidRequest("a peer that can be called has a host and a port, another one neither")
-    if peer.host is not None and not _HOST.fullmatch(peer.host):
+    if peer.host is not None and not _is_host(peer.host):
         raise InvalidRequest("the host of a peer is a name or an address, without a port")
     if peer.port is not None and not 0 < peer.port < 65536:
         raise InvalidRequest("a port is a number from 1 to 65535")
     if peer.only_from_host and peer.host is None:
         raise InvalidRequest("a peer whose address is to be checked needs a host")
-    if peer.character_set is not None and not all(
-        defined_terms(peer.character_set.encode("ascii", "replace"))
-    ):
+    if peer.character_set is not None and not _is_character_set(peer.character_set):
         raise InvalidRequest(
             "a character set is named by its defined term, such as ISO_IR 100 (PS3.3 C.12.1.1.2)"
         )
@@ -64,6 +63,22 @@ def _check_sending(peer: KnownPeer) -> KnownPeer:
     if peer.send_hours is None:
         return peer
     return replace(peer, send_hours=str(parse_daily_hours(peer.send_hours)))
+
+
+def _is_host(text: str) -> bool:
+    if ":" not in text:
+        return _HOST_NAME.fullmatch(text) is not None
+    try:
+        return IPv6Address(text).scope_id is None
+    except ValueError:
+        return False
+
+
+def _is_character_set(text: str) -> bool:
+    """Tell whether all terms are known; the first one may be that of the default set (PS3.3 C.12.1.1.2)."""
+    first, *others = defined_terms(text.encode("ascii", "replace"))
+    is_default = text.partition("\\")[0].strip() in ("", "ISO 2022 IR 6")
+    return all(others) and bool(first or (others and is_default))
 
 
 class PeerBook:

@@ -219,11 +219,12 @@ def _read_certificate(text: str) -> str:
 
 
 def _read_address(text: str) -> tuple[str | None, int | None]:
+    """Read a host with its port, or without: a port is asked for where it is needed."""
     if text == "-":
         return None, None
     host, _, port = text.rpartition(":")
-    if not host:
-        return text, None  # only its address is known; a port is asked for where it is needed
+    if not host or text.endswith("]") or (":" in host and not host.endswith("]")):  # the colons of IPv6
+        return text.strip("[]"), None
     if not port.isdecimal():
         raise typer.BadParameter("give the address as HOST:PORT, e.g. 192.168.1.20:104")
     return host.strip("[]"), int(port)

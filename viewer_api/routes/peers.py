@@ -17,14 +17,14 @@ from viewer_api.openapi import problems, success
 from viewer_api.state import State, ViewerState
 
 _MAX_TEXT: Final = 255
-_PATH: Final = "/peers/{ae_title}"
+_PATH: Final = "/peers/{ae_title:path}"  # a title may have slashes
 
 router = APIRouter(
     tags=["Peers"],
     default_response_class=Response,
     responses=problems(HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-AeTitle = Annotated[str, Path(description="AE title (PS3.5 6.2); case matters", max_length=64)]
+AeTitle = Annotated[str, Path(description="AE title (PS3.5 6.2); case matters", pattern="^[ -~]{1,16}$")]
 
 
 class PeerBody(BaseModel):

@@ -39,6 +39,18 @@ def test_a_peer_is_put_read_and_deleted(tmp_path: Path) -> None:
         assert client.get("/peers/WS1").status_code == 404
 
 
+def test_a_title_may_have_slashes_and_what_is_none_is_refused(tmp_path: Path) -> None:
+    with empty_archive(tmp_path, allow_peer_changes=True) as archive:
+        client = make_client(archive)
+        assert client.put("/peers/CT%2F1", json={}).status_code == 201
+        assert client.get("/peers/CT%2F1").json()["ae_title"] == "CT/1"
+        assert [client.get("/peers/CT%00").status_code, client.delete("/peers/CT%00").status_code] == [
+            400,
+            400,
+        ]
+        assert client.delete("/peers/CT%2F1").status_code == 204
+
+
 def test_peers_are_not_changed_unless_the_settings_allow_it(tmp_path: Path) -> None:
     with empty_archive(tmp_path) as archive:
         archive.index.peers.add(KnownPeer("CT1"))
@@ -54,6 +66,7 @@ def test_peers_are_not_changed_unless_the_settings_allow_it(tmp_path: Path) -> N
     [
         ("SEVENTEEN_LETTERS", {}),
         ("A%5CB", {}),
+        ("A%00B", {}),
         ("WS1", {"host": "x"}),
         ("WS1", {"host": "x", "port": 0}),
         ("WS1", {"rights": ["delete"]}),
