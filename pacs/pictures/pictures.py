@@ -18,17 +18,27 @@ from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.documents.encapsulated import ENCAPSULATED_PDF, read_pdf
 from pacs.errors import PixelsUnavailable
 from pacs.index.records import StoredInstance
+from pacs.pictures.annotations import annotate
 from pacs.pictures.byte_cache import ByteCache
 from pacs.pictures.cine import make_cine, read_frame_time_ms
 from pacs.pictures.disk_cache import DiskCache
 from pacs.pictures.exact_frames import FORMAT as EXACT_FORMAT
 from pacs.pictures.exact_frames import ExactEncoding, write_exact_frame, write_presentation
-from pacs.pictures.rendering import DecodedFrame, ShownFrame, draw, has_pixels, make_picture
+from pacs.pictures.media_types import PNG_16
+from pacs.pictures.rendering import (
+    DecodedFrame,
+    ShownFrame,
+    draw,
+    encode_picture,
+    has_pixels,
+    make_picture,
+)
 from pacs.pictures.thumbnails import find_thumbnail, thumbnail_key
 from pacs.pixels.decode import needs_codec
 from pacs.pixels.frames import read_video
 from pacs.pixels.pdf_page import page_description
 from pacs.pixels.pixel_description import PixelDescription
+from pacs.pixels.shrunk import ShrunkFrame, find_shrunk_size, read_shrunk_frame, render_shrunk_frame, shrink
 from pacs.pixels.video import BEGINNING_SIZE_BYTES, poster_description
 from pacs.retrieve import (
     open_pixel_data,
@@ -42,6 +52,7 @@ from pacs.retrieve import (
 _FOLDER: Final = "pictures"  # below DATA_DIR
 # What is made faster than this is not worth a file; it is kept in memory only.
 _WORTH_A_FILE_S: Final = 0.005
+_LARGE_BYTES: Final = 2 << 20  # of a frame: to average a smaller one takes no time
 _GZIP_LEVEL: Final = 1  # planes are hardly smaller with more
 
 
@@ -106,11 +117,51 @@ class Pictures:
         begin_s = clock()
         if shown.rendering.is_cine:
             picture = self._make_cine(shown)
+        elif (found := self._make_of_averages(shown)) is not None:
+            picture = found
         else:
             frame = self._decode_shown(shown.instance, shown.frame_number)
             picture = make_picture(frame, shown.rendering)
         self.keep(shown.instance, shown.digest, picture, clock() - begin_s)
         return picture
+
+    def _make_of_averages(self, shown: ShownFrame) -> bytes | None:
+        """Make the picture of a large frame that is shown small, of averages that are kept for other windows.
+
+        None where it takes more than averages. The picture is the same either way.
+        """
+        instance, rendering = shown.instance, shown.rendering
+        is_small = rendering.appearance.size is not None and rendering.media_type != PNG_16
+        if not is_small or not has_pixels(instance):
+            return None
+        description = read_pixel_description(self._archive, instance)
+        if description.transfer_syntax.video or description.frame_size_bytes < _LARGE_BYTES:
+            return None
+        require_frame(shown.frame_number, description.number_of_frames)
+        attributes = read_frame_attributes(self._archive, instance, shown.frame_number)
+        of_frame = (attributes, description, shown.frame_number - 1)
+        size = find_shrunk_size(*of_frame, rendering.appearance)
+        if size is None:
+            return None
+        frame = self._find_averages(shown, description, size)
+        picture = render_shrunk_frame(frame, *of_frame, rendering.appearance)
+        if picture is None:
+            return None
+        return encode_picture(annotate(picture, attributes, rendering.annotations), rendering)
+
+    def _find_averages(
+        self, shown: ShownFrame, description: PixelDescription, size: tuple[int, int]
+    ) -> ShrunkFrame:
+        """Return a frame averaged for a size of picture, kept or made."""
+        key = f"averages-{__version__}-{shown.frame_number}-{size[0]}x{size[1]}"
+        kept = self.find(shown.instance, key)
+        frame = None if kept is None else read_shrunk_frame(kept, description.dtype)
+        if frame is None:
+            begin_s = time.monotonic()
+            decoded = self.decode(shown.instance, shown.frame_number)
+            frame = shrink(decoded.stored_values, decoded.attributes, description, decoded.frame_index, size)
+            self.keep(shown.instance, key, frame.to_bytes(), time.monotonic() - begin_s)
+        return frame
 
     def _make_cine(self, shown: ShownFrame) -> bytes:
         instance = shown.instance

@@ -102,7 +102,17 @@ def make_picture(frame: DecodedFrame, rendering: Rendering) -> bytes:
     """
     if rendering.media_type == PNG_16:
         return encode_png_16(_find_p_values(frame, rendering))
-    picture = draw(frame, rendering)
+    return encode_picture(draw(frame, rendering), rendering)
+
+
+def encode_picture(picture: Picture, rendering: Rendering) -> bytes:
+    """Encode a picture as a file of the media type that is asked for.
+
+    Raises
+    ------
+    pacs.errors.PixelsUnavailable
+        The media type cannot hold it.
+    """
     file = _ENCODERS[rendering.media_type](picture, rendering.quality)
     if rendering.has_profile and picture.ndim == 3:
         if rendering.media_type not in _PROFILED:

@@ -133,8 +133,11 @@ class GrayscaleTransformation:
         """Make the table for an image; None for values of more than 16 bits, and for floats."""
         if stored_values.dtype.kind not in "iu" or stored_values.dtype.itemsize > 2:
             return None
-        lowest = int(stored_values.min())
-        return LevelTable(lowest, self.compute(np.arange(lowest, int(stored_values.max()) + 1)))
+        return self.tabulate_range(int(stored_values.min()), int(stored_values.max()))
+
+    def tabulate_range(self, lowest: int, highest: int) -> LevelTable:
+        """Make the table of all integers from ``lowest`` to ``highest``."""
+        return LevelTable(lowest, self.compute(np.arange(lowest, highest + 1)))
 
 
 def read_transformation(

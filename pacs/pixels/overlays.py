@@ -45,6 +45,11 @@ class Overlay:
         return plane
 
 
+def has_overlays(attributes: Dataset) -> bool:
+    """Tell whether a data set speaks of any overlay plane, be it one that cannot be shown."""
+    return any(rows in attributes for rows in _ROWS_BY_GROUP.values())
+
+
 def read_overlays(
     attributes: Dataset,
     frame_index: int,

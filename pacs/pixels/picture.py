@@ -30,7 +30,7 @@ def draw_grayscale(
         picture = transformation.compute(values)
     else:
         if can_average(values, part.size) and table.is_monotonic:
-            values = average(values, part.size[1], table.lowest, table.highest)
+            values = average(values, part.size, table.lowest, table.highest)
         picture = table.apply(values)
     return view.lay_out(resize(picture, part.size), part)
 

@@ -43,7 +43,9 @@ class PictureLoad:
     """Pictures that are asked for over and over.
 
     ``resource`` is the last part of the address. ``size`` is the side of the square that a picture is to fit
-    into, None for all pixels. Each request has another window, unless they are ``repeated``.
+    into, None for all pixels. Each request has another window, unless they are ``repeated``. What does not
+    depend on the window may be kept between them; nothing is, where Filmless is asked for a ``part``: all
+    rows of the image but the last.
     """
 
     key: str
@@ -54,6 +56,7 @@ class PictureLoad:
     size: int | None = None
     connections: int = CONNECTIONS
     repeated: bool = False
+    part: bool = False
     peers: bool = True  # whether Orthanc has such a thing
 
 
@@ -61,7 +64,8 @@ PICTURE_LOADS: Final = (
     PictureLoad("ct", "CT 512x512", _BODY_CT, "5 x, aim 10 x"),
     PictureLoad("noise", "CT 512x512 of noise", _NOISE_CT, "5 x, aim 10 x"),
     PictureLoad("dx", "DX 2500x3000", _BODY_DX, "1.5 x, aim 3 x; web process < 600 MB"),
-    PictureLoad("dx1024", "DX into 1024x1024", _BODY_DX, "5 x", size=1024),
+    PictureLoad("dx1024", "DX into 1024x1024, nothing kept", _BODY_DX, "5 x", size=1024, part=True),
+    PictureLoad("dx1024kept", "DX into 1024x1024, averages kept", _BODY_DX, "5 x", size=1024),
     PictureLoad("thumbnail", "thumbnail of a DX, alone", _BODY_DX, "20 ms", "thumbnail", 160, 1),
     PictureLoad(
         "kept", "thumbnail of a DX, again", _BODY_DX, "3000/s", "thumbnail", repeated=True, peers=False
@@ -97,13 +101,14 @@ def _dicomweb(load: PictureLoad, sop_instance_uid: str, window: str) -> str:
     path = f"/dicom-web/studies/{study}/series/{series}"
     if load.resource == "previews":
         return f"{path}/previews?viewport={load.size},{load.size}&{window}"
-    viewport = f"viewport={load.size},{load.size}&" if load.size else ""
+    part = f",0,0,{load.study.kind.columns},{load.study.kind.rows - 1}" if load.part else ""
+    viewport = f"viewport={load.size},{load.size}{part}&" if load.size else ""
     return f"{path}/instances/{sop_instance_uid}/{load.resource}?{viewport}{window}"
 
 
 def _plain_dicomweb(load: PictureLoad, sop_instance_uid: str, window: str) -> str:
     """Have a picture where there are no thumbnails by that name."""
-    return _dicomweb(replace(load, resource="rendered"), sop_instance_uid, window)
+    return _dicomweb(replace(load, resource="rendered", part=False), sop_instance_uid, window)
 
 
 def _dicomweb_window(load: PictureLoad, center: float, width: float) -> str:

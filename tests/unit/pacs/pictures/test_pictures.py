@@ -21,6 +21,7 @@ from pacs.pictures.rendering import Rendering, ShownFrame, representative
 from pacs.pixels.appearance import Appearance
 from pacs.pixels.window import Window, default_windows
 from pacs.settings import Settings
+from storage.errors import ObjectNotFound
 from tests.datasets import encode_file, make_dataset
 
 J2K, JPEG_LS = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80"
@@ -157,3 +158,22 @@ def test_each_frame_of_a_large_object_is_shown_by_its_own_functional_groups(arch
         np.testing.assert_array_equal(frame.stored_values, number - 1)
     with pytest.raises(NotFound):
         pictures.decode(instance, 301)
+
+
+def test_another_window_of_a_large_image_takes_the_averages_that_are_kept(archive: Archive) -> None:
+    side = 2048
+    values = (np.add.outer(np.arange(side), np.arange(side)) % 4096).astype("<u2")
+    instance = store(archive, make_dataset(Rows=side, Columns=side, PixelData=values.tobytes()))
+    first, second = (
+        ShownFrame(instance, 1, Rendering(Appearance(Window(center, 900), size=(600, 600)), PNG))
+        for center in (500, 3000)
+    )
+    expected = [Pictures(archive).make(one) for one in (first, second)]
+    assert expected[0] != expected[1]
+    pictures = Pictures(archive)  # with nothing in its memory
+    pictures._disk.drop(instance.location.sha256)
+    pictures.make(first)
+    archive.store.delete(instance.location.key)
+    assert pictures.make(second) == expected[1]
+    with pytest.raises(ObjectNotFound):
+        pictures.make(replace(second, rendering=Rendering(Appearance(size=(601, 601)), PNG)))
