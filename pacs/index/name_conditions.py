@@ -51,6 +51,19 @@ def other_name_condition(column: ColumnElement[Any], value: str, *, fuzzy: bool)
     return Condition(and_(column.is_not(None), *whole, *pieces, *_groups(column, pattern.groups)))
 
 
+def any_value_of_names(column: ColumnElement[Any], value: str, *, fuzzy: bool) -> ColumnElement[bool]:
+    """Return what must hold of several names in one text for any of them to match: it has all the words.
+
+    Each of the names is taken apart for the match itself, which takes long; few texts come that far.
+    """
+    pattern = parse_name_pattern(value, fuzzy=fuzzy)
+    pieces = [*pattern.pieces, *(piece for _, group in pattern.whole for piece in split_pieces(group))]
+    return and_(
+        column.is_not(None),
+        *(column.like(Piece(one.text, False, False).like(), escape=LIKE_ESCAPE) for one in pieces),
+    )
+
+
 def text_conditions(text: str) -> list[Condition]:
     """Return the conditions of the worklist's search box, one for each word; all must hold.
 
