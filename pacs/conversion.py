@@ -157,7 +157,7 @@ def convert_instance(
     try:
         stream, offset, size_bytes = open_pixel_data(archive, instance)
     except PixelsUnavailable:
-        yield meta + _encode(attributes, implicit_vr)
+        yield meta + encode_attributes(attributes, implicit_vr)
         return
     with stream:
         element = _read_element(stream, offset, size_bytes, instance)
@@ -172,7 +172,7 @@ def convert_instance(
             first = next(pieces)
         if implicit_vr:
             first = first[:4] + first[8:]  # without VR and reserved bytes (PS3.5 7.1.2, 7.1.3)
-        yield meta + _encode(attributes, implicit_vr) + first
+        yield meta + encode_attributes(attributes, implicit_vr) + first
         yield from pieces
         yield behind
 
@@ -197,6 +197,24 @@ def read_native_pixel_data(archive: Archive, instance: StoredInstance) -> Iterat
         values = _decode(archive, element, attributes, description)
         frames = (encode_native(one, description) for one in values)
         yield from join_native(frames, description)
+
+
+def read_behind_pixel_data(archive: Archive, instance: StoredInstance, *, implicit_vr: bool) -> bytes:
+    """Read the elements behind the pixel data, such as digital signatures, encoded anew in Little Endian.
+
+    Raises
+    ------
+    pacs.errors.UndecodablePixels, pacs.errors.UnreadableInstance
+        The object is damaged there.
+    storage.errors.ObjectNotFound, storage.errors.StoreUnavailable
+    """
+    try:
+        stream, offset, size_bytes = open_pixel_data(archive, instance)
+    except PixelsUnavailable:
+        return b""
+    with stream:
+        element = _read_element(stream, offset, size_bytes, instance)
+        return _read_behind(element, instance, implicit_vr)
 
 
 def _copy_native(element: _PixelElement, attributes: Dataset, instance: StoredInstance) -> Iterator[bytes]:
@@ -321,7 +339,8 @@ def _encoder(implicit_vr: bool) -> Callable[[Dataset], bytes]:
     return encode_implicit if implicit_vr else encode_explicit
 
 
-def _encode(attributes: Dataset, implicit_vr: bool) -> bytes:
+def encode_attributes(attributes: Dataset, implicit_vr: bool) -> bytes:
+    """Encode attributes in Little Endian, with or without VRs. Raises UnreadableInstance."""
     try:
         return _encoder(implicit_vr)(attributes)
     except (Exception, RecursionError) as error:

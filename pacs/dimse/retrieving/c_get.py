@@ -14,16 +14,17 @@ from pacs.dimse.command import CommandField, Element
 from pacs.dimse.information_models import INFORMATION_MODELS
 from pacs.dimse.message import Message
 from pacs.dimse.retrieving.identifier import RELATIONAL_RETRIEVAL
-from pacs.dimse.retrieving.outgoing import NATIVE, choose_syntax, open_dataset
+from pacs.dimse.retrieving.outgoing import NATIVE, open_whole
 from pacs.dimse.retrieving.progress import Progress, SubOperationResult, result_of
 from pacs.dimse.retrieving.retrieval import Retrievals, tell_end, tell_progress
+from pacs.dimse.retrieving.without_bulk import WITHOUT_BULK, open_without_bulk
 from pacs.dimse.statuses import code_location
 from pacs.index.known_peers import PeerRight
 from pacs.index.records import StoredInstance
 
 logger = logging.getLogger(__name__)
 
-_MODELS: Final = {model.get_sop_class: model for model in INFORMATION_MODELS}
+_MODELS: Final = {model.get_sop_class: model for model in (*INFORMATION_MODELS, WITHOUT_BULK)}
 _MEDIUM_PRIORITY: Final = 0x0000
 
 
@@ -72,19 +73,22 @@ def _send(
         one.transfer_syntax_uid: one for one in association.contexts_to_invoke(instance.sop_class_uid)
     }
     peer = association.caller.peer
+    preferred = peer.transfer_syntax_uids if peer else ()
+    is_bulkless = message.context.abstract_syntax == WITHOUT_BULK.get_sop_class
+    open_outgoing = open_without_bulk if is_bulkless else open_whole
     try:
-        syntax = choose_syntax(
-            retrievals.archive, instance, contexts, peer.transfer_syntax_uids if peer else ()
+        outgoing = open_outgoing(
+            retrievals.archive, instance, contexts, preferred, association.piece_size_bytes
         )
-        if syntax is None:
-            return SubOperationResult.FAILED
-        dataset = open_dataset(retrievals.archive, instance, syntax, association.piece_size_bytes)
     except Exception as error:  # of this instance, of which nothing is sent yet; the others may do well
         logger.warning("%s cannot be sent: %s", instance.sop_instance_uid, code_location(error))
+        return SubOperationResult.FAILED
+    if outgoing is None:
         return SubOperationResult.FAILED
     elements = (
         (Element.PRIORITY, _MEDIUM_PRIORITY),
         (Element.AFFECTED_SOP_INSTANCE_UID, instance.sop_instance_uid),
     )
-    status = association.invoke(message, contexts[syntax], CommandField.C_STORE_RQ, elements, dataset)
+    context = contexts[outgoing.transfer_syntax_uid]
+    status = association.invoke(message, context, CommandField.C_STORE_RQ, elements, outgoing.dataset)
     return result_of(status)

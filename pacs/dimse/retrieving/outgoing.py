@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from pacs.archive import Archive
 from pacs.conversion import can_be_implicit, convert_instance, convertible_syntaxes
@@ -15,10 +15,35 @@ from pacs.index.records import StoredInstance
 from pacs.pixels.transcode import TARGET_SYNTAXES, is_lossless
 from pacs.retrieve import open_file, read_chunks
 from storage.os_errors import os_errors_translated
+from storage.store import Buffer
 from storage.stored_file import StoredFile
 
 NATIVE: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 _KEPT_IN_MEMORY_BYTES: Final = 4 * 1024 * 1024
+
+
+class Outgoing(NamedTuple):
+    """The encoded data set of an instance, ready to be sent, piece by piece."""
+
+    transfer_syntax_uid: str
+    dataset: Iterable[Buffer]
+
+
+def open_whole(
+    archive: Archive,
+    instance: StoredInstance,
+    accepted: Collection[str],
+    preferred: Sequence[str],
+    piece_size_bytes: int,
+) -> Outgoing | None:
+    """Open an instance in the best of what a peer can take; None where it can take nothing of it.
+
+    Parameters are those of `choose_syntax` and `open_dataset`, and so is what is raised.
+    """
+    syntax = choose_syntax(archive, instance, accepted, preferred)
+    if syntax is None:
+        return None
+    return Outgoing(syntax, open_dataset(archive, instance, syntax, piece_size_bytes))
 
 
 def choose_syntax(
