@@ -27,6 +27,7 @@ from pacs.pictures.exact_frames import ExactEncoding, write_exact_frame, write_p
 from pacs.pictures.media_types import PNG_16
 from pacs.pictures.rendering import (
     DecodedFrame,
+    Rendering,
     ShownFrame,
     draw,
     encode_picture,
@@ -34,6 +35,7 @@ from pacs.pictures.rendering import (
     make_picture,
 )
 from pacs.pictures.thumbnails import find_thumbnail, thumbnail_key
+from pacs.pixels.appearance import Appearance
 from pacs.pixels.decode import needs_codec
 from pacs.pixels.frames import read_video
 from pacs.pixels.pdf_page import page_description
@@ -124,6 +126,13 @@ class Pictures:
             picture = make_picture(frame, shown.rendering)
         self.keep(shown.instance, shown.digest, picture, clock() - begin_s)
         return picture
+
+    def keep_averages(self, instance: StoredInstance, size: tuple[int, int]) -> None:
+        """Average the first frame for pictures of a size ahead of who asks, where that is worth it.
+
+        Raises what `make` raises.
+        """
+        self._make_of_averages(ShownFrame(instance, 1, Rendering(Appearance(size=size))))
 
     def _make_of_averages(self, shown: ShownFrame) -> bytes | None:
         """Make the picture of a large frame that is shown small, of averages that are kept for other windows.

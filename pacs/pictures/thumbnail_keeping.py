@@ -17,6 +17,7 @@ from pacs.pictures.rendering import ShownFrame, has_pixels, representative
 from pacs.pictures.thumbnails import THUMBNAIL, name_of, thumbnail_key, thumbnail_prefix
 from storage.errors import ObjectNotFound
 
+FIRST_LOOK: Final = (1024, 1024)  # what a radiograph is shown at on a common screen
 _FEW_IMAGES: Final = 16
 
 
@@ -25,7 +26,8 @@ def keep_series_thumbnails(
 ) -> None:
     """Make the thumbnails of a series and keep them; drop those of images that it has no more.
 
-    An image that cannot be shown, or has no object, has none.
+    Large images are averaged for their first look as well, on this machine. An image that cannot be shown, or
+    has no object, has none.
 
     Raises
     ------
@@ -38,6 +40,7 @@ def keep_series_thumbnails(
     for key in wanted.keys() - kept:
         try:
             picture = pictures.make(ShownFrame(wanted[key], 1, THUMBNAIL))
+            pictures.keep_averages(wanted[key], FIRST_LOOK)
         except IndexUnavailable:
             raise
         except (ArchiveError, ObjectNotFound):

@@ -20,8 +20,11 @@ from pacs.jobs.removal import remove_deleted
 from pacs.jobs.series_keeping import drop_orphaned, keep_settled
 from pacs.pictures.media_types import PNG
 from pacs.pictures.pictures import Pictures
-from pacs.pictures.rendering import ShownFrame
+from pacs.pictures.rendering import Rendering, ShownFrame
+from pacs.pictures.thumbnail_keeping import FIRST_LOOK
 from pacs.pictures.thumbnails import KEY_PREFIX, THUMBNAIL, find_thumbnail, parse_thumbnail_key
+from pacs.pixels.appearance import Appearance
+from pacs.pixels.window import Window
 from tests.datasets import encode_file, make_dataset
 
 STUDY, SERIES = "1.2.826.0.1.3680043.8.498.8", "1.2.826.0.1.3680043.8.498.8.1"
@@ -134,3 +137,17 @@ def test_thumbnails_of_series_that_are_gone_and_of_other_formats_are_removed(arc
     archive.store.put(kept.replace(SERIES, SERIES + "9"), b"")
     assert drop_orphaned(archive, Event()) == 2
     assert kept_keys(archive) == [kept]
+
+
+def test_a_large_image_is_averaged_for_its_first_look(archive: Archive) -> None:
+    settings = archive.settings.model_copy(update={"picture_cache_bytes": 1 << 28})
+    archive = replace(archive, settings=settings)
+    values = (np.add.outer(np.arange(2100), np.arange(2200)) % 4096).astype("<u2")
+    store(archive, 1, Rows=2100, Columns=2200, PixelData=values.tobytes())
+    window = Appearance(Window(700, 900), size=FIRST_LOOK)
+    look = replace(shown(archive, 1), rendering=Rendering(window, PNG))
+    without_disk = replace(archive, settings=settings.model_copy(update={"picture_cache_bytes": 0}))
+    expected = Pictures(without_disk).make(look)
+    keep_settled(archive, 0, Event())
+    archive.store.delete(look.instance.location.key)
+    assert Pictures(archive).make(look) == expected
