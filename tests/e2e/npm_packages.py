@@ -26,3 +26,13 @@ def read_packaged(tarball: Path, path: str) -> str:
         member = archive.extractfile(f"package/{path}")
         assert member is not None
         return member.read().decode("utf-8")
+
+
+def install_package(name: str, version: str, folder: Path) -> Path:
+    """Install a package and what it needs, running none of it; return its ``node_modules``."""
+    quietly = ["--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
+    command = [program("npm"), "install", *quietly, "--prefix", str(folder), f"{name}@{version}"]
+    run = subprocess.run(command, check=False, cwd=folder, capture_output=True, timeout=FETCHED_WITHIN_S)
+    modules = folder / "node_modules"
+    require(run.returncode == 0 and (modules / name).is_dir(), f"the npm package {name} {version}")
+    return modules

@@ -1,4 +1,4 @@
-"""dcmtk's programs find, get and move a study over TLS. They speak none themselves: a tunnel does it for them."""
+"""dcmtk's programs find, get and move a study over TLS. They speak none: a tunnel does."""
 
 from __future__ import annotations
 
