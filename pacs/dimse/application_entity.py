@@ -67,6 +67,12 @@ class ApplicationEntity:
         reception = self.reception or Reception([self.ae_title])
         return reception.receive(called_ae_title, calling_ae_title, address, certificate_sha256)
 
+    def recognise_again(self, caller: Caller, address: str, certificate_sha256: str | None) -> Caller:
+        """Recognise a caller by what is known now: an association may last longer than a right."""
+        if self.reception is None:
+            return caller
+        return self.reception.recognise_again(caller, address, certificate_sha256)
+
     def note_failure(self, address: str) -> None:
         """Count a wrong passcode or token: who guesses is put off for a while."""
         if self.reception is not None:

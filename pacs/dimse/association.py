@@ -207,8 +207,7 @@ class Association:
             self.respond(message, Status(StatusCode.UNRECOGNIZED_OPERATION, "not performed in this context"))
             return
         try:
-            if operation.right is not None and operation.right not in self.caller.rights:
-                raise PeerRefused(f"{operation.name} is not allowed to this AE title")
+            self._require_right(operation)
             operation.perform(self, message)
             self._tally[f"{operation.name} done"] += 1
         except AssociationEnded:
@@ -216,6 +215,14 @@ class Association:
         except Exception as error:
             self._tally[f"{operation.name} failed"] += 1
             self.respond(message, self._failure(operation, error))
+
+    def _require_right(self, operation: Operation) -> None:
+        if operation.right is None:
+            return
+        shown = self._upper_layer.peer_certificate_sha256
+        self.caller = self._entity.recognise_again(self.caller, self._address, shown)
+        if operation.right not in self.caller.rights:
+            raise PeerRefused(f"{operation.name} is not allowed to this AE title")
 
     def _failure(self, operation: Operation, error: Exception) -> Status:
         status = status_of(error)

@@ -90,6 +90,14 @@ class Reception:
         self.note_failure(address)
         return UNKNOWN_CALLING_AE_TITLE
 
+    def recognise_again(self, caller: Caller, address: str, certificate_sha256: str | None = None) -> Caller:
+        """Recognise somebody once more who was let in: the table of peers may have changed since."""
+        try:
+            again = self._recognise(caller.ae_title, address, certificate_sha256)
+        except IndexUnavailable:
+            return caller
+        return again or Caller(caller.ae_title, frozenset())
+
     def note_failure(self, address: str) -> None:
         """Count a refusal; who is refused too often has to wait."""
         if self._guesses.note_failure(address):

@@ -19,6 +19,7 @@ from pacs.ingest import Origin, open_part10, store_instance
 from tests.backends import fresh_archive
 from tests.datasets import encode_file, make_dataset
 from tests.integration.dimse_peers import listening
+from tests.integration.find_peers import Searcher
 
 WORKSTATION = KnownPeer(
     "WS1", "10.0.0.5", 104, frozenset({PeerRight.GET}), True, "ISO_IR 100", True, ("1.2.840.10008.1.2",),
@@ -78,6 +79,24 @@ def test_a8_only_peers_are_let_in_where_the_lan_is_not_open(tmp_path: Path) -> N
                 for title in ("WS1", "FILMLESS", "CT1")
             }
     assert sent == {"WS1": [0x0124], "FILMLESS": [0x0124], "CT1": [0x0000]}
+
+
+def test_a8_a_right_that_is_taken_away_is_gone_amid_an_association_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pacs.peers.KEPT_FOR_S", -1.0)
+    settings = {"FILMLESS_LAN_OPEN": "false", "FILMLESS_DICOM_PORT": "0"}
+    finds = KnownPeer("WS01", rights=frozenset({PeerRight.FIND}))
+    with fresh_archive("sqlite-folder", tmp_path, settings) as archive:
+        archive.index.peers.add(finds)
+        with listening(archive) as port, Searcher(port) as searcher:
+            assert searcher.find("STUDY").final == 0x0000
+            archive.index.peers.put(replace(finds, rights=frozenset({PeerRight.STORE})))
+            assert searcher.find("STUDY").final == 0x0124
+            archive.index.peers.put(finds)
+            assert searcher.find("STUDY").final == 0x0000
+            archive.index.peers.remove("WS01")
+            assert searcher.find("STUDY").final == 0x0124
 
 
 def test_strangers_are_let_in_on_loopback_unless_told_otherwise(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pacs.dimse.callers import EVERY_RIGHT, Caller, Reception, is_this_machine, plain_address
@@ -53,6 +55,27 @@ def test_a8_a_peer_whose_certificate_is_known_calls_with_it_or_not_at_all() -> N
         assert caller.is_certain
         for shown in (None, "cd" * 32):
             assert reception.receive("FILMLESS", "CT2", "10.0.0.9", shown) is UNKNOWN_CALLING_AE_TITLE
+
+
+def test_who_was_let_in_keeps_its_rights_no_longer_than_the_table_says() -> None:
+    table = [replace(WORKSTATION, only_from_host=False)]
+    now = [0.0]
+    reception = Reception(
+        {"FILMLESS"}, PeerBook(lambda: table, lambda host: frozenset({host}), lambda: now[0]), None
+    )
+    caller = reception.receive("FILMLESS", "WS1", "10.0.0.6")
+    assert isinstance(caller, Caller)
+    table[0], now[0] = WORKSTATION, 6.0
+    assert reception.recognise_again(caller, "10.0.0.6") == Caller("WS1", frozenset())
+    assert reception.recognise_again(caller, "10.0.0.5").rights == WORKSTATION.rights
+
+
+def test_who_was_let_in_goes_on_while_the_table_cannot_be_read() -> None:
+    def away() -> list[KnownPeer]:
+        raise IndexUnavailable("away")
+
+    caller = Caller("CT1", frozenset({PeerRight.STORE}))
+    assert Reception({"FILMLESS"}, PeerBook(away), None).recognise_again(caller, "10.0.0.9") is caller
 
 
 def test_a9_who_guesses_does_not_learn_which_title_was_wrong() -> None:
