@@ -84,7 +84,8 @@ def _is_character_set(text: str) -> bool:
 class PeerBook:
     """The table of peers, kept in memory for a few seconds. Safe for use by several threads.
 
-    While the index does not answer, what was read last is good.
+    What was read last is good while the index does not answer, and for all others while one reads it anew:
+    a database that hangs does not hold up every device.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ class PeerBook:
         self._read = read
         self._resolve = resolve or addresses_of
         self._clock = clock
-        self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._peers: dict[str, KnownPeer] = {}
         self._addresses: dict[str, frozenset[str]] = {}
         self._read_at: float | None = None
@@ -122,26 +123,33 @@ class PeerBook:
         """Tell whether an address is one of the host of a peer."""
         if peer.host is None:
             return False
-        with self._lock:
-            known = self._addresses.get(peer.host)
+        addresses = self._addresses
+        known = addresses.get(peer.host)
         if known is None:
-            known = self._resolve(peer.host)
-            with self._lock:
-                self._addresses[peer.host] = known
+            known = addresses[peer.host] = self._resolve(peer.host)
         return address in known
 
     def _current(self) -> dict[str, KnownPeer]:
-        with self._lock:
-            now = self._clock()
-            if self._read_at is None or now - self._read_at > KEPT_FOR_S:
-                try:
-                    self._peers = {peer.ae_title: peer for peer in self._read()}
-                except IndexUnavailable:
-                    if self._read_at is None:
-                        raise
-                self._read_at = now
-                self._addresses.clear()
-            return self._peers
+        if self._is_old() and self._reading.acquire(blocking=self._read_at is None):
+            try:
+                if self._is_old():
+                    self._read_anew()
+            finally:
+                self._reading.release()
+        return self._peers
+
+    def _is_old(self) -> bool:
+        return self._read_at is None or self._clock() - self._read_at > KEPT_FOR_S
+
+    def _read_anew(self) -> None:
+        now = self._clock()
+        try:
+            self._peers = {peer.ae_title: peer for peer in self._read()}
+        except IndexUnavailable:
+            if self._read_at is None:
+                raise
+        self._addresses = {}
+        self._read_at = now
 
 
 def addresses_of(host: str) -> frozenset[str]:

@@ -59,9 +59,13 @@ def store(archive: Archive, number: int, syntax: str = EXPLICIT, **attributes: A
 
 @dataclass
 class Destination:
-    """A storage SCP. ``receive`` is asked for the status of each instance, and may do what it likes."""
+    """A storage SCP. ``receive`` is asked for the status of each instance, and may do what it likes.
+
+    ``requested`` hears of each association before it is accepted.
+    """
 
     receive: Callable[[evt.Event], int] = lambda _: 0x0000
+    requested: Callable[[evt.Event], None] = lambda _: None
     syntaxes: Sequence[str] = (EXPLICIT, IMPLICIT)
     got: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -99,7 +103,7 @@ class Destination:
         entity.add_supported_context(CTImageStorage, list(self.syntaxes))
         entity.maximum_pdu_size = 16382
         handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_ACCEPTED, self._accepted)]
-        handlers.append((evt.EVT_RELEASED, self._released))
+        handlers += [(evt.EVT_RELEASED, self._released), (evt.EVT_REQUESTED, self.requested)]
         server = entity.start_server((HOST, 0), block=False, evt_handlers=handlers, ssl_context=tls)
         port = server.socket.getsockname()[1]
         archive.index.peers.put(KnownPeer(ae_title, HOST, port, tls=use_tls, **more))

@@ -292,6 +292,30 @@ def test_move_is_cancelled_within_a_second_also_when_the_destination_stalls(tmp_
         go_on.set()
 
 
+def test_nothing_is_sent_any_more_over_an_association_that_comes_after_the_cancel(tmp_path: Path) -> None:
+    requested, go_on = threading.Event(), threading.Event()
+
+    def stall(_: evt.Event) -> None:
+        requested.set()
+        go_on.wait(20)
+
+    destination = Destination(requested=stall)
+    with (
+        filled_archive(tmp_path, 2) as (archive, port, _),
+        destination.running(archive),
+        requestor(port) as association,
+    ):
+        answers = association.send_c_move(keys(), "DEST", StudyRootMove, msg_id=7)
+        cancel = threading.Timer(0.5, association.send_c_cancel, (7,), {"query_model": StudyRootMove})
+        cancel.start()
+        *_, (last, _identifier) = list(answers)
+        assert requested.is_set()
+        assert (last.Status, numbers(last)) == (0xFE00, (2, 0, 0, 0))
+        go_on.set()
+        eventually(lambda: delivery_threads() == 0)
+        assert destination.got == []
+
+
 def test_get_is_cancelled_between_two_instances(tmp_path: Path) -> None:
     got = []
 

@@ -114,6 +114,8 @@ class Courier:
         if self._association is None or instance.sop_class_uid not in self._offered:
             self.close()
             self._association = self._open(instance)
+        if self._stopped.is_set():  # there was nothing to break off yet
+            raise PeerUnreachable("it is not wanted any more that anything is sent")
         return self._association
 
     def _open(self, instance: StoredInstance) -> RequestedAssociation:

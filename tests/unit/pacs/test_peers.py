@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -102,6 +104,29 @@ def test_what_was_read_last_is_good_while_the_index_is_away() -> None:
     assert book.find("CT1") is not None
     with pytest.raises(IndexUnavailable):
         table.book().find("CT1")
+
+
+def test_nobody_waits_for_who_reads_the_table_anew() -> None:
+    reads, go_on, now = [], threading.Event(), [0.0]
+
+    def read() -> list[KnownPeer]:
+        reads.append(threading.current_thread())
+        if len(reads) > 1:
+            go_on.wait(10)
+        return [CT]
+
+    book = PeerBook(read, clock=lambda: now[0])
+    assert book.find("CT1") is CT
+    now[0] += KEPT_FOR_S + 0.1
+    reader = threading.Thread(target=book.find, args=("CT1",))
+    reader.start()
+    while len(reads) < 2:
+        time.sleep(0.001)
+    assert book.find("CT1") is CT  # as it was
+    assert reader.is_alive()
+    go_on.set()
+    reader.join(10)
+    assert len(reads) == 2
 
 
 def test_a_peer_is_at_the_addresses_of_its_host() -> None:
