@@ -47,7 +47,7 @@ class Delivery:
         for courier in self._couriers:
             courier.expect(instances)
         self._at_work = len(self._couriers)
-        self._given_up = False
+        self._given_up = self._broken_off = False
         self._threads = [
             threading.Thread(target=self._work, args=(courier,), name="delivery", daemon=True)
             for courier in self._couriers
@@ -80,6 +80,7 @@ class Delivery:
         for courier, thread in zip(self._couriers, self._threads, strict=True):
             thread.join(max(deadline - monotonic(), 0))
             if thread.is_alive():
+                self._broken_off = True
                 courier.break_off()
 
     def _work(self, courier: Courier) -> None:
@@ -87,7 +88,7 @@ class Delivery:
             try:
                 result = SubOperationResult.FAILED if self._given_up else courier.deliver(instance).result
             except (PeerUnreachable, PeerRejected) as error:
-                if self._hand_over(instance):
+                if self._broken_off or self._hand_over(instance):
                     break
                 logger.warning("a peer is given up: %s", error)
                 self._given_up, result = True, SubOperationResult.FAILED
