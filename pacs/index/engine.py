@@ -20,7 +20,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from pacs.errors import IndexUnavailable, SettingsError
+from pacs.errors import IndexUnavailable, InvalidRequest, SettingsError
 from pacs.index import postgresql
 from pacs.index.write_turn import WriteTurn
 
@@ -164,6 +164,8 @@ def errors_translated(engine: Engine) -> Iterator[None]:
 
     Raises
     ------
+    InvalidRequest
+        A value has a NUL character, which PostgreSQL's driver refuses; SQLite finds nothing by it.
     IndexUnavailable
     TransactionLost
         The connection broke, or the transaction was ended for another's sake.
@@ -171,7 +173,11 @@ def errors_translated(engine: Engine) -> Iterator[None]:
     dbapi = engine.dialect.loaded_dbapi
     try:
         yield
-    except (IndexUnavailable, DataError, IntegrityError, NotSupportedError, ProgrammingError):
+    except DataError as error:
+        if getattr(error.orig, "sqlstate", "") is None:  # the server was not asked
+            raise InvalidRequest("a value has a character that no value can have") from error
+        raise
+    except (IndexUnavailable, IntegrityError, NotSupportedError, ProgrammingError):
         raise
     except PoolTimeoutError as error:
         raise IndexUnavailable("all connections to the database are in use") from error
