@@ -201,6 +201,11 @@ class Settings(BaseSettings):
         description="Let peers and routes be changed over HTTP (PUT and DELETE of /peers and /routes), not "
         "only by 'filmless peers' and 'filmless routes'.",
     )
+    worklist_own_station_only: bool = Field(
+        default=False,
+        description="A device sees of the worklist only what is scheduled for its own AE title, the one that "
+        "it calls with, or for no station in particular, whatever it asks for.",
+    )
     max_retrieved_instances: int = Field(
         default=50_000,
         ge=1,

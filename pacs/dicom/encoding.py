@@ -11,10 +11,11 @@ from pacs.dicom.transfer_syntaxes import TransferSyntax
 _LONGEST_SHORT_VALUE: Final = 0xFFFE
 _ITEM: Final = 0xFFFEE000
 _NUMBERS: Final = {"US": "H", "UL": "I"}
+_LONG_VRS: Final = frozenset({"UC"})  # of our texts; the others have a length of 16 bits (PS3.5 7.1.2)
 
 
 class ElementEncoder:
-    """Encodes elements of the VRs that answers have: texts of the short form, US, and sequences."""
+    """Encodes elements of the VRs that answers have: texts, US, and sequences."""
 
     def __init__(self, syntax: TransferSyntax) -> None:
         order = ">" if syntax.big_endian else "<"
@@ -50,4 +51,6 @@ class ElementEncoder:
         group, element = tag >> 16, tag & 0xFFFF
         if self._implicit:
             return self._implicit_head(group, element, len(value)) + value
+        if vr in _LONG_VRS:
+            return self._long_head(group, element, vr.encode("ascii"), len(value)) + value
         return self._short_head(group, element, vr.encode("ascii"), len(value)) + value

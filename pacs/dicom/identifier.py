@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from pydicom._dicom_dict import DicomDictionary
 
-from pacs.dicom.attributes import BY_TAG
 from pacs.dicom.header import Elements, scan_header
 from pacs.dicom.text import TextDecoder, text_decoder
 from pacs.dicom.transfer_syntaxes import TransferSyntax
@@ -19,7 +18,7 @@ MAX_DEPTH: Final = 8
 _MAX_ELEMENTS: Final = 20_000
 _MAX_ITEMS: Final = 200
 _SPECIFIC_CHARACTER_SET: Final = 0x00080005
-_BINARY_VRS: Final = frozenset({"US"})  # of the attributes that are matched
+_BINARY: Final = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "US")
 _SIZE_OF_NUMBER: Final = 2
 
 _Values: TypeAlias = Mapping[int, str]
@@ -43,22 +42,26 @@ _SEQUENCES: Final = frozenset(tag for tag, entry in DicomDictionary.items() if e
 
 
 @dataclass(frozen=True, slots=True)
-class Identifier:
-    """An identifier as text: values by tag as a query spells them, and the items of sequences.
+class Item:
+    """An item of a sequence as text: values by tag as a query spells them, and the items of its sequences."""
+
+    values: _Values
+    sequences: Mapping[int, Sequence[Item]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier(Item):
+    """An identifier as text, which is like an item of its own.
 
     ``specific_character_set`` is the value of (0008,0005) as it stands there, empty where it is missing. A
     number is written in digits, whatever its VR. Group lengths are left out.
     """
 
-    values: _Values
-    sequences: Mapping[int, Sequence[_Values]]
     specific_character_set: bytes = b""
 
 
 def parse_identifier(data: bytes, syntax: TransferSyntax, undeclared_character_set: str) -> Identifier:
     """Read an identifier.
-
-    What is nested inside the items of a sequence is not kept, since nobody matches it.
 
     Parameters
     ----------
@@ -85,13 +88,18 @@ def parse_identifier(data: bytes, syntax: TransferSyntax, undeclared_character_s
         raise UnreadableInstance("an identifier has no pixel data")
     declared = header.elements.values.get(_SPECIFIC_CHARACTER_SET, b"")
     decode = text_decoder(declared, undeclared_character_set)
-    return Identifier(
-        _values(header.elements, decode, header.big_endian),
+    whole = _item(header.elements, decode, header.big_endian)
+    return Identifier(whole.values, whole.sequences, declared)
+
+
+def _item(elements: Elements, decode: TextDecoder, big_endian: bool) -> Item:
+    """Read elements with those that are nested in them, which the scan has bounded."""
+    return Item(
+        _values(elements, decode, big_endian),
         {
-            tag: [_values(item, decode, header.big_endian) for item in items]
-            for tag, items in header.elements.sequences.items()
+            tag: [_item(item, decode, big_endian) for item in items]
+            for tag, items in elements.sequences.items()
         },
-        declared,
     )
 
 
@@ -103,7 +111,6 @@ def _values(elements: Elements, decode: TextDecoder, big_endian: bool) -> dict[i
 
 def _text(tag: int, value: bytes, decode: TextDecoder, big_endian: bool) -> str:
     """Write a value as text; what has not the size of a number is none, whatever its VR should be."""
-    attribute = BY_TAG.get(tag)
-    if attribute is not None and attribute.vr in _BINARY_VRS and len(value) == _SIZE_OF_NUMBER:
+    if tag in _BINARY and len(value) == _SIZE_OF_NUMBER:
         return str(int.from_bytes(value, "big" if big_endian else "little"))
     return decode(value).strip(" \0")

@@ -139,15 +139,18 @@ def completed(order: Order) -> Order:
     """Give an order that has an accession number the other identifiers that it lacks.
 
     The first step is known by the accession number itself, the second by that and ``-2``, and so on: so a
-    performed procedure step that names nothing but its scheduled one still leads to its order.
+    performed procedure step that names nothing but its scheduled one still leads to its order. Procedure and
+    steps get a description where they have none, as a modality shows little else (PS3.4 Table K.6-1: 1C).
     """
     number = order.accession_number
+    description = order.description or next((code.meaning for code in order.procedure_codes), None)
     steps = (
-        replace(step, step_id=step.step_id or _step_id(number, place))
+        replace(step, step_id=step.step_id or _step_id(number, place), description=_told(step, description))
         for place, step in enumerate(order.steps, start=1)
     )
     return replace(
         order,
+        description=description,
         study_instance_uid=order.study_instance_uid or f"2.25.{uuid4().int}",
         requested_procedure_id=order.requested_procedure_id or number,
         steps=tuple(steps),
@@ -171,6 +174,11 @@ def replaced(known: Order, new: Order) -> Order:
     states = {step.step_id: step.state for step in known.steps}
     steps = (replace(step, state=states.get(step.step_id, StepState.SCHEDULED)) for step in new.steps)
     return replace(new, steps=tuple(steps), version=known.version)
+
+
+def _told(step: ScheduledStep, description: str | None) -> str | None:
+    """Return what a step is told by: its own description, its protocol's, or that of the procedure."""
+    return step.description or next((code.meaning for code in step.protocol_codes), description)
 
 
 def _step_id(accession_number: str, place: int) -> str:

@@ -6,15 +6,14 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from pacs.archive import Archive
-from pacs.dicom.character_sets import AnswerCharacterSet
 from pacs.dicom.encoding import ElementEncoder
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
+from pacs.dimse.answering import answer_with, character_set_of
 from pacs.dimse.application_entity import Operation
 from pacs.dimse.association import Association
-from pacs.dimse.callers import Caller
 from pacs.dimse.command import CommandField
 from pacs.dimse.contexts import NATIVE_TRANSFER_SYNTAXES
-from pacs.dimse.find_answers import AnswerWriter
+from pacs.dimse.find_answers import match_writer
 from pacs.dimse.find_request import (
     FindRequest,
     Negotiated,
@@ -24,11 +23,9 @@ from pacs.dimse.find_request import (
 from pacs.dimse.information_models import INFORMATION_MODELS, InformationModel, QueryLevel
 from pacs.dimse.message import Message
 from pacs.dimse.received_identifier import read_identifier
-from pacs.dimse.statuses import CANCEL, PENDING, PENDING_WITH_WARNING, SUCCESS
+from pacs.dimse.statuses import PENDING, PENDING_WITH_WARNING
 from pacs.index.known_peers import PeerRight
 from pacs.index.records import Match
-
-_ANSWERS_IN_ONE_GO = 100  # between them a cancel is looked for
 
 
 def c_find_operations(archive: Archive) -> list[Operation]:
@@ -60,34 +57,17 @@ def handle_c_find(
     identifier = read_identifier(message, archive.settings.undeclared_character_set)
     negotiated = Negotiated.of(association.application_information.get(model.find_sop_class, b""))
     request = parse_find_request(identifier, model, negotiated)
-    writer = AnswerWriter(
+    writer = match_writer(
         request,
         ElementEncoder(TRANSFER_SYNTAXES[message.context.transfer_syntax_uid]),
-        _character_set_of(association.caller).encoders(identifier.specific_character_set),
+        character_set_of(association.caller).encoders(identifier.specific_character_set),
         archive.settings.ae_title,
     )
     pending = PENDING_WITH_WARNING if request.has_unsupported_keys else PENDING
-    for matches in _in_small_pages(_search(archive, request)):
-        if association.is_cancelled(message):
-            association.respond(message, CANCEL)
-            return
-        association.respond_pending(message, pending, map(writer.write, matches))
-    association.respond(message, CANCEL if association.is_cancelled(message) else SUCCESS)
-
-
-def _character_set_of(caller: Caller) -> AnswerCharacterSet:
-    if caller.peer is None:
-        return AnswerCharacterSet()
-    return AnswerCharacterSet(caller.peer.character_set, caller.peer.unaccented)
+    answer_with(association, message, pending, _search(archive, request), writer)
 
 
 def _search(archive: Archive, request: FindRequest) -> Iterator[Sequence[Match]]:
     if request.level is QueryLevel.PATIENT:
         return archive.index.search_patients(request.query)
     return archive.index.search_pages(request.query)
-
-
-def _in_small_pages(pages: Iterator[Sequence[Match]]) -> Iterator[Sequence[Match]]:
-    for page in pages:
-        for begin in range(0, len(page), _ANSWERS_IN_ONE_GO):
-            yield page[begin : begin + _ANSWERS_IN_ONE_GO]

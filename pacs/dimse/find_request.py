@@ -15,7 +15,7 @@ from pacs.dicom.attributes import (
     Matching,
     SequenceKey,
 )
-from pacs.dicom.identifier import Identifier
+from pacs.dicom.identifier import Identifier, Item
 from pacs.dimse.information_models import QUERY_RETRIEVE_LEVEL, InformationModel, QueryLevel
 from pacs.errors import IdentifierMismatch, InvalidRequest
 from pacs.index.like import EMPTY, has_wildcard
@@ -166,7 +166,7 @@ class _Keys:
         level = SEQUENCE_TAGS.get(tag)
         return level is not None and level <= self._level.of_index and self._level is not QueryLevel.PATIENT
 
-    def add_sequence(self, tag: int, items: Sequence[Mapping[int, str]]) -> None:
+    def add_sequence(self, tag: int, items: Sequence[Item]) -> None:
         """Take a sequence: its item holds the keys that one item of an answer must match (C.2.2.2.6)."""
         if not self._has_sequence(tag):
             self.has_unsupported = True
@@ -176,12 +176,13 @@ class _Keys:
         self.returned.add(tag)
         wanted = dict(_item_keys(tag))
         for item in items:
-            if item:
-                self.returned_in_items[tag] = frozenset(wanted.keys() & item.keys())
-            self.has_unsupported |= bool(item.keys() - wanted.keys())
-            for inner in sorted(wanted.keys() & item.keys()):
-                if item[inner]:
-                    self.matching.append((wanted[inner], item[inner]))
+            values = item.values
+            if values or item.sequences:
+                self.returned_in_items[tag] = frozenset(wanted.keys() & values.keys())
+            self.has_unsupported |= bool(values.keys() - wanted.keys() or item.sequences)
+            for inner in sorted(wanted.keys() & values.keys()):
+                if values[inner]:
+                    self.matching.append((wanted[inner], values[inner]))
 
 
 def _item_keys(sequence_tag: int) -> Iterator[tuple[int, SequenceKey]]:

@@ -26,6 +26,7 @@ from pacs.dimse.retrieving.c_move import c_move_operation
 from pacs.dimse.retrieving.retrieval import Retrievals
 from pacs.dimse.secure_transport import acceptor_context, tls_credentials
 from pacs.dimse.storage_commitment import commitment_operation
+from pacs.dimse.worklist.operation import worklist_operation
 from pacs.errors import SettingsError
 from pacs.index.known_peers import PeerRight
 from pacs.ingest import store_instance
@@ -242,6 +243,7 @@ def _application_entity(archive: Archive) -> ApplicationEntity:
                 accept_unknown_sop_classes=settings.accept_unknown_sop_classes,
             ),
             *c_find_operations(archive),
+            worklist_operation(archive),
             c_get_operation(retrievals),
             c_move_operation(retrievals, book),
             commitment_operation(archive),

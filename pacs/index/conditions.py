@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_
 from pacs.dicom.attributes import Attribute, Level, Matching, SequenceKey
 from pacs.dicom.uids import parse_uid
 from pacs.errors import InvalidRequest, InvalidUid
+from pacs.index.column_conditions import any_of, are_of_one_form, between, integer, listed, within_moments
 from pacs.index.condition import Condition
 from pacs.index.contents import SEPARATOR, contains_value, value_pattern
 from pacs.index.like import EMPTY, has_wildcard, matches
@@ -23,14 +23,13 @@ from pacs.index.name_conditions import (
 )
 from pacs.index.name_patterns import split_pieces
 from pacs.index.paths import Path, by_beginning, by_pattern, by_term, identifier_path
-from pacs.index.ranges import date_bounds, date_moments, moment_bounds, parse_range, time_bounds
+from pacs.index.ranges import date_bounds, date_moments, moment_bounds, time_bounds
 from pacs.index.records import Query
 from pacs.index.sequence_conditions import sequence_conditions
 from pacs.index.study_terms import MAX_TERM_LENGTH, Field
 from pacs.text import fold
 
 MAX_VALUE_LENGTH: Final = 1024
-MAX_LISTED_VALUES: Final = 1000
 MAX_MODALITIES: Final = 32  # that a study must have all of: each is a condition of its own
 _MATCHED_VALUES: Final = 8  # of an attribute that has several: the first ones are compared
 
@@ -90,8 +89,8 @@ def _combined_conditions(keys: dict[str, tuple[Attribute | SequenceKey, str]]) -
         if not all(name in keys and "-" in keys[name][1] for name in pair):
             continue
         (date_key, dates), (time_key, times) = (keys[name] for name in pair)
-        if [bool(end) for end in parse_range(dates)] != [bool(end) for end in parse_range(times)]:
-            continue  # not of one form: each for itself
+        if not are_of_one_form(dates, times):
+            continue  # each for itself
         try:
             conditions.append(_moments_condition(date_key, time_key, dates, times))
         except InvalidRequest as error:
@@ -106,16 +105,10 @@ def _moments_condition(
     assert isinstance(date_key, Attribute)  # noqa: S101 - they are in _COMBINED
     assert isinstance(time_key, Attribute)  # noqa: S101
     table = TABLES[date_key.level]
-    date, time = table.c[date_key.column], table.c[time_key.column]
-    (first_date, last_date), (first_time, last_time) = date_bounds(dates), time_bounds(times)
-    bounds = []
-    if first_date is not None:
-        bounds.append(or_(date > first_date, and_(date == first_date, time >= first_time)))
-    if last_date is not None:
-        bounds.append(or_(date < last_date, and_(date == last_date, time <= last_time)))
-    where = and_(*bounds, time.is_not(None))
+    where = within_moments(table.c[date_key.column], table.c[time_key.column], dates, times)
     if date_key.keyword != "StudyDate":
         return Condition(where)
+    (first_date, last_date), (first_time, last_time) = date_bounds(dates), time_bounds(times)
     return Condition(where, moments=moment_bounds(first_date, first_time, last_date, last_time))
 
 
@@ -153,20 +146,20 @@ def _condition(attribute: Attribute, value: str, query: Query, place: int | None
             folded = fold(value)
             return Condition(matches(column, folded), _description_path(attribute, folded))
         case Matching.UID:
-            uids = [parse_uid(uid) for uid in _listed(value)]
+            uids = [parse_uid(uid) for uid in listed(value)]
             if attribute.keyword == "SOPClassesInStudy":
                 return Condition(or_(*(contains_value(column, value_pattern(uid)) for uid in uids)))
             return Condition(column.in_(uids), unique=attribute.keyword != "SOPClassUID")
         case Matching.CODE_STRING:
-            return Condition(_any_of(column, value), _modality_path(attribute, value))
+            return Condition(any_of(column, value), _modality_path(attribute, value))
         case Matching.DATE:
             bounds = date_bounds(value)
             moments = date_moments(*bounds) if attribute.keyword == "StudyDate" else None
-            return Condition(_between(column, *bounds), moments=moments)
+            return Condition(between(column, *bounds), moments=moments)
         case Matching.TIME:
-            return Condition(_between(column, *time_bounds(value)))
+            return Condition(between(column, *time_bounds(value)))
         case Matching.INTEGER:
-            return Condition(column == _integer(value))
+            return Condition(column == integer(value))
         case _:
             return Condition(matches(column, value), _identifier_path(attribute, value))
 
@@ -180,7 +173,7 @@ def _column(attribute: Attribute) -> ColumnElement[Any]:
 
 def _modalities_conditions(value: str, match_all: bool) -> list[Condition]:
     """Match the modalities of a study: one of a list, or all of it (PS3.4 C.2.2.2.8)."""
-    values = _listed(value)
+    values = listed(value)
     if match_all:
         if len(values) > MAX_MODALITIES:
             raise InvalidRequest(f"more than {MAX_MODALITIES} modalities that a study must have")
@@ -206,7 +199,7 @@ def _identifier_path(attribute: Attribute, value: str) -> Path | None:
 
 
 def _modality_path(attribute: Attribute, value: str) -> Path | None:
-    values = _listed(value)
+    values = listed(value)
     if attribute.keyword != "Modality" or len(values) > 1 or has_wildcard(value):
         return None
     return by_term(Field.MODALITY, values[0])
@@ -223,31 +216,3 @@ def _description_path(attribute: Attribute, folded: str) -> Path | None:
     if piece.ends:
         return by_term(Field.DESCRIPTION, piece.text)
     return by_beginning((Field.DESCRIPTION,), piece.text)
-
-
-def _any_of(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
-    return or_(*(matches(column, one) for one in _listed(value)))
-
-
-def _listed(value: str) -> list[str]:
-    """Split a list of values: a comma as web clients write it, a backslash as DIMSE does."""
-    listed = (one.strip() for one in value.replace("\\", ",").split(","))
-    values = list(dict.fromkeys(one for one in listed if one))
-    if not 0 < len(values) <= MAX_LISTED_VALUES:
-        raise InvalidRequest(f"a list has 1 to {MAX_LISTED_VALUES} values")
-    return values
-
-
-def _integer(value: str) -> int:
-    if not re.fullmatch(r"[+-]?\d{1,9}", value, re.ASCII):
-        raise InvalidRequest("not an integer")
-    return int(value)
-
-
-def _between(column: ColumnElement[str], first: str | None, last: str | None) -> ColumnElement[bool]:
-    bounds = []
-    if first is not None:
-        bounds.append(column >= first)
-    if last is not None:
-        bounds.append(column <= last)
-    return and_(*bounds)

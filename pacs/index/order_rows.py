@@ -17,6 +17,7 @@ from pacs.index.study_terms import moment_of
 from pacs.text import fold
 
 SEPARATOR: Final = "\\"
+MAX_WORD_LENGTH: Final = 64  # of a name, by which an order is found
 
 
 def order_row(order: Order) -> dict[str, Any]:

@@ -10,26 +10,26 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, select
 
 from pacs.dicom.order_values import to_plain
-from pacs.dicom.orders import Order, ScheduledStep, StepState, completed, replaced
+from pacs.dicom.orders import Order, StepState, completed, replaced
 from pacs.errors import ImpossibleState, InvalidRequest, NotFound, OrderChanged
 from pacs.index.engine import reading, writing
-from pacs.index.inserts import insert_if_new
 from pacs.index.ledger_rows import append_lines
-from pacs.index.models import imaging_order, order_code, order_word, scheduled_step
-from pacs.index.names import fold_name, split_words
-from pacs.index.order_rows import code_rows, order_row, read_orders, step_row
+from pacs.index.models import imaging_order, scheduled_step
+from pacs.index.order_rows import read_orders
+from pacs.index.order_writes import insert_order, lock_order, overwrite_order, read_order, set_states
+from pacs.index.records import OrderPage, WorklistItem, WorklistQuery
+from pacs.index.worklist import list_orders, search_worklist
 from pacs.ledger.entries import OrderPlaced, OrderState, write_entry
 
 MAX_FOUND: Final = 100  # orders that one identifier leads to
-MAX_WORD_LENGTH: Final = 64
 _ACCESSION_NUMBER: Final = re.compile(r"[!-\[\]-~]{1,16}")  # VR SH, without spaces
 
 
@@ -74,21 +74,23 @@ class Orders:
         """
         with writing(self._engine) as connection:
             named = replace(order, accession_number=order.accession_number or _number_for(connection, order))
-            row_id, known = _lock(connection, named.accession_number)
+            row_id, known = lock_order(connection, named.accession_number)
             if known is None and expected_version in (None, 0):
                 new = replace(completed(named), version=1)
                 new = replace(new, steps=tuple(replace(s, state=StepState.SCHEDULED) for s in new.steps))
-                if _insert(connection, new, at):
+                if insert_order(connection, new, at):
                     _tell(connection, new, at)
                     return Placed(new, is_new=True, is_changed=True)
-                row_id, known = _lock(connection, named.accession_number)  # placed by another in this moment
+                row_id, known = lock_order(
+                    connection, named.accession_number
+                )  # placed by another in this moment
             if known is None or expected_version not in (None, known.version):
                 raise OrderChanged("the order has not the version that was to be replaced")
             new = replaced(known, named)
             if new == known:
                 return Placed(known, is_new=False, is_changed=False)
             new = replace(new, version=known.version + 1)
-            _overwrite(connection, row_id, new, at)
+            overwrite_order(connection, row_id, new, at)
             _tell(connection, new, at)
             return Placed(new, is_new=False, is_changed=True)
 
@@ -113,7 +115,7 @@ class Orders:
             The order has another version than the expected one.
         """
         with writing(self._engine) as connection:
-            row_id, known = _lock(connection, accession_number)
+            row_id, known = lock_order(connection, accession_number)
             if known is None:
                 raise _unknown()
             if expected_version not in (None, known.version):
@@ -122,10 +124,10 @@ class Orders:
             if not moved:
                 return known
             version = known.version + 1
-            _set_states(connection, row_id, moved, state, version, at)
+            set_states(connection, row_id, moved, state, version, at)
             entry = OrderState(at, accession_number, version, tuple(moved), state)
             append_lines(connection, write_entry(entry))
-            return _read(connection, row_id)
+            return read_order(connection, row_id)
 
     def cancel(self, accession_number: str, at: datetime, *, expected_version: int | None = None) -> Order:
         """Cancel what of an order has not ended. Raises as `set_state` does."""
@@ -164,23 +166,31 @@ class Orders:
         of_step = select(scheduled_step.c.order_ref).where(scheduled_step.c.step_id == step_id)
         return self._find(imaging_order.c.id.in_(of_step))
 
+    def search(self, query: WorklistQuery) -> Iterator[Sequence[WorklistItem]]:
+        """Find the scheduled steps that match, page by page. Raises InvalidRequest."""
+        return search_worklist(self._engine, query)
+
+    def list_matching(self, query: WorklistQuery, limit: int, offset: int = 0) -> OrderPage:
+        """List orders that have a step which matches. Raises InvalidRequest."""
+        return list_orders(self._engine, query, limit, offset)
+
     def replay_placed(self, order: Order, at: datetime) -> None:
         """Make an order what the ledger says, unless it is of that version or a later one already."""
         with writing(self._engine) as connection:
-            row_id, known = _lock(connection, order.accession_number)
+            row_id, known = lock_order(connection, order.accession_number)
             if known is None:
-                _insert(connection, order, at)
+                insert_order(connection, order, at)
             elif known.version < order.version:
-                _overwrite(connection, row_id, order, at)
+                overwrite_order(connection, row_id, order, at)
 
     def replay_state(
         self, accession_number: str, version: int, step_ids: Sequence[str], state: StepState, at: datetime
     ) -> bool:
         """Move steps to the state that the ledger says, as `replay_placed` does; False: no such order."""
         with writing(self._engine) as connection:
-            row_id, known = _lock(connection, accession_number)
+            row_id, known = lock_order(connection, accession_number)
             if known is not None and known.version < version:
-                _set_states(connection, row_id, step_ids, state, version, at)
+                set_states(connection, row_id, step_ids, state, version, at)
             return known is not None
 
     def _find(self, condition: ColumnElement[bool]) -> list[Order]:
@@ -193,17 +203,6 @@ class Orders:
 
 def _unknown() -> NotFound:
     return NotFound("there is no such order")
-
-
-def _lock(connection: Connection, accession_number: str) -> tuple[int, Order | None]:
-    """Read an order that nobody else changes until the transaction ends."""
-    row = imaging_order.c.accession_number == accession_number
-    row_id = connection.scalar(select(imaging_order.c.id).where(row).with_for_update())
-    return (0, None) if row_id is None else (row_id, _read(connection, row_id))
-
-
-def _read(connection: Connection, row_id: int) -> Order:
-    return read_orders(connection, [row_id])[row_id]
 
 
 def _number_for(connection: Connection, order: Order) -> str:
@@ -230,58 +229,6 @@ def _made_up(random: bytes) -> str:
     return "F" + base64.b32encode(random).decode("ascii")[:12]
 
 
-def _insert(connection: Connection, order: Order, at: datetime) -> bool:
-    """Insert an order with its steps; False, and nothing is done, where its accession number is taken."""
-    row = {**order_row(order), "placed_at": at, "changed_at": at}
-    if not insert_if_new(connection, imaging_order, row):
-        return False
-    row_id = connection.scalar(
-        select(imaging_order.c.id).where(imaging_order.c.accession_number == order.accession_number)
-    )
-    assert row_id is not None  # noqa: S101 - it was inserted above
-    _write_parts(connection, row_id, order, ())
-    return True
-
-
-def _overwrite(connection: Connection, row_id: int, order: Order, at: datetime) -> None:
-    row = {**order_row(order), "changed_at": at}
-    connection.execute(update(imaging_order).where(imaging_order.c.id == row_id).values(row))
-    of_order = scheduled_step.c.order_ref == row_id
-    step_ids = [step.step_id for step in order.steps]
-    for table in (order_code, order_word):
-        connection.execute(delete(table).where(table.c.order_ref == row_id))
-    connection.execute(delete(scheduled_step).where(of_order, scheduled_step.c.step_id.not_in(step_ids)))
-    kept = connection.execute(select(scheduled_step.c.id, scheduled_step.c.step_id).where(of_order)).all()
-    _write_parts(connection, row_id, order, kept)
-
-
-def _write_parts(connection: Connection, row_id: int, order: Order, kept: Iterable[Any]) -> None:
-    """Write the steps, codes and words of an order; ``kept`` are the rows of steps that there are."""
-    known = {row.step_id: row.id for row in kept}
-    codes = code_rows(row_id, None, order.procedure_codes)
-    for place, step in enumerate(order.steps):
-        step_ref = _write_step(connection, row_id, step, place, known.get(step.step_id))
-        codes += code_rows(row_id, step_ref, step.protocol_codes)
-    if codes:
-        connection.execute(insert(order_code), codes)
-    words = {word[:MAX_WORD_LENGTH] for word in split_words(fold_name(order.patient_name))}
-    if words:
-        rows = [{"word": word, "order_ref": row_id} for word in sorted(words)]
-        connection.execute(insert(order_word), rows)
-
-
-def _write_step(
-    connection: Connection, row_id: int, step: ScheduledStep, place: int, step_ref: int | None
-) -> int:
-    row = {**step_row(step, place), "order_ref": row_id}
-    if step_ref is not None:
-        connection.execute(update(scheduled_step).where(scheduled_step.c.id == step_ref).values(row))
-        return step_ref
-    written: int | None = connection.scalar(insert(scheduled_step).values(row).returning(scheduled_step.c.id))
-    assert written is not None  # noqa: S101 - an INSERT that does not fail returns its row
-    return written
-
-
 def _moved_steps(order: Order, state: StepState, step_id: str | None) -> list[str]:
     """Return the IDs of the steps that change when one, or all that have not ended, get a state."""
     steps = [s for s in order.steps if (s.state.is_open if step_id is None else s.step_id == step_id)]
@@ -293,21 +240,6 @@ def _moved_steps(order: Order, state: StepState, step_id: str | None) -> list[st
         if not step.state.may_become(state):
             raise ImpossibleState(f"a step that is {step.state} cannot become {state}")
     return [step.step_id for step in steps if step.state is not state]
-
-
-def _set_states(
-    connection: Connection,
-    row_id: int,
-    step_ids: Collection[str],
-    state: StepState,
-    version: int,
-    at: datetime,
-) -> None:
-    of_steps = (scheduled_step.c.order_ref == row_id, scheduled_step.c.step_id.in_(step_ids))
-    values = {"state": str(state), "is_open": state.is_open}
-    connection.execute(update(scheduled_step).where(*of_steps).values(values))
-    changed = {"version": version, "changed_at": at}
-    connection.execute(update(imaging_order).where(imaging_order.c.id == row_id).values(changed))
 
 
 def _tell(connection: Connection, order: Order, at: datetime) -> None:

@@ -9,6 +9,8 @@ from enum import Enum
 
 from pacs.conflict_policy import ConflictPolicy
 from pacs.dicom.attributes import Attribute, Level, SequenceKey
+from pacs.dicom.orders import Order, ScheduledStep
+from pacs.dicom.worklist_attributes import CodeAttribute, Part, WorklistAttribute
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,4 +180,35 @@ class SearchResult:
     """A page of answers; ``truncated`` when there are more behind it."""
 
     matches: Sequence[Match]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistQuery:
+    """A query of the worklist: scheduled steps that match every key; an empty value matches everything.
+
+    ``codes`` are keys of the items of code sequences, by the part of the order that has them. ``open_only``:
+    steps that have not ended. ``station``: those for this station, or for any. ``fuzzy``: as in `Query`.
+    """
+
+    keys: Sequence[tuple[WorklistAttribute, str]] = ()
+    codes: Sequence[tuple[Part, CodeAttribute, str]] = ()
+    open_only: bool = True
+    station: str | None = None
+    fuzzy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistItem:
+    """A scheduled step, with the order that it is of."""
+
+    order: Order
+    step: ScheduledStep
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """Some orders of a list; ``truncated`` when there are more behind them."""
+
+    orders: Sequence[Order]
     truncated: bool

@@ -12,7 +12,8 @@ import pytest
 from pynetdicom import AE
 
 from pacs.archive import Archive
-from pacs.dimse import c_find
+from pacs.dimse import answering
+from pacs.dimse.answer_writer import AnswerWriter
 from pacs.dimse.information_models import (
     INFORMATION_MODELS,
     PATIENT_ROOT,
@@ -395,9 +396,9 @@ def test_c3_thousands_of_answers_come_and_a_cancel_ends_them_within_a_second(
         peer.send(request)
         identifiers, status = read_answers(peer)
         assert (len(identifiers), len(set(identifiers)), status) == (1500, 1500, 0x0000)
-        monkeypatch.setattr(c_find, "_ANSWERS_IN_ONE_GO", 1)
+        monkeypatch.setattr(answering, "ANSWERS_IN_ONE_GO", 1)
         slow = threading.Event()
-        monkeypatch.setattr(c_find.AnswerWriter, "write", lambda *_: (slow.wait(0.01), b"")[1])
+        monkeypatch.setattr(AnswerWriter, "write", lambda *_: (slow.wait(0.01), b"")[1])
         peer.send(request)
         assert peer.status() == 0xFF00
         peer.read_pdu()

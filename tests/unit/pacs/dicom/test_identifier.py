@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
-from pacs.dicom.identifier import MAX_DEPTH, parse_identifier
+from pacs.dicom.identifier import MAX_DEPTH, Item, parse_identifier
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.errors import UnreadableInstance
 from tests.integration.find_peers import identifier
@@ -36,7 +36,7 @@ def test_an_identifier_is_read_as_text_in_every_encoding(number: int) -> None:
         0x00080005: "ISO_IR 192", 0x00080052: "IMAGE", 0x00100010: "Nguyễn^Văn Đức", 0x0020000D: "1.2\\1.3",
         0x00280010: "512", 0x00200013: "7", 0x00080050: "",
     }  # fmt: skip
-    assert read.sequences == {0x00400275: [{0x00401001: "RP1"}], 0x00081110: []}
+    assert read.sequences == {0x00400275: [Item({0x00401001: "RP1"})], 0x00081110: []}
     assert read.specific_character_set == b"ISO_IR 192"
 
 
