@@ -25,6 +25,7 @@ from viewer_api.routes import (
     health,
     metadata,
     ohif,
+    orders,
     peers,
     performed_steps,
     rendered,
@@ -72,6 +73,7 @@ def create_app(archive: Archive) -> FastAPI:
     app.include_router(send_jobs.router)
     app.include_router(performed_steps.router)
     app.include_router(send_routes.router)
+    app.include_router(orders.router)
     app.include_router(wado_uri.router)
     app.include_router(viewer.router)
     app.include_router(ohif.router)

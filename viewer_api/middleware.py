@@ -12,6 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pacs.dicomweb_urls import DICOM_WEB_PATH
 from pacs.settings import Settings
 from viewer_api.caching import NOT_STORED
 from viewer_api.forwarded import PUBLIC_URL
@@ -19,6 +20,9 @@ from viewer_api.problems import HttpProblem, code_location, problem_response
 
 MAX_HEADERS_SIZE_BYTES = 16 * 1024
 MAX_URL_LENGTH = 8 * 1024
+MAX_BODY_SIZE_BYTES = (
+    1024 * 1024
+)  # of what is read whole; instances, which are not, come under DICOM_WEB_PATH
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -142,6 +146,8 @@ class RequestLimits:
             except HttpProblem as problem:
                 await problem_response(problem.status, problem.detail)(scope, receive, send)
                 return
+            if not scope["path"].startswith(f"{DICOM_WEB_PATH}/"):
+                receive = _bounded(receive)
         await self.app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
@@ -164,6 +170,19 @@ class RequestLimits:
         name = host.lower()
         name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
         return name in self._host_names or _is_address(name)
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Receive a body of at most so many bytes; who sends more is treated as one who has gone."""
+    received = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        return message if received <= MAX_BODY_SIZE_BYTES else {"type": "http.disconnect"}
+
+    return receive_bounded
 
 
 def _is_address(name: str) -> bool:

@@ -13,6 +13,7 @@ from pacs.cli import (
     conflicts,
     ledger,
     ohif,
+    orders,
     peers,
     performed,
     processes,
@@ -61,6 +62,7 @@ app.add_typer(sending.app, name="jobs")
 app.add_typer(routes.app, name="routes")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(ohif.app, name="ohif")
+app.add_typer(orders.app, name="order")
 app.add_typer(peers.app, name="peers")
 app.add_typer(performed.app, name="performed")
 

@@ -49,12 +49,23 @@ def from_plain(values: Mapping[str, Any]) -> Order:
     InvalidRequest
         It is no order, or none that `check_order` takes.
     """
+    return check_order(read_plain(values))
+
+
+def read_plain(values: Mapping[str, Any]) -> Order:
+    """Read an order whose values are not checked yet, only their types; codes may lack scheme and meaning.
+
+    Raises
+    ------
+    InvalidRequest
+        It is no order.
+    """
     known = {one.field: _as_record(one, values) for one in attributes_of(Part.ORDER) if one.field in values}
     steps = tuple(_read_step(step) for step in _listed(values, "steps"))
     codes = tuple(_read_code(code) for code in _listed(values, "procedure_codes"))
     if not _REQUIRED[Part.ORDER] <= known.keys():
         raise InvalidRequest("an order has a patient ID and a patient's name")
-    return check_order(Order(**known, steps=steps, procedure_codes=codes))
+    return Order(**known, steps=steps, procedure_codes=codes)
 
 
 def check_order(order: Order) -> Order:
@@ -249,7 +260,6 @@ def _read_step(values: Mapping[str, Any]) -> ScheduledStep:
 
 def _read_code(values: Mapping[str, Any]) -> Code:
     known = {one.field: values[one.field] for one in CODE_ATTRIBUTES if values.get(one.field) is not None}
-    is_text = all(isinstance(value, str) for value in known.values())
-    if not is_text or not {"value", "scheme", "meaning"} <= known.keys():
+    if "value" not in known or not all(isinstance(value, str) for value in known.values()):
         raise InvalidRequest("a code has a value, a scheme and a meaning")
-    return Code(**known)
+    return Code(**{"scheme": "", "meaning": "", **known})
