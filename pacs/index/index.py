@@ -12,6 +12,7 @@ from pacs.index import (
     conflict_rows,
     objects,
     queries,
+    rereading,
     schema,
     series_contents,
     settlement,
@@ -37,6 +38,7 @@ from pacs.index.records import (
     StoredInstance,
     WriteOutcome,
 )
+from pacs.index.rereading import StudyToReread
 from pacs.index.search import search
 from pacs.index.selection import Selection, select_instances
 from pacs.index.send_jobs import SendJobs
@@ -205,6 +207,14 @@ class Index:
     def is_empty(self) -> bool:
         """Tell whether no instance is indexed. Raises IndexUnavailable."""
         return queries.is_empty(self._engine)
+
+    def list_studies_to_reread(self, limit: int) -> list[StudyToReread]:
+        """List the next studies that older software has indexed. Raises IndexUnavailable."""
+        return rereading.list_studies_to_reread(self._engine, limit)
+
+    def complete_studies(self, reread: Sequence[StudyToReread], records: Iterable[InstanceRecord]) -> None:
+        """Fill the gaps of studies that were read again. Raises IndexUnavailable."""
+        rereading.complete_studies(self._engine, reread, records)
 
     def clear(self) -> None:
         """Remove what the store can give back, to make the index anew. Raises IndexUnavailable."""

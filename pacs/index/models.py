@@ -270,6 +270,15 @@ ledger_segment = Table(
 )
 Index(None, ledger_segment.c.first_sequence)
 
+# Studies were indexed by older software up to ``last``, and their objects were read again up to ``done``
+# (``pacs/index/rereading.py``); both are keys of studies. One row, always.
+rereading = Table(
+    "rereading",
+    metadata,
+    Column("done", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+)
+
 # The identities of the stores that belong to this index (``pacs/own_stores.py``).
 known_store = Table(
     "known_store",

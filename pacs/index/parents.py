@@ -107,7 +107,7 @@ def ensure_parents(connection: Connection, record: InstanceRecord) -> Parents:
     if differing:
         record_other_patient(connection, record, differing)
     else:
-        told = _fill_gaps(connection, study, row, with_folded(record.study, Level.STUDY))
+        told = fill_gaps(connection, study, row, with_folded(record.study, Level.STUDY))
         told |= _add_codes(connection, record, study_ref)
     told |= add_contents(connection, row, modality, str(record.instance["sop_class_uid"]))
     if is_new or not told.isdisjoint(_TOLD_BY_TERMS):
@@ -151,12 +151,12 @@ def _ensure_series(connection: Connection, record: InstanceRecord, study_ref: in
         if insert_if_new(connection, series, {**values, "study_ref": study_ref}):
             connection.execute(_COUNT_SERIES_IN_STUDY, {"ref": study_ref})
         row = connection.execute(_SERIES, wanted).one()
-    _fill_gaps(connection, series, dict(row._mapping), values)
+    fill_gaps(connection, series, dict(row._mapping), values)
     return int(row.id), row.modality or values.get("modality")
 
 
 def _add_codes(connection: Connection, record: InstanceRecord, study_ref: int) -> set[str]:
-    """Add the codes of a record to its study; tell that this was done, in the form of `_fill_gaps`."""
+    """Add the codes of a record to its study; tell that this was done, in the form of `fill_gaps`."""
     codes = _codes_to_add(connection, record, study_ref)
     for code in codes:
         insert_if_new(
@@ -204,7 +204,7 @@ def with_folded(values: Mapping[str, str | int | None], level: Level) -> dict[st
     return {**values, **folded}
 
 
-def _fill_gaps(
+def fill_gaps(
     connection: Connection, table: Table, row: Mapping[str, Any], values: Mapping[str, Any]
 ) -> set[str]:
     """Complete a row from a later instance; what the first one said stays, be it said in this very moment.

@@ -14,6 +14,7 @@ from pacs.jobs.committing import keep_committing
 from pacs.jobs.ledger_replay import catch_up
 from pacs.jobs.ledger_sealing import keep_sealing
 from pacs.jobs.removal import keep_removing
+from pacs.jobs.rereading import keep_rereading
 from pacs.jobs.routing import keep_routing
 from pacs.jobs.sending.sender import keep_sending
 from pacs.jobs.series_keeping import drop_orphaned, keep_series_ready
@@ -54,7 +55,10 @@ def _catch_up_once(archive: Archive, stop: Event) -> bool:
 @contextmanager
 def _beside(archive: Archive, stop: Event) -> Iterator[None]:
     """Do beside the sweep what must not wait for it; the block ends when ``stop`` is set."""
-    beside = (keep_sealing, keep_series_ready, keep_removing, keep_committing, keep_routing, keep_sending)
+    beside = (
+        *(keep_sealing, keep_series_ready, keep_removing, keep_committing),
+        *(keep_routing, keep_sending, keep_rereading),
+    )
     jobs: list[Callable[[], None]] = [partial(job, archive, stop) for job in beside]
     if archive.spool is not None:
         jobs += [job(archive, archive.spool, stop).run for job in (Uploader, SpoolKeeper)]
