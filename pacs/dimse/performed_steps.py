@@ -31,6 +31,7 @@ from pacs.errors import (
     UnsupportedSopClass,
 )
 from pacs.index.known_peers import PeerRight
+from pacs.order_progress import tell_orders_soon
 from pacs.performed_steps import MAX_MESSAGE_SIZE_BYTES, Said, create_step, set_step
 
 _MOST_TAGS_TOLD: Final = 3  # in an Error Comment
@@ -72,6 +73,7 @@ def handle_n_create(association: Association, message: Message, *, archive: Arch
     sop_instance_uid = f"2.25.{uuid4().int}" if given is None else parse_uid(given)
     with _undecodable_values_refused():
         create_step(archive, _said(association, message, sop_instance_uid))
+    tell_orders_soon(archive, sop_instance_uid)
     is_ours = [(Element.AFFECTED_SOP_INSTANCE_UID, sop_instance_uid)] if given is None else []
     association.respond(message, SUCCESS, is_ours)
 
@@ -91,6 +93,7 @@ def handle_n_set(association: Association, message: Message, *, archive: Archive
     sop_instance_uid = _requested_instance(message)
     with _undecodable_values_refused():
         refused = set_step(archive, _said(association, message, sop_instance_uid))
+    tell_orders_soon(archive, sop_instance_uid)
     association.respond(message, _not_set(refused) if refused else SUCCESS, _names(message))
 
 

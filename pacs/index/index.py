@@ -27,6 +27,7 @@ from pacs.index.known_stores import KnownStores
 from pacs.index.ledger_rows import LedgerRows
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
 from pacs.index.orders import Orders
+from pacs.index.performed_links import PerformedLinks
 from pacs.index.performed_steps import PerformedSteps
 from pacs.index.recent_instances import RecentInstances
 from pacs.index.records import (
@@ -67,6 +68,7 @@ class Index:
         self.send_work = SendWork(engine)
         self.performed_steps = PerformedSteps(engine)
         self.routes = KnownRoutes(engine)
+        self.performed_links = PerformedLinks(engine)
 
     def write(self, record: InstanceRecord, make_durable: Callable[[], None] = lambda: None) -> WriteOutcome:
         """Index one instance once its object is durable, see `GroupCommit.write`. Raises IndexUnavailable."""

@@ -357,6 +357,7 @@ Index(None, imaging_order.c.patient_id)
 Index(None, imaging_order.c.study_instance_uid)
 Index(None, imaging_order.c.requested_procedure_id)
 Index(None, imaging_order.c.placer_order_number)
+Index(None, imaging_order.c.changed_at)
 
 scheduled_step = Table(
     "scheduled_step",
@@ -448,6 +449,35 @@ send_job_instance = Table(
     sqlite_with_rowid=False,
 )
 
+# Which studies are of which orders (``pacs/index/order_matches.py``): found by what both say, and decided by
+# a person where that is not certain.
+order_match = Table(
+    "order_match",
+    metadata,
+    _key(),
+    Column("study_instance_uid", Text, nullable=False),
+    Column("accession_number", Text, nullable=False),  # of the order
+    Column("certainty", Text, nullable=False),
+    Column("reasons", Text, nullable=False),  # with a backslash between them
+    Column("is_open", Boolean, nullable=False),  # a person has to decide
+    Column("decision", Text),
+    Column("decided_by", Text),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("found_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("study_instance_uid", "accession_number"),
+)
+Index(None, order_match.c.accession_number)
+Index(None, order_match.c.is_open, order_match.c.id)
+
+# How far a job of the workers has come with what it looks through.
+job_cursor = Table(
+    "job_cursor",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # What modalities say of their work (MPPS, PS3.4 F.7): each step as it stands after the last message.
 performed_step = Table(
     "performed_step",
@@ -461,10 +491,12 @@ performed_step = Table(
     Column("patient_id", Text, nullable=False),
     Column("modality", Text, nullable=False),
     Column("station_ae_title", Text, nullable=False),
+    Column("is_told_to_orders", Boolean, nullable=False, server_default=false()),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
 )
 Index(None, performed_step.c.patient_id)
+Index(None, performed_step.c.is_told_to_orders)
 
 # The messages that made it so, the first its N-CREATE and the others N-SETs, each an object of the store.
 performed_step_message = Table(
@@ -489,8 +521,13 @@ performed_as_scheduled = Table(
     Column("accession_number", Text, nullable=False),
     Column("requested_procedure_id", Text, nullable=False),
     Column("scheduled_procedure_step_id", Text, nullable=False),
+    # the order that it certainly is of, and the step of it; none while there is no such
+    Column("order_accession_number", Text),
+    Column("order_step_id", Text),
 )
 Index(None, performed_as_scheduled.c.performed_step_ref)
+Index(None, performed_as_scheduled.c.scheduled_procedure_step_id)
+Index(None, performed_as_scheduled.c.order_accession_number, performed_as_scheduled.c.order_step_id)
 Index(None, performed_as_scheduled.c.study_instance_uid)
 Index(None, performed_as_scheduled.c.accession_number)
 

@@ -56,7 +56,7 @@ class PerformedSteps:
         wanted = select(performed_step).where(performed_step.c.sop_instance_uid == sop_instance_uid)
         with reading(self._engine) as connection:
             row = connection.execute(wanted).first()
-        return None if row is None else _performed_step(row)
+        return None if row is None else read_performed_step(row)
 
     def add(self, step: PerformedStep, message: StepMessage, *, in_ledger: bool = True) -> bool:
         """Add a step with its first message; False, and nothing is done, if its UID is known."""
@@ -102,7 +102,7 @@ class PerformedSteps:
                 of_step = select(performed_as_scheduled.c.performed_step_ref).where(column == value)
                 statement = statement.where(performed_step.c.id.in_(of_step))
         with reading(self._engine) as connection:
-            return [_performed_step(row) for row in connection.execute(statement)]
+            return [read_performed_step(row) for row in connection.execute(statement)]
 
     def messages(self, sop_instance_uid: str) -> Sequence[StepMessage]:
         """List what was said of a step, in this order."""
@@ -150,6 +150,7 @@ def _row(step: PerformedStep) -> dict[str, Any]:
         "patient_id": normalize(mpps.text(step.dataset, mpps.PATIENT_ID)),
         "modality": normalize(mpps.text(step.dataset, mpps.MODALITY)),
         "station_ae_title": normalize(mpps.text(step.dataset, mpps.PERFORMED_STATION_AE_TITLE)),
+        "is_told_to_orders": False,
         "created_at": step.created_at,
         "changed_at": step.changed_at,
     }
@@ -165,7 +166,8 @@ def _scheduled_row(row_id: int, scheduled: ScheduledStep) -> dict[str, Any]:
     }
 
 
-def _performed_step(row: Any) -> PerformedStep:
+def read_performed_step(row: Any) -> PerformedStep:
+    """Read a row of the table of steps."""
     return PerformedStep(
         sop_instance_uid=row.sop_instance_uid,
         status=StepStatus(row.status),

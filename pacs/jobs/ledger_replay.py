@@ -22,6 +22,7 @@ from pacs.errors import ArchiveError, IndexUnavailable, MalformedLedgerEntry, Un
 from pacs.index.records import InstanceRecord, WriteOutcome
 from pacs.ingest import Origin
 from pacs.jobs.order_replay import replay_order
+from pacs.jobs.step_replay import take_over_message
 from pacs.ledger.chain import walk_chain
 from pacs.ledger.entries import (
     Entry,
@@ -35,7 +36,6 @@ from pacs.ledger.entries import (
     read_entry,
 )
 from pacs.ledger.segments import Head, Segment
-from pacs.performed_steps import replay_message
 from storage.errors import ObjectNotFound
 from storage.packed_keys import own_key
 from storage.store import ObjectStore
@@ -225,7 +225,7 @@ class _Replay:
 
     def _replay_message(self, entry: StepMessage) -> None:
         try:
-            replay_message(self.archive, entry)
+            take_over_message(self.archive, entry)
         except IndexUnavailable:
             raise
         except ObjectNotFound:

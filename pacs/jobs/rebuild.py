@@ -19,8 +19,8 @@ from pacs.index.records import InstanceRecord
 from pacs.ingest import Origin
 from pacs.jobs.ledger_replay import SCANNERS, ReplayReport, catch_up, write_records
 from pacs.jobs.ledger_sealing import seal_ledger
+from pacs.jobs.step_replay import take_over_message
 from pacs.ledger.entries import StepMessage
-from pacs.performed_steps import replay_message
 from storage.errors import ObjectNotFound
 from storage.store import ObjectStat
 
@@ -100,7 +100,7 @@ def _take_over_messages(archive: Archive, stop: Event) -> None:
         if stop.is_set():
             break
         try:
-            replay_message(archive, StepMessage(stat.modified_at, stat.key, None))
+            take_over_message(archive, StepMessage(stat.modified_at, stat.key, None), moves_orders=True)
         except IndexUnavailable:
             raise
         except (ArchiveError, ObjectNotFound) as error:
