@@ -97,6 +97,10 @@ class PeerChangesNotAllowed(ArchiveError):
     """The settings say that peers and routes are changed on the command line only."""
 
 
+class MatchDecisionsNotAllowed(ArchiveError):
+    """The settings say that matches of studies and orders are decided on the command line only."""
+
+
 class OrderChanged(ArchiveError):
     """An order has another version than the one that was to be changed: somebody was faster."""
 

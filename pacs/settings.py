@@ -196,6 +196,11 @@ class Settings(BaseSettings):
         "is loopback, the default, they may do everything; elsewhere only with true, and then only store. "
         "Default: true where DICOM_HOST is loopback.",
     )
+    allow_match_decisions: bool = Field(
+        default=False,
+        description="Let matches of studies and orders be decided over HTTP (PUT of /matches), not only by "
+        "'filmless matches'.",
+    )
     allow_peer_changes: bool = Field(
         default=False,
         description="Let peers and routes be changed over HTTP (PUT and DELETE of /peers and /routes), not "

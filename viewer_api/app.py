@@ -23,6 +23,7 @@ from viewer_api.routes import (
     exact,
     frames,
     health,
+    matches,
     metadata,
     ohif,
     orders,
@@ -74,6 +75,7 @@ def create_app(archive: Archive) -> FastAPI:
     app.include_router(performed_steps.router)
     app.include_router(send_routes.router)
     app.include_router(orders.router)
+    app.include_router(matches.router)
     app.include_router(wado_uri.router)
     app.include_router(viewer.router)
     app.include_router(ohif.router)

@@ -12,6 +12,7 @@ from pacs.cli import (
     administration,
     conflicts,
     ledger,
+    matches,
     ohif,
     orders,
     peers,
@@ -61,6 +62,7 @@ app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(sending.app, name="jobs")
 app.add_typer(routes.app, name="routes")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(matches.app, name="matches")
 app.add_typer(ohif.app, name="ohif")
 app.add_typer(orders.app, name="order")
 app.add_typer(peers.app, name="peers")

@@ -7,6 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Engine, text
 
+from pacs.dicom.order_matching import StudyFacts
+from pacs.dicom.orders import Order
 from pacs.index import (
     answer_pages,
     conflict_rows,
@@ -16,16 +18,19 @@ from pacs.index import (
     schema,
     series_contents,
     settlement,
+    study_facts,
     tombstones,
 )
 from pacs.index.commitments import Commitments
 from pacs.index.engine import create_index_engine, reading
 from pacs.index.group_commit import GroupCommit
+from pacs.index.job_cursors import JobCursors
 from pacs.index.known_peers import KnownPeers
 from pacs.index.known_routes import KnownRoutes
 from pacs.index.known_stores import KnownStores
 from pacs.index.ledger_rows import LedgerRows
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
+from pacs.index.order_matches import OrderMatches
 from pacs.index.orders import Orders
 from pacs.index.performed_links import PerformedLinks
 from pacs.index.performed_steps import PerformedSteps
@@ -69,6 +74,8 @@ class Index:
         self.performed_steps = PerformedSteps(engine)
         self.routes = KnownRoutes(engine)
         self.performed_links = PerformedLinks(engine)
+        self.matches = OrderMatches(engine)
+        self.job_cursors = JobCursors(engine)
 
     def write(self, record: InstanceRecord, make_durable: Callable[[], None] = lambda: None) -> WriteOutcome:
         """Index one instance once its object is durable, see `GroupCommit.write`. Raises IndexUnavailable."""
@@ -117,6 +124,18 @@ class Index:
     def list_settled_series(self, cursor: int, received_before: datetime, limit: int) -> SettledSeries:
         """List series that have not grown for a while, behind a cursor. Raises IndexUnavailable."""
         return series_contents.list_settled_series(self._engine, cursor, received_before, limit)
+
+    def read_study_facts(self, study_instance_uid: str) -> StudyFacts | None:
+        """Read what orders say too of a study; None if there is none. Raises IndexUnavailable."""
+        return study_facts.read_study_facts(self._engine, study_instance_uid)
+
+    def list_studies_of_order(self, order: Order, limit: int) -> list[str]:
+        """List studies, by their UIDs, that may be of an order. Raises IndexUnavailable."""
+        return study_facts.list_studies_of_order(self._engine, order, limit)
+
+    def list_changed_orders(self, since: datetime, limit: int) -> list[tuple[str, datetime]]:
+        """List orders changed since a time, by accession number and time. Raises IndexUnavailable."""
+        return study_facts.list_changed_orders(self._engine, since, limit)
 
     def newest_instance(self) -> int:
         """Return a cursor for `list_settled_series` behind all instances. Raises IndexUnavailable."""

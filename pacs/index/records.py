@@ -15,7 +15,7 @@ from pacs.dicom.worklist_attributes import CodeAttribute, Part, WorklistAttribut
 
 @dataclass(frozen=True, slots=True)
 class ProcedureCode:
-    """A national procedure code on a study, with how it came there (``sequence`` or ``rule``)."""
+    """A national procedure code on a study, with how it came there (``sequence``, ``rule``, ``order``)."""
 
     value: str
     scheme: str

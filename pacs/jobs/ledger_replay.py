@@ -26,6 +26,7 @@ from pacs.jobs.step_replay import take_over_message
 from pacs.ledger.chain import walk_chain
 from pacs.ledger.entries import (
     Entry,
+    MatchDecision,
     Move,
     OrderPlaced,
     OrderState,
@@ -36,6 +37,7 @@ from pacs.ledger.entries import (
     read_entry,
 )
 from pacs.ledger.segments import Head, Segment
+from pacs.order_matching import replay_decision
 from storage.errors import ObjectNotFound
 from storage.packed_keys import own_key
 from storage.store import ObjectStore
@@ -166,6 +168,9 @@ class _Replay:
                     self.archive.index.move_object(entry.key, entry.new_key, entry.at, in_ledger=False)
                 case OrderPlaced() | OrderState():
                     self.report.not_understood += not replay_order(self.archive, entry)
+                case MatchDecision():
+                    self._write()
+                    self.report.not_understood += not replay_decision(self.archive, entry)
                 case StepMessage():
                     self._replay_message(entry)
             if len(self.batch) >= _BATCH_SIZE:

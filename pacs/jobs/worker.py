@@ -13,6 +13,7 @@ from pacs.errors import ArchiveError
 from pacs.jobs.committing import keep_committing
 from pacs.jobs.ledger_replay import catch_up
 from pacs.jobs.ledger_sealing import keep_sealing
+from pacs.jobs.order_keeping import keep_orders
 from pacs.jobs.removal import keep_removing
 from pacs.jobs.rereading import keep_rereading
 from pacs.jobs.routing import keep_routing
@@ -57,7 +58,7 @@ def _beside(archive: Archive, stop: Event) -> Iterator[None]:
     """Do beside the sweep what must not wait for it; the block ends when ``stop`` is set."""
     beside = (
         *(keep_sealing, keep_series_ready, keep_removing, keep_committing),
-        *(keep_routing, keep_sending, keep_rereading),
+        *(keep_routing, keep_sending, keep_rereading, keep_orders),
     )
     jobs: list[Callable[[], None]] = [partial(job, archive, stop) for job in beside]
     if archive.spool is not None:

@@ -92,7 +92,20 @@ class StepMessage:
     calling_ae_title: str | None
 
 
-Entry: TypeAlias = Receipt | Settlement | Tombstone | Move | OrderPlaced | OrderState | StepMessage
+@dataclass(frozen=True, slots=True)
+class MatchDecision:
+    """A person said whether a study is of an order."""
+
+    at: datetime
+    study_instance_uid: str
+    accession_number: str
+    decision: str
+    by: str
+
+
+Entry: TypeAlias = (
+    Receipt | Settlement | Tombstone | Move | OrderPlaced | OrderState | StepMessage | MatchDecision
+)
 
 
 def write_entry(entry: Entry) -> str:
@@ -123,6 +136,8 @@ def write_entry(entry: Entry) -> str:
             values = {"type": "move", "at": entry.at, "key": entry.key, "new_key": entry.new_key}
         case OrderPlaced() | OrderState():
             values = {"type": _ORDER_TYPES[type(entry)], **_members(entry)}
+        case MatchDecision():
+            values = {"type": "match", **_members(entry)}
         case StepMessage():
             values = {
                 "type": "performed_step",
@@ -133,7 +148,7 @@ def write_entry(entry: Entry) -> str:
     return orjson.dumps(values, option=orjson.OPT_UTC_Z).decode()
 
 
-def _members(entry: OrderPlaced | OrderState) -> dict[str, Any]:
+def _members(entry: OrderPlaced | OrderState | MatchDecision) -> dict[str, Any]:
     return {field.name: getattr(entry, field.name) for field in fields(entry)}
 
 
@@ -221,6 +236,11 @@ def _of_order(values: Mapping[str, object]) -> tuple[datetime, str, int]:
     return read_moment(values.get("at")), _text(values, "accession_number"), version
 
 
+def _match_decision(values: Mapping[str, object]) -> MatchDecision:
+    names = ("study_instance_uid", "accession_number", "decision", "by")
+    return MatchDecision(read_moment(values.get("at")), *(_text(values, name) for name in names))
+
+
 def _step_message(values: Mapping[str, object]) -> StepMessage:
     at = read_moment(values.get("at"))
     return StepMessage(at, _key(values), _text_or_none(values, "calling_ae_title"))
@@ -253,5 +273,6 @@ _READERS: Mapping[str, Callable[[Mapping[str, object]], Entry]] = {
     "order": _order_placed,
     "order_state": _order_state,
     "performed_step": _step_message,
+    "match": _match_decision,
 }
 _ORDER_TYPES: Final = {OrderPlaced: "order", OrderState: "order_state"}

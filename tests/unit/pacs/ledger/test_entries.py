@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pacs.errors import MalformedLedgerEntry
 from pacs.ledger.entries import (
     Entry,
+    MatchDecision,
     Move,
     OrderPlaced,
     OrderState,
@@ -31,6 +32,7 @@ ENTRIES = (
     Move(AT, "packs/20261122/00.tar/1024-7/k", "k"),
     StepMessage(AT, "performed/5f/1.2/000001.ab.dcm", "CT1"),
     StepMessage(AT, "performed/5f/1.2/000002.ab.dcm", None),
+    MatchDecision(AT, "1.2.3", "XQ1", "accepted", "administrator"),
     OrderPlaced(AT, "XQ1", 1, {"patient_name": "Đỗ^An", "steps": [{"modality": "CT"}]}),
     OrderState(AT, "XQ1", 2, ("XQ1", "XQ1-2"), "STARTED"),
 )
