@@ -17,7 +17,9 @@ from pacs.archive import Archive
 from pacs.conflict_policy import ConflictPolicy
 from pacs.conflicts import settle
 from pacs.dicom.object_keys import parse_key
+from pacs.dicom.orders import Order
 from pacs.errors import DuplicateInstance, IndexUnavailable
+from pacs.index.order_matches import Decision
 from pacs.index.records import ConflictKind
 from pacs.ingest import Disposition, IncomingInstance, Origin, store_instance
 from pacs.jobs import ledger_replay
@@ -27,6 +29,9 @@ from pacs.jobs.sweep import sweep
 from pacs.ledger.chain import walk_chain
 from pacs.ledger.entries import Receipt, Tombstone, read_entry, write_entry
 from pacs.ledger.segments import Head, segment_key, write_segment
+from pacs.order_matching import decide
+from pacs.order_progress import tell_orders
+from pacs.performed_steps import Said, create_step, set_step
 from pacs.retrieve import find_instances, read_chunks
 from storage.errors import StoreUnavailable
 from storage.memory import MemoryStore
@@ -34,6 +39,7 @@ from storage.packed_keys import own_key
 from tests.damage import damage
 from tests.datasets import encode, make_dataset
 from tests.index_dump import dump_index
+from tests.integration.performed_steps import begun, ended, scheduled
 from tests.integration.rebuilding import rebuilt
 from tests.made_orders import random_orders
 
@@ -86,12 +92,27 @@ def fill_with_everything(archive: Archive) -> None:
     send(archive, moved)
     for order in random_orders(20):
         archive.index.orders.place(order, datetime.now(UTC))
+    for number in ("A0000001", "A0000002"):
+        perform(archive, archive.index.orders.find(number))
+        decide(archive, lone.StudyInstanceUID, number, Decision.ACCEPTED)
     conflicts = archive.index.list_conflicts()
     for index, conflict in enumerate(conflicts[2:]):  # one of each kind stays open
         if conflict.study_instance_uid in (lone.StudyInstanceUID, study_instance_uid) or index % 2:
             settle(archive, conflict, "new")
         elif conflict.kind is ConflictKind.CONTENT:
             settle(archive, conflict, "first")
+
+
+def perform(archive: Archive, order: Order) -> None:
+    """Let a modality say that it has done what an order asks for."""
+    uid = generate_uid()
+    told = scheduled(
+        AccessionNumber=order.accession_number, RequestedProcedureID="", ScheduledProcedureStepID=""
+    )
+    create_step(archive, Said(uid, EXPLICIT, encode(begun(told, PatientID=order.patient_id)), "CT1"))
+    tell_orders(archive, uid)
+    set_step(archive, Said(uid, EXPLICIT, encode(ended()), None))
+    tell_orders(archive, uid)
 
 
 def test_a_rebuilt_index_says_what_the_lost_one_did(archive: Archive, bare: Callable[[], Archive]) -> None:
