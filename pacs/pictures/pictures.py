@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,10 +36,12 @@ from pacs.pictures.rendering import (
     has_pixels,
     make_picture,
 )
+from pacs.pictures.subtraction import as_viewed
 from pacs.pictures.thumbnails import find_thumbnail, thumbnail_key
 from pacs.pixels.appearance import Appearance
 from pacs.pixels.decode import needs_codec
 from pacs.pixels.frames import read_video
+from pacs.pixels.mask_subtraction import read_mask_operation
 from pacs.pixels.pdf_page import page_description
 from pacs.pixels.pixel_description import PixelDescription
 from pacs.pixels.shrunk import ShrunkFrame, find_shrunk_size, read_shrunk_frame, render_shrunk_frame, shrink
@@ -122,8 +126,7 @@ class Pictures:
         elif (found := self._make_of_averages(shown)) is not None:
             picture = found
         else:
-            frame = self._decode_shown(shown.instance, shown.frame_number)
-            picture = make_picture(frame, shown.rendering)
+            picture = make_picture(self._decode_shown(shown), shown.rendering)
         self.keep(shown.instance, shown.digest, picture, clock() - begin_s)
         return picture
 
@@ -148,6 +151,8 @@ class Pictures:
             return None
         require_frame(shown.frame_number, description.number_of_frames)
         attributes = read_frame_attributes(self._archive, instance, shown.frame_number)
+        if read_mask_operation(attributes, shown.frame_number, description.number_of_frames) is not None:
+            return None
         of_frame = (attributes, description, shown.frame_number - 1)
         size = find_shrunk_size(*of_frame, rendering.appearance)
         if size is None:
@@ -175,7 +180,8 @@ class Pictures:
     def _make_cine(self, shown: ShownFrame) -> bytes:
         instance = shown.instance
         description = read_pixel_description(self._archive, instance)
-        frames = (self.decode(instance, number) for number in range(1, description.number_of_frames + 1))
+        numbers = range(1, description.number_of_frames + 1)
+        frames = (self._decode_shown(replace(shown, frame_number=number)) for number in numbers)
         pictures = (draw(frame, shown.rendering) for frame in frames)
         time_ms = read_frame_time_ms(read_frame_attributes(self._archive, instance, 1))
         return make_cine(pictures, description, time_ms, shown.rendering.media_type)
@@ -201,30 +207,36 @@ class Pictures:
         file = self.find(instance, key)
         if file is None:
             begin_s = time.monotonic()
-            file = write_presentation(self.decode(instance, frame_number))
+            file = write_presentation(self._decode_viewed(instance, frame_number))
             self.keep(instance, key, file, time.monotonic() - begin_s)
         return file
 
-    def _decode_shown(self, instance: StoredInstance, frame_number: int) -> DecodedFrame:
-        """Return what is shown of a frame: its stored values; of a video, its first frame as RGB.
+    def _decode_shown(self, shown: ShownFrame) -> DecodedFrame:
+        """Return what is shown of a frame: its stored values, less its mask where it is to be viewed so.
 
-        Of an encapsulated PDF it is its first page.
+        Of a video it is its first frame as RGB, of an encapsulated PDF its first page. A presentation state
+        speaks of stored values.
         """
+        instance, frame_number = shown.instance, shown.frame_number
         if instance.sop_class_uid == ENCAPSULATED_PDF:
             page = self._archive.decoding.draw_page(read_pdf(self._archive, instance))
             attributes = read_attributes(self._archive, instance)
             return DecodedFrame(page, attributes, page_description(), 0)
         description = read_pixel_description(self._archive, instance)
         if not description.transfer_syntax.video:
-            return self.decode(instance, frame_number)
+            is_presented = shown.rendering.appearance.presentation is not None
+            return (self.decode if is_presented else self._decode_viewed)(instance, frame_number)
         if frame_number != 1:
             raise PixelsUnavailable("of a video only the first frame can be shown")
-        shown = poster_description(description)
+        poster = poster_description(description)
         stream, offset, size_bytes = open_pixel_data(self._archive, instance)
         with stream:
             data = read_video(stream, offset, size_bytes, BEGINNING_SIZE_BYTES)
         values = self._archive.decoding.decode_poster(data, description)
-        return DecodedFrame(values, read_attributes(self._archive, instance), shown, 0)
+        return DecodedFrame(values, read_attributes(self._archive, instance), poster, 0)
+
+    def _decode_viewed(self, instance: StoredInstance, frame_number: int) -> DecodedFrame:
+        return as_viewed(self.decode(instance, frame_number), partial(self.decode, instance))
 
     def decode(self, instance: StoredInstance, frame_number: int) -> DecodedFrame:
         """Return the stored values of a frame (1-based); raises what `make` raises."""

@@ -8,7 +8,7 @@ import { readExactFrame } from "./exact-frame.js";
 import { drawLevels } from "./grayscale.js";
 import { ImageLoader } from "./image-loader.js";
 import { dimensions } from "./slices.js";
-import { isWindowed, sameWindow } from "./windows.js";
+import { isSubtracted, isWindowed, sameWindow } from "./windows.js";
 
 const EXACT_FRAME = "application/vnd.filmless.exact-frame";
 const STAYS_MS = 300;
@@ -73,7 +73,7 @@ export class ExactSlices {
 
   #isShowable(slice) {
     const count = pixels(slice);
-    return isWindowed(slice) && !hasMore(slice) && count > 0 && count <= this.#largest;
+    return isWindowed(slice) && !isSubtracted(slice) && !hasMore(slice) && count > 0 && count <= this.#largest;
   }
 }
 

@@ -23,8 +23,14 @@ const CT_DEFAULT = Object.freeze({ center: 40, width: 400, shape: "linear" });
 const SHAPES = { LINEAR: "linear", LINEAR_EXACT: "linear-exact", SIGMOID: "sigmoid" };
 const PIXELS_PER_WIDTH = 300;
 
+/** Whether the server may show a slice less its mask: then the file's windows are not of what is seen (C.7.6.10). */
+export function isSubtracted({ dataset }) {
+  return text(dataset, "RecommendedViewingMode") === "SUB" && items(dataset, "MaskSubtractionSequence").length > 0;
+}
+
 /** The windows that the device wrote for a frame, each with its `explanation` (PS3.3 C.11.2). */
 export function fileWindows({ dataset, frameNumber }) {
+  if (isSubtracted({ dataset })) return [];
   const group = frameGroup(dataset, frameNumber, "FrameVOILUTSequence");
   const widths = numbers(group, "WindowWidth");
   const explanations = values(group, "WindowCenterWidthExplanation");

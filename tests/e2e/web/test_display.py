@@ -28,6 +28,18 @@ def test_the_files_windows_are_read_with_their_function_and_explanation(evaluate
     ]
 
 
+def test_the_files_windows_are_not_those_of_an_angiogram_less_its_mask(evaluate):
+    dataset = {
+        "00281050": attribute("DS", 2000),
+        "00281051": attribute("DS", 4000),
+        "00281090": attribute("CS", "SUB"),
+        "00286100": attribute("SQ", {"00286101": attribute("CS", "AVG_SUB")}),
+    }
+    windows = "return (await import('/windows.js')).fileWindows({ dataset: given[0] }).length;"
+    assert evaluate(windows, dataset) == 0
+    assert evaluate(windows, {**dataset, "00281090": attribute("CS", "NAT")}) == 1
+
+
 def test_a_table_of_the_file_comes_before_its_window(evaluate):
     dataset = {"00281050": attribute("DS", 40), "00281051": attribute("DS", 400)}
     body = """

@@ -7,6 +7,7 @@ import httpx
 import imagecodecs
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 from starlette.testclient import TestClient
 
 from pacs.archive import Archive
@@ -141,3 +142,37 @@ def test_colours_have_no_presentation(client: TestClient, module_archive: Archiv
         PixelData=bytes(16 * 16 * 3),
     )
     assert client.get(f"{store_dataset(module_archive, colors)}/frames/1/presentation").status_code == 406
+
+
+def test_an_angiogram_that_recommends_it_is_shown_less_its_mask(
+    client: TestClient, module_archive: Archive
+) -> None:
+    item = Dataset()
+    item.MaskOperation, item.MaskFrameNumbers = "AVG_SUB", [1]
+    chance = np.random.default_rng(3)
+    mask = chance.integers(500, 3000, (16, 16))
+    vessel = np.zeros((16, 16), int)
+    vessel[:, 7:9] = -200 - chance.integers(0, 50, (16, 2))
+    dataset = make_dataset(
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.12.1",
+        NumberOfFrames=2,
+        PixelData=np.stack([mask, mask + vessel]).astype("<u2").tobytes(),
+        WindowCenter="2000",
+        WindowWidth="4000",
+        RecommendedViewingMode="SUB",
+        MaskSubtractionSequence=[item],
+    )
+    where = store_dataset(module_archive, dataset)
+    png = {"accept": "image/png"}
+    second = imagecodecs.png_decode(client.get(f"{where}/frames/2/rendered", headers=png).content)
+    assert (np.delete(second, [7, 8], 1) == 255).all()  # what does not change is all the same
+    assert (second[:, 7:9] < 60).all()
+    window = client.get(f"{where}/frames/2/presentation").json()["default_voi"]
+    assert (window["center"] + window["width"] / 2, window["function"]) == (0, "LINEAR_EXACT")
+    asked = client.get(f"{where}/frames/2/rendered?window=-100,200,linear-exact", headers=png).content
+    expected = np.floor(np.clip((vessel + 100) / 200 + 0.5, 0, 1) * 255 + 1e-7)
+    np.testing.assert_array_equal(imagecodecs.png_decode(asked), expected)
+    first = client.get(f"{where}/frames/1/presentation").json()
+    assert first["default_voi"]["center"] == 2000
+    values = decode_planes(take_apart(client.get(f"{where}/frames/2/exact"))[1], "uint16", 256)
+    assert values == (mask + vessel).reshape(-1).tolist()
