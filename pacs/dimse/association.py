@@ -18,15 +18,13 @@ from pacs.dimse.command import RESPONSE, CommandField, Element
 from pacs.dimse.contexts import negotiate
 from pacs.dimse.endings import (
     LOCAL_LIMIT_EXCEEDED,
-    UNSUPPORTED_APPLICATION_CONTEXT,
-    UNSUPPORTED_PROTOCOL_VERSION,
     AssociationAborted,
     AssociationEnded,
     AssociationRejected,
     HandshakeFailed,
-    RejectCause,
     invalid_message,
 )
+from pacs.dimse.entry import identify, recognise
 from pacs.dimse.message import Message, receive_message
 from pacs.dimse.negotiation import answer_user_information
 from pacs.dimse.pdu import (
@@ -59,7 +57,6 @@ class Association:
     ) -> None:
         self._address = _address_of(connection)
         self._upper_layer = UpperLayer(connection, entity.limits, tls)
-        self._is_secure = tls is not None
         self._entity = entity
         self._admit = admit
         self._contexts: dict[int, NegotiatedContext] = {}
@@ -134,7 +131,10 @@ class Association:
     def _judge(self, request: AssociateRequest) -> tuple[Caller, Identified]:
         """Accept or reject as a whole (PS3.8 Table 9-21)."""
         try:
-            caller, identified = self._recognise(request), self._identify(request)
+            certificate = self._upper_layer.peer_certificate_sha256
+            caller = recognise(request, self._entity, self._address, certificate)
+            is_secure = certificate is not None
+            identified = identify(request, self._entity, self._address, is_secure=is_secure)
             if not self._admit(self):
                 raise AssociationRejected(LOCAL_LIMIT_EXCEEDED)
         except AssociationRejected as rejection:
@@ -144,32 +144,6 @@ class Association:
             )  # fmt: skip
             raise
         return caller, identified
-
-    def _recognise(self, request: AssociateRequest) -> Caller:
-        if not request.protocol_version & 1:
-            raise AssociationRejected(UNSUPPORTED_PROTOCOL_VERSION)
-        if not request.speaks_dicom:
-            raise AssociationRejected(UNSUPPORTED_APPLICATION_CONTEXT)
-        titles = request.called_ae_title, request.calling_ae_title
-        found = self._entity.receive(*titles, self._address, self._upper_layer.peer_certificate_sha256)
-        if isinstance(found, RejectCause):
-            raise AssociationRejected(found)
-        return found
-
-    def _identify(self, request: AssociateRequest) -> Identified:
-        """Have the user looked up who is named in the request (PS3.7 D.3.3.7), whose secret nobody logs."""
-        identity, check = request.user.user_identity, self._entity.identity_check
-        if identity is not None and identity.has_secret and not self._is_secure:
-            logger.warning(
-                "%s sends a passcode or token with its associations, which can be read on the way%s: "
-                "take it out of that device's settings, or connect it by TLS",
-                request.calling_ae_title, "" if check.logins else " and is not asked for here",
-            )  # fmt: skip
-        try:
-            return check.identify(identity)
-        except AssociationRejected:
-            self._entity.note_failure(self._address)
-            raise
 
     def _perform_operations(self) -> None:
         while (message := self._next_message()) is not None:
@@ -345,6 +319,7 @@ class Association:
         command_field: CommandField,
         elements: Iterable[tuple[Element, int | str]],
         dataset: Iterable[Buffer],
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> int:
         """Have the peer perform a sub-operation of what it asked for, and return its status.
 
@@ -361,6 +336,8 @@ class Association:
         dataset
             The encoded data set, piece by piece. What it raises leaves half a message behind, so the
             association ends.
+        meanwhile
+            Called while the peer is busy with what was sent.
 
         Raises
         ------
@@ -368,6 +345,7 @@ class Association:
             The peer is not there any more, or breaks a rule.
         """
         message_id = self._send_request(context, command_field, elements, dataset)
+        meanwhile()
         while (arrived := self._receive_message()) is not None:
             if (status := _status_in(arrived, command_field, message_id)) is not None:
                 return status

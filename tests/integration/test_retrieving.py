@@ -23,8 +23,10 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as S
 from pacs.archive import Archive
 from pacs.dimse.secure_transport import acceptor_context
 from pacs.index.known_peers import KnownPeer, PeerRight
+from pacs.index.records import StoredInstance
 from pacs.index.selection import Selection
-from pacs.retrieve import find_instances, read_chunks
+from pacs.retrieve import find_instances, open_file, read_chunks
+from storage.stored_file import StoredFile
 from tests.certificates import Authority
 from tests.integration.dimse_peers import association_threads, eventually
 from tests.integration.retrieval_peers import (
@@ -116,6 +118,27 @@ def test_get_and_move_bring_a_list_of_instances(tmp_path: Path) -> None:
         with destination.running(archive):
             assert move(port, identifier)[-1][0].Status == 0x0000
         assert destination.got == [uids[1], uids[4]]
+
+
+def test_get_opens_the_next_instance_while_the_requestor_is_busy_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def open_and_note(archive: Archive, instance: StoredInstance) -> StoredFile | None:
+        opened.append(instance.sop_instance_uid)
+        return open_file(archive, instance)
+
+    monkeypatch.setattr("pacs.dimse.retrieving.outgoing.open_file", open_and_note)
+    with filled_archive(tmp_path, 3) as (_, port, uids):
+        ahead: list[list[str]] = []
+
+        def receive(_: evt.Event) -> None:
+            eventually(lambda: len(opened) > min(len(ahead) + 1, 2))
+            ahead.append(list(opened))
+
+        assert Getter(on_store=receive).get(port, keys())[-1][0].Status == 0x0000
+        assert ahead == [uids[:2], uids, uids]
 
 
 def test_get_converts_what_the_requestor_cannot_take(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from pacs.archive import Archive
 from pacs.dicom.sop_classes import is_storage_sop_class
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.dimse.application_entity import Operation, SubOperation
@@ -13,16 +14,15 @@ from pacs.dimse.association import Association
 from pacs.dimse.command import CommandField, Element
 from pacs.dimse.information_models import INFORMATION_MODELS
 from pacs.dimse.message import Message
+from pacs.dimse.pdu import NegotiatedContext
 from pacs.dimse.retrieving.identifier import RELATIONAL_RETRIEVAL
-from pacs.dimse.retrieving.outgoing import NATIVE, open_whole
+from pacs.dimse.retrieving.outgoing import NATIVE, Outgoing, open_whole
 from pacs.dimse.retrieving.progress import Progress, SubOperationResult, result_of
+from pacs.dimse.retrieving.read_ahead import ReadAhead
 from pacs.dimse.retrieving.retrieval import Retrievals, tell_end, tell_progress
 from pacs.dimse.retrieving.without_bulk import WITHOUT_BULK, open_without_bulk
-from pacs.dimse.statuses import code_location
 from pacs.index.known_peers import PeerRight
 from pacs.index.records import StoredInstance
-
-logger = logging.getLogger(__name__)
 
 _MODELS: Final = {model.get_sop_class: model for model in (*INFORMATION_MODELS, WITHOUT_BULK)}
 _MEDIUM_PRIORITY: Final = 0x0000
@@ -56,39 +56,51 @@ def handle_c_get(association: Association, message: Message, *, retrievals: Retr
         instances = retrievals.find_instances(message, _MODELS[message.context.abstract_syntax])
         progress = Progress(len(instances))
         cancelled = False
-        for instance in instances:
+        ahead = ReadAhead(instances, partial(_open, association, message, retrievals.archive))
+        for instance, outgoing in ahead:
             if cancelled := association.is_cancelled(message):
                 break
-            progress.count(instance.sop_instance_uid, _send(association, message, instance, retrievals))
+            result = _send(association, message, instance, outgoing, ahead.look_ahead)
+            progress.count(instance.sop_instance_uid, result)
             if progress.remaining:
                 tell_progress(association, message, progress, soon=True)
         tell_end(association, message, progress, cancelled=cancelled, what="C-GET")
 
 
-def _send(
-    association: Association, message: Message, instance: StoredInstance, retrievals: Retrievals
-) -> SubOperationResult:
-    """Perform one C-STORE sub-operation in the best of the contexts that the requestor accepts as SCP."""
-    contexts = {
-        one.transfer_syntax_uid: one for one in association.contexts_to_invoke(instance.sop_class_uid)
-    }
+def _open(
+    association: Association, message: Message, archive: Archive, instance: StoredInstance
+) -> Outgoing | None:
+    """Open an instance for the best of the contexts that the requestor accepts as SCP."""
+    accepted = _contexts(association, instance)
     peer = association.caller.peer
     preferred = peer.transfer_syntax_uids if peer else ()
     is_bulkless = message.context.abstract_syntax == WITHOUT_BULK.get_sop_class
     open_outgoing = open_without_bulk if is_bulkless else open_whole
-    try:
-        outgoing = open_outgoing(
-            retrievals.archive, instance, contexts, preferred, association.piece_size_bytes
-        )
-    except Exception as error:  # of this instance, of which nothing is sent yet; the others may do well
-        logger.warning("%s cannot be sent: %s", instance.sop_instance_uid, code_location(error))
-        return SubOperationResult.FAILED
+    return open_outgoing(archive, instance, accepted, preferred, association.piece_size_bytes)
+
+
+def _send(
+    association: Association,
+    message: Message,
+    instance: StoredInstance,
+    outgoing: Outgoing | None,
+    meanwhile: Callable[[], None],
+) -> SubOperationResult:
+    """Perform one C-STORE sub-operation."""
     if outgoing is None:
         return SubOperationResult.FAILED
     elements = (
         (Element.PRIORITY, _MEDIUM_PRIORITY),
         (Element.AFFECTED_SOP_INSTANCE_UID, instance.sop_instance_uid),
     )
-    context = contexts[outgoing.transfer_syntax_uid]
-    status = association.invoke(message, context, CommandField.C_STORE_RQ, elements, outgoing.dataset)
+    context = _contexts(association, instance)[outgoing.transfer_syntax_uid]
+    status = association.invoke(
+        message, context, CommandField.C_STORE_RQ, elements, outgoing.dataset, meanwhile
+    )
     return result_of(status)
+
+
+def _contexts(association: Association, instance: StoredInstance) -> dict[str, NegotiatedContext]:
+    """Return the presentation contexts in which it can be sent, by transfer syntax."""
+    contexts = association.contexts_to_invoke(instance.sop_class_uid)
+    return {one.transfer_syntax_uid: one for one in contexts}
