@@ -22,6 +22,10 @@ KEPT_FOR_S: Final = 5.0
 LEAST_BYTES_PER_S: Final = 16 * 1024  # peers give up what comes slower than a few KiB/s
 MOST_AT_A_TIME: Final = 8
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
+_URL: Final = re.compile(
+    r"https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?(/[A-Za-z0-9._~%/-]{0,255})?",
+    re.ASCII,
+)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _UNSURE: Final = re.compile(r"[?*]")  # the first stands for what is no character, in what a caller says
 
@@ -60,6 +64,10 @@ def _check_sending(peer: KnownPeer) -> KnownPeer:
         raise InvalidRequest(f"a limit of sending is at least {LEAST_BYTES_PER_S} bytes a second")
     if not 1 <= peer.send_at_a_time <= MOST_AT_A_TIME:
         raise InvalidRequest(f"1 to {MOST_AT_A_TIME} studies are sent to a peer at a time")
+    if peer.dicomweb_url is not None and not _URL.fullmatch(peer.dicomweb_url):
+        raise InvalidRequest("a DICOMweb URL is like https://pacs.example.vn/dicom-web, without a user name")
+    if peer.asks_commitment and (peer.host is None or peer.port is None):
+        raise InvalidRequest("a peer that is asked for commitment needs a host and a port")
     if peer.send_hours is None:
         return peer
     return replace(peer, send_hours=str(parse_daily_hours(peer.send_hours)))

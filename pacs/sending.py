@@ -46,8 +46,8 @@ def send_studies(
     if abs(priority) > MOST_PRIORITY:
         raise InvalidRequest(f"a priority is from -{MOST_PRIORITY} to {MOST_PRIORITY}")
     peer = archive.index.peers.find(ae_title)
-    if peer.host is None or peer.port is None:
-        raise InvalidRequest(f"{ae_title} has no host and port to be called at")
+    if peer.dicomweb_url is None and (peer.host is None or peer.port is None):
+        raise InvalidRequest(f"{ae_title} has no host and port to be called at, and no DICOMweb URL")
     uids = list(dict.fromkeys(parse_uid(uid) for uid in study_instance_uids))
     for uid in uids:
         if not archive.index.select_instances(Selection(study_instance_uids=(uid,)), 1):

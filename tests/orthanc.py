@@ -42,13 +42,17 @@ class Orthanc:
 
 
 @contextmanager
-def running_orthanc(folder: Path, modalities: dict[str, list[object]]) -> Iterator[Orthanc]:
+def running_orthanc(
+    folder: Path, modalities: dict[str, list[object]], more: dict[str, object] | None = None
+) -> Iterator[Orthanc]:
     """Run Orthanc under the AE title ORTHANC with its own storage.
 
     Parameters
     ----------
     modalities
         Whom it knows: AE title, host and port by the name that its API uses.
+    more
+        Of its settings.
     """
     dicom_port, http_port = free_ports(2)
     settings = {
@@ -58,6 +62,7 @@ def running_orthanc(folder: Path, modalities: dict[str, list[object]]) -> Iterat
         "HttpPort": http_port,
         "DicomModalities": modalities,
         "AuthenticationEnabled": False,
+        **(more or {}),
     }
     configuration = folder / "orthanc.json"
     configuration.write_text(json.dumps(settings))

@@ -11,6 +11,7 @@ import typer
 from pacs.cli import (
     administration,
     conflicts,
+    fetching,
     ledger,
     matches,
     ohif,
@@ -36,6 +37,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "sweep": upkeep.sweep_now,
     "verify": upkeep.verify,
     "send": sending.send,
+    "fetch": fetching.fetch,
     "rebuild-index": ledger.rebuild_index,
     "migrate": administration.migrate,
     "claim-store": administration.claim_store,

@@ -65,6 +65,14 @@ SendLimit = Annotated[
     typer.Option(metavar="SIZE", help="Send it so much in a second at most, e.g. 500kB or 2MB; - for all."),
 ]
 SendAtATime = Annotated[int | None, typer.Option(metavar="N", help="Send it so many studies at a time.")]
+Web = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Send to and fetch from its DICOMweb service there; - for by DICOM."),
+]
+AskCommitment = Annotated[
+    bool | None,
+    typer.Option("--ask-commitment/--no-commitment", help="Ask it whether what it was sent is safe there."),
+]
 
 
 @app.command("list")
@@ -92,13 +100,15 @@ def add(
     send_hours: SendHours = None,
     send_limit: SendLimit = None,
     send_at_a_time: SendAtATime = None,
+    web: Web = None,
+    ask_commitment: AskCommitment = None,
 ) -> None:
     """Add a device. A modality: --may store. A workstation: --may find,move,get."""
     from pacs.index.known_peers import KnownPeer
     from pacs.peers import check_peer
 
     wishes = _changes(address, may, only_from_host, charset, unaccented, syntaxes, tls, certificate)
-    wishes |= _sending_changes(send_hours, send_limit, send_at_a_time)
+    wishes |= _sending_changes(send_hours, send_limit, send_at_a_time, web, ask_commitment)
     peer = check_peer(replace(KnownPeer(aet.strip()), **wishes))
     with opened_archive() as archive:
         archive.index.peers.add(peer)
@@ -119,12 +129,14 @@ def change(
     send_hours: SendHours = None,
     send_limit: SendLimit = None,
     send_at_a_time: SendAtATime = None,
+    web: Web = None,
+    ask_commitment: AskCommitment = None,
 ) -> None:
     """Change what is known of a device; what is not named stays as it is."""
     from pacs.peers import check_peer
 
     wishes = _changes(at, may, only_from_host, charset, unaccented, syntaxes, tls, certificate)
-    wishes |= _sending_changes(send_hours, send_limit, send_at_a_time)
+    wishes |= _sending_changes(send_hours, send_limit, send_at_a_time, web, ask_commitment)
     with opened_archive() as archive:
         peer = check_peer(replace(archive.index.peers.find(aet.strip()), **wishes))
         archive.index.peers.put(peer)
@@ -183,7 +195,9 @@ def _changes(
     return wishes
 
 
-def _sending_changes(hours: str | None, limit: str | None, at_a_time: int | None) -> dict[str, Any]:
+def _sending_changes(
+    hours: str | None, limit: str | None, at_a_time: int | None, web: str | None, commitment: bool | None
+) -> dict[str, Any]:
     wishes: dict[str, Any] = {}
     if hours is not None:
         wishes["send_hours"] = None if hours == "-" else hours
@@ -191,6 +205,10 @@ def _sending_changes(hours: str | None, limit: str | None, at_a_time: int | None
         wishes["send_bytes_per_s"] = None if limit == "-" else _read_size(limit)
     if at_a_time is not None:
         wishes["send_at_a_time"] = at_a_time
+    if web is not None:
+        wishes["dicomweb_url"] = None if web == "-" else web
+    if commitment is not None:
+        wishes["asks_commitment"] = commitment
     return wishes
 
 
@@ -261,6 +279,8 @@ def _line(peer: KnownPeer) -> str:
     more += ["over TLS"] if peer.tls else []
     more += [f"certificate {peer.certificate_sha256}"] if peer.certificate_sha256 else []
     more += peer.transfer_syntax_uids
+    more += [peer.dicomweb_url] if peer.dicomweb_url else []
+    more += ["asked for commitment"] if peer.asks_commitment else []
     more += [f"send {peer.send_hours}"] if peer.send_hours else []
     more += [f"send {told_size(peer.send_bytes_per_s)}/s"] if peer.send_bytes_per_s else []
     more += [f"send {peer.send_at_a_time} at a time"] if peer.send_at_a_time != 1 else []

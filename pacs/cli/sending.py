@@ -28,6 +28,7 @@ app = typer.Typer(
 class _State(StrEnum):
     WAITING = "waiting"
     SENDING = "sending"
+    CONFIRMING = "confirming"
     DONE = "done"
     FAILED = "failed"
     PAUSED = "paused"
@@ -107,7 +108,8 @@ def retry(job_ids: JobIds = None, to: To = None) -> None:
 @app.command()
 def pause(job_ids: JobIds = None, to: To = None) -> None:
     """Let jobs rest until they are resumed."""
-    _steer(job_ids, to, (_State.WAITING, _State.SENDING), lambda a, one: a.index.send_jobs.pause(one))
+    states = (_State.WAITING, _State.SENDING, _State.CONFIRMING)
+    _steer(job_ids, to, states, lambda a, one: a.index.send_jobs.pause(one))
 
 
 @app.command()
@@ -120,7 +122,7 @@ def resume(job_ids: JobIds = None, to: To = None) -> None:
 @app.command()
 def cancel(job_ids: JobIds = None, to: To = None) -> None:
     """Send no more of these studies. What the peer has got it keeps."""
-    states = (_State.WAITING, _State.SENDING, _State.PAUSED, _State.FAILED)
+    states = (_State.WAITING, _State.SENDING, _State.CONFIRMING, _State.PAUSED, _State.FAILED)
     _steer(job_ids, to, states, lambda a, one: a.index.send_jobs.cancel(one))
 
 
@@ -148,7 +150,7 @@ def _steer(
 
 def _line(job: SendJob) -> str:
     count = f"{job.sent}/{job.total}" if job.total else "-"
-    told = f"{job.job_id:>6}  {job.state.value:9}  {count:>11}  {job.ae_title:16}  {job.study_instance_uid}"
+    told = f"{job.job_id:>6}  {job.state.value:10}  {count:>11}  {job.ae_title:16}  {job.study_instance_uid}"
     return told if job.last_error is None else f"{told}  {job.last_error}"
 
 

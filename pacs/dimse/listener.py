@@ -19,6 +19,7 @@ from pacs.dimse.c_echo import C_ECHO
 from pacs.dimse.c_find import c_find_operations
 from pacs.dimse.c_store import c_store_operation
 from pacs.dimse.callers import EVERY_RIGHT, Reception
+from pacs.dimse.commitment_reports import commitment_report_operation
 from pacs.dimse.limits import Limits
 from pacs.dimse.performed_steps import performed_step_operations
 from pacs.dimse.retrieving.c_get import c_get_operation
@@ -247,6 +248,7 @@ def _application_entity(archive: Archive) -> ApplicationEntity:
             c_get_operation(retrievals),
             c_move_operation(retrievals, book),
             commitment_operation(archive),
+            commitment_report_operation(archive),
             *performed_step_operations(archive),
         ),
         limits=Limits(

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic, sleep
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
-from pacs.dimse.command import RESPONSE, CommandField, Element
+from pacs.dimse.command import RESPONSE, CommandField, CommandSet, Element
 from pacs.dimse.endings import (
     AssociationAborted,
     AssociationEnded,
@@ -31,12 +32,16 @@ from pacs.dimse.pdu import (
     whole_fragments,
 )
 from pacs.dimse.requests import encode_request
+from pacs.dimse.responses import encode_response
+from pacs.dimse.statuses import Status
 from pacs.dimse.upper_layer import UpperLayer
 from pacs.dimse.user_information import Roles, UserInformation
 from pacs.errors import ArchiveError
 from storage.store import Buffer
 
 _MAX_RESPONSE_DATASET_BYTES = 1024 * 1024
+_PENDING = (0xFF00, 0xFF01)
+_LOOK_EVERY_S = 0.05
 
 
 class PeerUnreachable(ArchiveError):
@@ -60,6 +65,14 @@ class Peer:
     ae_title: str
     tls: ssl.SSLContext | None = None
     certificate_sha256: str | None = None
+
+
+class Answer(NamedTuple):
+    """One of several responses: its command set, its status, and the data set; None: it is too long."""
+
+    command: CommandSet
+    status: int
+    identifier: bytes | None
 
 
 class RequestedAssociation:
@@ -158,29 +171,121 @@ class RequestedAssociation:
         PeerUnreachable
             The association is over.
         """
-        self._message_id = self._message_id % 0xFFFF + 1
-        request = encode_request(
-            context, command_field, self._message_id, elements, dataset, self._maximum_length
-        )
         self._at_rest = False
         try:
-            for parts in request:
-                self._upper_layer.send_parts(parts)
+            self._send_request(context, command_field, elements, dataset)
             response = self._receive_response(command_field)
         except AssociationEnded as ending:
             raise self._end(ending) from None
         self._at_rest = True
         return response
 
-    def _receive_response(self, command_field: CommandField) -> Message:
+    def exchange(
+        self,
+        context: NegotiatedContext,
+        command_field: CommandField,
+        elements: Iterable[tuple[Element, int | str]],
+        identifier: bytes,
+        perform: Callable[[Message], Status] | None = None,
+        max_dataset_bytes: int = _MAX_RESPONSE_DATASET_BYTES,
+    ) -> Iterator[Answer]:
+        """Have the peer perform an operation with pending responses, and yield each response.
+
+        Parameters
+        ----------
+        perform
+            Performs what the peer asks of us meanwhile, and gives the status that it is told; where it
+            leaves something of a data set, that is thrown away.
+        max_dataset_bytes
+            A longer data set of such a request ends the association.
+
+        Raises
+        ------
+        PeerUnreachable
+            The association is over.
+        """
+        self._at_rest = False
+        try:
+            self._send_request(context, command_field, elements, [identifier])
+            while True:
+                message = self._receive(max_dataset_bytes)
+                if perform is not None and not message.command_field & RESPONSE:
+                    self._respond(message, perform(message))
+                    continue
+                self._require_response(message, command_field)
+                status = message.command.required_number(Element.STATUS)
+                answer = Answer(message.command, status, message.dataset.read(_MAX_RESPONSE_DATASET_BYTES))
+                message.dataset.drain()
+                if status not in _PENDING:
+                    break
+                yield answer
+        except AssociationEnded as ending:
+            raise self._end(ending) from None
+        self._at_rest = True
+        yield answer
+
+    def hear(self, perform: Callable[[Message], Status], timeout_s: float) -> bool:
+        """Wait a while for a request of the peer, and perform it; tell whether there was one.
+
+        Raises
+        ------
+        PeerUnreachable
+            The association is over, by the peer's wish perhaps.
+        """
+        deadline = monotonic() + timeout_s
+        try:
+            while not self._upper_layer.has_arrived():
+                if monotonic() > deadline:
+                    return False
+                sleep(_LOOK_EVERY_S)
+            message = self._receive(_MAX_RESPONSE_DATASET_BYTES)
+            self._respond(message, perform(message))
+        except AssociationEnded as ending:
+            raise self._end(ending) from None
+        return True
+
+    def _send_request(
+        self,
+        context: NegotiatedContext,
+        command_field: CommandField,
+        elements: Iterable[tuple[Element, int | str]],
+        dataset: Iterable[Buffer] | None,
+    ) -> None:
+        self._message_id = self._message_id % 0xFFFF + 1
+        request = encode_request(
+            context, command_field, self._message_id, elements, dataset, self._maximum_length
+        )
+        for parts in request:
+            self._upper_layer.send_parts(parts)
+
+    def _receive(self, max_dataset_bytes: int) -> Message:
         message = receive_message(
-            self._upper_layer, self._contexts, _MAX_RESPONSE_DATASET_BYTES, self._max_command_size_bytes
+            self._upper_layer, self._contexts, max_dataset_bytes, self._max_command_size_bytes
         )
         if message is None:
             raise invalid_message("a release instead of a response")
+        return message
+
+    def _respond(self, message: Message, status: Status) -> None:
+        message.dataset.drain()
+        self._upper_layer.send(
+            encode_response(
+                message.context.context_id,
+                message.command_field,
+                message.command,
+                status,
+                self._maximum_length,
+            )
+        )
+
+    def _require_response(self, message: Message, command_field: CommandField) -> None:
         answered = message.command.number(Element.MESSAGE_ID_BEING_RESPONDED_TO)
         if message.command_field != command_field | RESPONSE or answered != self._message_id:
             raise invalid_message("the response is to another request")
+
+    def _receive_response(self, command_field: CommandField) -> Message:
+        message = self._receive(_MAX_RESPONSE_DATASET_BYTES)
+        self._require_response(message, command_field)
         message.command.required_number(Element.STATUS)
         message.dataset.drain()
         return message

@@ -22,19 +22,22 @@ def encode_request(
     Parameters
     ----------
     elements
-        Those of the command set besides the ones that every request has.
+        Those of the command set besides the ones that every request has. Where no Requested SOP Class UID
+        is among them, the one of the context is the Affected one.
     dataset
         The encoded data set, piece by piece; None: there is none.
     maximum_length
         Longest P-DATA-TF that the peer takes.
     """
+    named = dict(elements)
+    if Element.REQUESTED_SOP_CLASS_UID not in named:
+        named[Element.AFFECTED_SOP_CLASS_UID] = context.abstract_syntax
     command = encode_command_set(
         [
-            (Element.AFFECTED_SOP_CLASS_UID, context.abstract_syntax),
             (Element.COMMAND_FIELD, command_field),
             (Element.MESSAGE_ID, message_id),
             (Element.COMMAND_DATA_SET_TYPE, NO_DATA_SET if dataset is None else DATA_SET),
-            *elements,
+            *named.items(),
         ]
     )
     return encode_message(context.context_id, command, dataset, maximum_length)

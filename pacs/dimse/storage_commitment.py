@@ -32,7 +32,7 @@ from pacs.index.known_peers import PeerRight
 from storage.errors import StoreError
 
 STORAGE_COMMITMENT: Final = "1.2.840.10008.1.20.1"
-_THE_INSTANCE: Final = "1.2.840.10008.1.20.1.1"  # well-known, the only one of its class
+THE_INSTANCE: Final = "1.2.840.10008.1.20.1.1"  # well-known, the only one of its class
 _REQUEST_STORAGE_COMMITMENT: Final = 1  # action type
 _ALL_COMMITTED, _SOME_FAILED = 1, 2  # event types
 _SCP_ONLY: Final = Roles(scu=False, scp=True)
@@ -90,7 +90,7 @@ def handle_n_action(association: Association, message: Message, *, archive: Arch
         SUCCESS,
         [
             (Element.AFFECTED_SOP_CLASS_UID, STORAGE_COMMITMENT),
-            (Element.AFFECTED_SOP_INSTANCE_UID, _THE_INSTANCE),
+            (Element.AFFECTED_SOP_INSTANCE_UID, THE_INSTANCE),
             (Element.ACTION_TYPE_ID, _REQUEST_STORAGE_COMMITMENT),
         ],
     )
@@ -102,7 +102,7 @@ def handle_n_action(association: Association, message: Message, *, archive: Arch
 def _is_the_action(message: Message) -> bool:
     return (
         message.command.number(Element.ACTION_TYPE_ID) == _REQUEST_STORAGE_COMMITMENT
-        and message.command.text(Element.REQUESTED_SOP_INSTANCE_UID) == _THE_INSTANCE
+        and message.command.text(Element.REQUESTED_SOP_INSTANCE_UID) == THE_INSTANCE
     )
 
 
@@ -236,7 +236,7 @@ def encode_report(
         committed = (_item(encoder, reference) for reference in verdict.committed)
         dataset += encoder.sequence(_REFERENCED_SOP_SEQUENCE, committed)
     elements: list[tuple[Element, int | str]] = [
-        (Element.AFFECTED_SOP_INSTANCE_UID, _THE_INSTANCE),
+        (Element.AFFECTED_SOP_INSTANCE_UID, THE_INSTANCE),
         (Element.EVENT_TYPE_ID, _SOME_FAILED if verdict.failed else _ALL_COMMITTED),
     ]
     return elements, dataset

@@ -47,6 +47,7 @@ from pacs.index.records import (
 from pacs.index.rereading import StudyToReread
 from pacs.index.search import search
 from pacs.index.selection import Selection, select_instances
+from pacs.index.send_commitments import SendCommitments
 from pacs.index.send_jobs import SendJobs
 from pacs.index.send_work import SendWork
 from pacs.index.series_contents import SeriesContents, SettledSeries
@@ -71,6 +72,7 @@ class Index:
         self.orders = Orders(engine)
         self.send_jobs = SendJobs(engine)
         self.send_work = SendWork(engine)
+        self.send_commitments = SendCommitments(engine)
         self.performed_steps = PerformedSteps(engine)
         self.routes = KnownRoutes(engine)
         self.performed_links = PerformedLinks(engine)

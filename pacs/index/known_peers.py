@@ -36,7 +36,9 @@ class KnownPeer:
     that calls under its title are taken over TLS only, and it is called only if it is itself; None: any.
 
     Send jobs to it run in ``send_hours`` (`pacs.daily_hours`; None: at any time), ``send_at_a_time`` of them
-    at a time, and a worker sends it at most ``send_bytes_per_s`` (None: as fast as it takes them).
+    at a time, and a worker sends it at most ``send_bytes_per_s`` (None: as fast as it takes them). Where it
+    has a ``dicomweb_url``, they go there by STOW-RS. ``asks_commitment``: it is asked whether what it was
+    sent is safe there.
     """
 
     ae_title: str
@@ -52,6 +54,8 @@ class KnownPeer:
     send_hours: str | None = None
     send_bytes_per_s: int | None = None
     send_at_a_time: int = 1
+    dicomweb_url: str | None = None
+    asks_commitment: bool = False
 
 
 class KnownPeers:
@@ -134,6 +138,8 @@ def _row(peer: KnownPeer) -> dict[str, Any]:
         "send_hours": peer.send_hours,
         "send_bytes_per_s": peer.send_bytes_per_s,
         "send_at_a_time": peer.send_at_a_time,
+        "dicomweb_url": peer.dicomweb_url,
+        "asks_commitment": peer.asks_commitment,
     }
 
 
@@ -152,4 +158,6 @@ def _known_peer(row: Any) -> KnownPeer:
         send_hours=row.send_hours,
         send_bytes_per_s=row.send_bytes_per_s,
         send_at_a_time=row.send_at_a_time,
+        dicomweb_url=row.dicomweb_url,
+        asks_commitment=row.asks_commitment,
     )

@@ -307,6 +307,8 @@ known_peer = Table(
     Column("send_hours", Text),
     Column("send_bytes_per_s", BigInteger),
     Column("send_at_a_time", Integer, nullable=False, server_default="1"),
+    Column("dicomweb_url", Text),
+    Column("asks_commitment", Boolean, nullable=False, server_default=false()),
 )
 
 # What lies in the spool, on its way to the remote store or kept there for a while (``pacs/jobs/upload.py``).
@@ -431,8 +433,11 @@ send_job = Table(
     Column("refused", Integer, nullable=False, server_default="0"),
     Column("sent_before", DateTime(timezone=True)),  # what came earlier was sent, and its rows are dropped
     Column("last_error", Text),
+    Column("transaction_uid", Text),  # of the request for commitment that waits for its answer
+    Column("rounds", Integer, nullable=False, server_default="0"),  # of such requests
     UniqueConstraint("study_instance_uid", "ae_title"),
 )
+Index(None, send_job.c.transaction_uid)
 Index(None, send_job.c.ae_title, send_job.c.state, send_job.c.next_attempt_at)
 Index(None, send_job.c.state, send_job.c.next_attempt_at)
 
@@ -445,6 +450,7 @@ send_job_instance = Table(
     Column("refused", Boolean, nullable=False),
     Column("status", Integer),  # of C-STORE
     Column("error", Text),  # why, where there was no answer
+    Column("committed", Boolean, nullable=False, server_default=false()),  # the peer says that it is safe
     PrimaryKeyConstraint("job_ref", "sop_instance_uid"),
     sqlite_with_rowid=False,
 )

@@ -22,6 +22,7 @@ class SendState(StrEnum):
 
     WAITING = "waiting"  # for its turn, or until it is tried again
     SENDING = "sending"
+    CONFIRMING = "confirming"  # all is sent; the peer has to say that it is safe there
     DONE = "done"  # the peer has all that there is; it goes on when the study grows
     FAILED = "failed"  # the peer refused some of it for good, or was away for too long
     PAUSED = "paused"
@@ -51,6 +52,7 @@ class SendJob:
     refused: int
     sent_before: datetime | None  # what came earlier is known to be sent
     last_error: str | None
+    rounds: int  # of asking whether all is safe there
 
 
 class SentInstance(NamedTuple):
@@ -73,7 +75,7 @@ class SendWish:
     spares_sender: bool = False
 
 
-_OPEN: Final = (SendState.WAITING, SendState.SENDING)
+_OPEN: Final = (SendState.WAITING, SendState.SENDING, SendState.CONFIRMING)
 _FENCED_OFF: Final = {"claims": send_job.c.claims + 1}  # who is at it finds that it is his no more
 
 
@@ -186,7 +188,7 @@ def _go_on(
         dropped = [known] if everything else [known, send_job_instance.c.refused]
         connection.execute(delete(send_job_instance).where(*dropped))
         wished |= {"state": SendState.WAITING, "next_attempt_at": now, "changed_at": now, "attempts": 0}
-        wished |= {"refused": 0, "last_error": None}
+        wished |= {"refused": 0, "last_error": None, "rounds": 0}
     if everything:
         wished |= {"sent": 0, "warned": 0, "sent_before": None, **_FENCED_OFF}
     connection.execute(update(send_job).where(send_job.c.id == job.job_id).values(wished))
@@ -201,7 +203,8 @@ def wake(connection: Connection, wish: SendWish, due: datetime, now: datetime) -
     if insert_if_new(connection, send_job, _new_row(wish, now) | {"next_attempt_at": due}):
         return
     table = send_job
-    is_over = table.c.state.in_((SendState.DONE.value, SendState.FAILED.value))
+    over = (SendState.DONE, SendState.FAILED, SendState.CONFIRMING)
+    is_over = table.c.state.in_([state.value for state in over])
     comes_later = and_(
         table.c.state == SendState.WAITING, table.c.attempts == 0, table.c.next_attempt_at < due
     )
@@ -269,4 +272,5 @@ def send_job_of(row: Any) -> SendJob:
         refused=row.refused,
         sent_before=row.sent_before and utc(row.sent_before),
         last_error=row.last_error,
+        rounds=row.rounds,
     )

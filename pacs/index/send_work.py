@@ -20,7 +20,7 @@ from pacs.index.reading_order import in_reading_order
 from pacs.index.records import StoredInstance
 from pacs.index.send_jobs import SendJob, SendState, SentInstance, send_job_of
 
-_OPEN: Final = (SendState.WAITING.value, SendState.SENDING.value)
+_OPEN: Final = (SendState.WAITING.value, SendState.SENDING.value, SendState.CONFIRMING.value)
 _SUCCESS: Final = 0x0000  # all other statuses of what was not refused are warnings
 
 

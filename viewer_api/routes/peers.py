@@ -52,6 +52,12 @@ class PeerBody(BaseModel):
     )
     send_bytes_per_s: int | None = Field(default=None, ge=LEAST_BYTES_PER_S, lt=2**62)
     send_at_a_time: int = Field(default=1, ge=1, le=MOST_AT_A_TIME, description="Studies")
+    dicomweb_url: str | None = Field(
+        default=None,
+        max_length=512,
+        description="Studies go there by STOW-RS, and come from there by WADO-RS",
+    )
+    asks_commitment: bool = Field(default=False, description="Whether what it was sent is safe there")
 
 
 @router.get("/peers", responses=success("The devices, by their AE titles", JSON))
@@ -95,6 +101,8 @@ def put_peer(state: State, ae_title: AeTitle, body: PeerBody) -> Response:
         send_hours=body.send_hours,
         send_bytes_per_s=body.send_bytes_per_s,
         send_at_a_time=body.send_at_a_time,
+        dicomweb_url=body.dicomweb_url,
+        asks_commitment=body.asks_commitment,
     )
     is_new = state.archive.index.peers.put(peer := check_peer(peer))
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
@@ -135,4 +143,6 @@ def _to_json(peer: KnownPeer) -> dict[str, Any]:
         "send_hours": peer.send_hours,
         "send_bytes_per_s": peer.send_bytes_per_s,
         "send_at_a_time": peer.send_at_a_time,
+        "dicomweb_url": peer.dicomweb_url,
+        "asks_commitment": peer.asks_commitment,
     }

@@ -12,6 +12,8 @@ from typing import Final
 
 from pacs.archive import Archive
 from pacs.daily_hours import DailyHours, parse_daily_hours
+from pacs.dicomweb.connection import WebConnection
+from pacs.dicomweb.stow import StowCourier
 from pacs.dimse.called_peers import peer_to_call
 from pacs.dimse.requestor import PeerRejected, PeerUnreachable
 from pacs.dimse.retrieving.courier import Courier, Delivered, Destination, Pace
@@ -19,6 +21,7 @@ from pacs.errors import ArchiveError, IndexUnavailable, NotFound, SettingsError
 from pacs.index.known_peers import KnownPeer
 from pacs.index.send_jobs import SendJob, SendState, SentInstance
 from pacs.jobs.sending.answers import may_pass, note, tell
+from pacs.jobs.sending.confirming import MOST_ROUNDS, ask_for_commitment, is_to_be_asked
 from storage.errors import StoreError
 
 _PAGE: Final = 200
@@ -52,7 +55,7 @@ class SendRun:
         self._known = known
         self._pace = pace
         self._stop = Event()
-        self._courier: Courier | None = None
+        self._courier: Courier | StowCourier | None = None
         self._hours: DailyHours | None = None
         self._noted: list[SentInstance] = []
         self._recorded_at_s = monotonic()
@@ -73,7 +76,8 @@ class SendRun:
         try:
             with contextlib.closing(self._open()) as courier:
                 self._courier = courier
-                self._end(self._send_left(courier))
+                postponed = self._send_left(courier)
+            self._end(postponed)
         except _Interrupted:
             self._give_back()
         except (ArchiveError, StoreError) as error:
@@ -82,11 +86,13 @@ class SendRun:
             else:
                 self._fail(error)
 
-    def _open(self) -> Courier:
+    def _open(self) -> Courier | StowCourier:
         if self._known is None:
             raise NotFound(f"there is no peer {self.job.ae_title}")
         settings = self._archive.settings
         self._hours = parse_daily_hours(self._known.send_hours) if self._known.send_hours else None
+        if self._known.dicomweb_url is not None:
+            return StowCourier(self._archive, WebConnection(self._known, settings), self._pace)
         destination = Destination(
             peer=peer_to_call(self._known, settings),
             preferred=self._known.transfer_syntax_uids,
@@ -96,7 +102,7 @@ class SendRun:
         )
         return Courier(self._archive, destination)
 
-    def _send_left(self, courier: Courier) -> list[Delivered]:
+    def _send_left(self, courier: Courier | StowCourier) -> list[Delivered]:
         """Send what is left, page by page; return what may be taken another time."""
         work = self._archive.index.send_work
         work.begin(self.job)
@@ -133,7 +139,11 @@ class SendRun:
         if postponed:
             self._postpone(tell(postponed[0]), _LONGEST_REFUSED_S)
             return
-        refused = self._archive.index.send_jobs.find(self.job.job_id).refused
+        current = self._archive.index.send_jobs.find(self.job.job_id)
+        if self._known is not None and is_to_be_asked(self._archive, current, self._known):
+            self._ask(current, self._known)
+            return
+        refused = current.refused
         state = SendState.FAILED if refused else SendState.DONE
         told = f"{refused} instances were refused" if refused else None
         self._archive.index.send_work.finish(self.job, state, told, datetime.now(UTC))
@@ -141,6 +151,15 @@ class SendRun:
             "study %s was sent to %s, %d instances were refused",
             self.job.study_instance_uid, self.job.ae_title, refused,
         )  # fmt: skip
+
+    def _ask(self, current: SendJob, peer: KnownPeer) -> None:
+        """Ask whether all is safe there, unless that was asked too often."""
+        if current.rounds < MOST_ROUNDS:
+            ask_for_commitment(self._archive, current, peer)
+            return
+        told = current.last_error or "the peer does not say that all is safe there"
+        self._archive.index.send_work.finish(self.job, SendState.FAILED, told, datetime.now(UTC))
+        _log.error("%s does not say that a study is safe there", peer.ae_title)
 
     def _give_back(self) -> None:
         """Leave the rest for later; what is noted is heeded also where the job is not ours any more."""

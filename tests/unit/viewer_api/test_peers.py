@@ -23,6 +23,8 @@ WORKSTATION = {
     "send_hours": "12:00-13:00,22:00-05:00",
     "send_bytes_per_s": 2_000_000,
     "send_at_a_time": 2,
+    "dicomweb_url": "https://pacs.example.vn/dicom-web",
+    "asks_commitment": True,
 }
 
 
@@ -74,6 +76,10 @@ def test_peers_are_not_changed_unless_the_settings_allow_it(tmp_path: Path) -> N
         ("WS1", {"send_hours": "at night"}),
         ("WS1", {"send_bytes_per_s": 1}),
         ("WS1", {"send_at_a_time": 9}),
+        ("WS1", {"dicomweb_url": "https://user:secret@pacs.example.vn/"}),
+        ("WS1", {"dicomweb_url": "file:///etc/passwd"}),
+        ("WS1", {"dicomweb_url": "https://pacs.example.vn/?a=b"}),
+        ("WS1", {"asks_commitment": True}),
         ("WS1", {"transfer_syntax_uids": ["1.2"]}),
     ],
 )

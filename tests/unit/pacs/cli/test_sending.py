@@ -115,3 +115,30 @@ def test_routes_are_added_listed_and_removed(run: Run) -> None:
     assert run("routes", "remove", "night") == (0, "night is no route any more\n")
     assert run("routes", "add", "x", "--to", "NOBODY")[0] == 1
     assert run("routes", "remove", "night")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("WS1",), "give --study, --patient or --accession"),
+        (("WS1", "--patient", "BN*"), "without wildcards"),
+        (("WS1", "--study", "1..2"), "UID"),
+        (("WS1", "--study", "1.2", "--by", "web"), "no DICOMweb URL"),
+        (("NOBODY", "--study", "1.2"), "there is no peer NOBODY"),
+    ],
+)
+def test_what_cannot_be_fetched_is_said_at_once(run: Run, arguments: tuple[str, ...], told: str) -> None:
+    from pacs.errors import ArchiveError
+
+    result = CliRunner().invoke(app, ["fetch", *arguments])
+    assert isinstance(result.exception, ArchiveError)
+    assert told in str(result.exception)
+
+
+def test_a_peer_over_http_that_is_asked_for_commitment_is_listed_so(run: Run) -> None:
+    code, line = run(
+        "peers", "change", "WS1", "--web", "https://ws1.example.vn/dicom-web", "--ask-commitment"
+    )
+    assert code == 0
+    assert "https://ws1.example.vn/dicom-web  asked for commitment" in line
+    assert "https" not in run("peers", "change", "WS1", "--web", "-", "--no-commitment")[1]

@@ -1,0 +1,1 @@
+"""Fetching from another archive what is missing here, through the one door."""

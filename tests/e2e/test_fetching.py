@@ -1,0 +1,91 @@
+"""Orthanc as another archive: studies are fetched from it and sent to it, by DICOM and by DICOMweb."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydicom.uid import generate_uid
+
+from tests.data import require
+from tests.datasets import encode_file, make_dataset
+from tests.e2e.archive_process import ArchiveProcess, running_up
+from tests.e2e.operator_commands import finished, start
+from tests.orthanc import Orthanc, running_orthanc
+
+HOST = "127.0.0.1"
+PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+
+
+@contextmanager
+def both(folder: Path) -> Iterator[tuple[ArchiveProcess, Orthanc]]:
+    require(PLUGIN.exists(), "the DICOMweb plugin of Orthanc")
+    environment = {"FILMLESS_DATA_DIR": str(folder / "data"), "FILMLESS_DICOM_PROCESSES": "1"}
+    more = {"Plugins": [str(PLUGIN)], "DicomWeb": {"Enable": True}}
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        running_up(folder, environment) as archive,
+        running_orthanc(folder, {"filmless": ["FILMLESS", HOST, archive.dicom_port]}, more) as orthanc,
+    ):
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        patched.chdir(folder)
+        yield archive, orthanc
+
+
+def command(*arguments: str) -> str:
+    code, told = finished(start(*arguments))
+    assert code == 0, told
+    return told
+
+
+def put(orthanc: Orthanc, count: int) -> str:
+    """Put a study of two series into Orthanc; give its UID."""
+    study, series = generate_uid(), [generate_uid(), generate_uid()]
+    for number in range(count):
+        dataset = make_dataset(StudyInstanceUID=study, SeriesInstanceUID=series[number % 2])
+        orthanc.ask("POST", "/instances", encode_file(dataset))
+    return study
+
+
+def number_here(archive: ArchiveProcess, study: str) -> int:
+    answer = httpx.get(f"{archive.http_url}/dicom-web/studies/{study}/instances")
+    return 0 if answer.status_code == 204 else len(answer.json())
+
+
+def job(archive: ArchiveProcess, study: str) -> Any:
+    return httpx.get(f"{archive.http_url}/send-jobs", params={"study": study}).json()["jobs"][0]
+
+
+def wait_until_done(archive: ArchiveProcess, study: str) -> None:
+    deadline = time.monotonic() + 60
+    while job(archive, study)["state"] != "done":
+        assert time.monotonic() < deadline, json.dumps(job(archive, study))
+        time.sleep(0.2)
+
+
+def test_studies_go_to_and_fro_by_dicom_and_by_dicomweb(tmp_path: Path) -> None:
+    with both(tmp_path) as (archive, orthanc):
+        address = f"{HOST}:{orthanc.dicom_port}"
+        command("peers", "add", "ORTHANC", address, "--ask-commitment", "--may", "all")
+        command("peers", "add", "WEB", "--web", f"{orthanc.http_url}/dicom-web")
+        got, moved, over_http = (put(orthanc, 6) for _ in range(3))
+        told = command("fetch", "ORTHANC", "--study", got)
+        assert "1 studies: 6 instances fetched, 0 were here already, 0 failed" in told
+        assert "6 were here already" in command("fetch", "ORTHANC", "--study", got)
+        assert "6 instances fetched" in command("fetch", "ORTHANC", "--study", moved, "--by", "move")
+        assert "6 instances fetched" in command("fetch", "WEB", "--study", over_http)
+        assert [number_here(archive, study) for study in (got, moved, over_http)] == [6, 6, 6]
+        for name in orthanc.ask("GET", "/studies"):
+            orthanc.ask("DELETE", f"/studies/{name}")
+        command("send", got, "--to", "ORTHANC")  # it is asked whether all is safe there
+        command("send", moved, "--to", "WEB")
+        for study in (got, moved):
+            wait_until_done(archive, study)
+        assert len(orthanc.ask("GET", "/instances")) == 12
