@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from pydicom.charset import convert_encodings, encode_string
 
-from pacs.dicom.text import defined_terms, text_decoder
+from pacs.dicom.text import LONGEST_DECLARATION_BYTES, defined_terms, text_decoder
 from pacs.text import unaccent
 
 _UTF_8: Final = b"ISO_IR 192"
@@ -57,7 +57,7 @@ class AnswerCharacterSet:
         if self.unaccented:
             return (_UNACCENTED,)
         wanted = requested if self.terms is None else self.terms.encode("ascii", "replace")
-        return (_encoder(wanted), _ANY)
+        return (_encoder(wanted[:LONGEST_DECLARATION_BYTES]), _ANY)
 
 
 @lru_cache(maxsize=64)

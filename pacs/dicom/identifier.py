@@ -19,7 +19,9 @@ _MAX_ELEMENTS: Final = 20_000
 _MAX_ITEMS: Final = 200
 _SPECIFIC_CHARACTER_SET: Final = 0x00080005
 _BINARY: Final = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "US")
+_UIDS: Final = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "UI")
 _SIZE_OF_NUMBER: Final = 2
+_LONGEST_TEXT_BYTES: Final = 8 * 1024  # more than is matched; only lists of UIDs are longer
 
 _Values: TypeAlias = Mapping[int, str]
 
@@ -113,4 +115,6 @@ def _text(tag: int, value: bytes, decode: TextDecoder, big_endian: bool) -> str:
     """Write a value as text; what has not the size of a number is none, whatever its VR should be."""
     if tag in _BINARY and len(value) == _SIZE_OF_NUMBER:
         return str(int.from_bytes(value, "big" if big_endian else "little"))
+    if tag not in _UIDS:
+        value = value[:_LONGEST_TEXT_BYTES]  # escape sequences take their time to decode
     return decode(value).strip(" \0")

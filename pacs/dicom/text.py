@@ -13,6 +13,7 @@ from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 TextDecoder: TypeAlias = Callable[[bytes], str]
 
 MAX_TEXT_LENGTH = 1024
+LONGEST_DECLARATION_BYTES = 1024  # what is remembered of strangers is short
 _REMEMBERED_SIZE_BYTES = 256  # no value of VR LO, SH or PN is longer in any common character set (PS3.5 6.2)
 _DELIMITERS = {0x0D, 0x0A, 0x09, 0x0C, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3: behind them G0 is back
 _ESCAPE_SEQUENCE = re.compile(r"\x1b[\x20-\x2f]+[\x30-\x7e]")  # ISO 2022; pydicom leaves some of them in
@@ -21,7 +22,6 @@ _ASCII = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 _DEFINED_TERMS = frozenset(python_encoding) - _ASCII
 
 
-@lru_cache(maxsize=256)
 def text_decoder(specific_character_set: bytes, undeclared_character_set: str) -> TextDecoder:
     """Return a function that decodes text values, whatever their bytes are.
 
@@ -39,6 +39,11 @@ def text_decoder(specific_character_set: bytes, undeclared_character_set: str) -
     ----------
     PS3.3 C.12.1.1.2, PS3.5 6.1
     """
+    return _text_decoder(specific_character_set[:LONGEST_DECLARATION_BYTES], undeclared_character_set)
+
+
+@lru_cache(maxsize=256)
+def _text_decoder(specific_character_set: bytes, undeclared_character_set: str) -> TextDecoder:
     terms = defined_terms(specific_character_set)
     if set(terms) <= _ASCII:
         return lambda value: _decode_undeclared(value, undeclared_character_set)
@@ -51,7 +56,7 @@ def text_decoder(specific_character_set: bytes, undeclared_character_set: str) -
 
 def defined_terms(specific_character_set: bytes) -> list[str]:
     """Read the defined terms of a character set, common misspellings mended; others become empty ones."""
-    declared = specific_character_set[:1024].decode("ascii", "replace").strip("\0 ")
+    declared = specific_character_set[:LONGEST_DECLARATION_BYTES].decode("ascii", "replace").strip("\0 ")
     return [_defined(term.strip()) for term in declared.split("\\")]
 
 

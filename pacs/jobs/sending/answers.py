@@ -19,6 +19,7 @@ _PASSING_ERRORS: Final = (
     IndexUnavailable,
     DecodingUnavailable,
     DecodingInterrupted,
+    MemoryError,
 )
 _PASSING_STATUSES: Final = frozenset(
     {StatusCode.PROCESSING_FAILURE, StatusCode.NOT_AUTHORIZED, StatusCode.RESOURCE_LIMITATION}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,6 +82,18 @@ def test_group_lengths_are_no_keys() -> None:
 def test_what_has_not_the_size_of_a_number_is_read_as_text(value: bytes, text: str) -> None:
     rows = bytes.fromhex("28001000") + len(value).to_bytes(4, "little") + value
     assert parse_identifier(rows, NATIVE[0], "latin-1").values[0x00280010] == text
+
+
+def test_c3_escape_sequences_without_end_are_not_all_decoded() -> None:
+    """Each costs a microsecond or two, and a mebibyte has 200,000 of them; a list of UIDs is read whole."""
+    escapes, uids = b"\x1b$B\x1b$(D" * 8000, b"\\".join(b"1.2.%d" % number for number in range(5000))
+    elements = ((0x00080005, b"\\ISO 2022 IR 87 "), (0x00100010, b"A" * 8192 + escapes), (0x0020000D, uids))
+    data = b"".join(
+        struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value for tag, value in elements
+    )
+    read = parse_identifier(data, NATIVE[0], "latin-1")
+    assert read.values[0x00100010] == "A" * 8192
+    assert read.values[0x0020000D] == uids.decode()
 
 
 def nested(depth: int) -> Dataset:

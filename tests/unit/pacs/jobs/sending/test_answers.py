@@ -43,6 +43,7 @@ def test_only_what_may_be_otherwise_another_time_passes(status: int, passes: boo
         (PeerUnreachable("gone"), True),
         (StoreUnavailable("away"), True),
         (IndexUnavailable("away"), True),
+        (MemoryError(), True),
         (ObjectNotFound("key"), False),
         (UnreadableInstance("cut short"), False),
     ],
