@@ -36,7 +36,7 @@ def worklist_conditions(query: WorklistQuery) -> list[ColumnElement[bool]]:
     InvalidRequest
         A value is not of its key's form; the message names the key and does not repeat the value.
     """
-    keys = {key: _value(key.keyword, value) for key, value in query.keys}
+    keys = {key: _key_value(key, value) for key, value in query.keys}
     keys = {key: value for key, value in keys.items() if value}
     conditions = _start_conditions(keys)
     for key, value in keys.items():
@@ -50,6 +50,12 @@ def worklist_conditions(query: WorklistQuery) -> list[ColumnElement[bool]]:
     if query.station is not None:
         conditions.append(_for_station(query.station))
     return conditions
+
+
+def _key_value(key: WorklistAttribute, value: str) -> str:
+    if key.matching is Matching.UID:  # whose values are counted and checked one by one
+        return value.strip(" *")
+    return _value(key.keyword, value)
 
 
 def _value(keyword: str, value: str) -> str:
@@ -87,7 +93,7 @@ def _condition(key: WorklistAttribute, value: str, *, fuzzy: bool) -> ColumnElem
     table = TABLES[key.part]
     column = table.c[key.field + FOLDED_SUFFIX] if key.is_folded else table.c[key.field]
     if key.field == "station_ae_titles":
-        return or_(*(_for_station(title) for title in value.split("\\") if title.strip()))
+        return or_(*map(_for_station, _titles(value)))
     if key is _START_DATE:
         return date_moments(*date_bounds(value)).hold(scheduled_step.c.moment)
     match key.matching:
@@ -108,6 +114,14 @@ def _condition(key: WorklistAttribute, value: str, *, fuzzy: bool) -> ColumnElem
         case Matching.TEXT:
             return matches(column, value)
     raise InvalidRequest("this attribute can be returned but not matched")
+
+
+def _titles(value: str) -> list[str]:
+    """Split a list of AE titles, which may have commas."""
+    titles = [title for title in value.split("\\") if title.strip()]
+    if not titles:
+        raise InvalidRequest("a list without an AE title")
+    return titles
 
 
 def _for_station(ae_title: str) -> ColumnElement[bool]:

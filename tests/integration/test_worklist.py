@@ -102,6 +102,13 @@ def test_the_index_finds_what_matching_by_the_book_finds(
     assert [moments[one] for one in found] == sorted(moments[one] for one in found)
 
 
+def test_a_long_list_of_uids_is_matched(filled: Archive, kept: list[Order]) -> None:
+    others = [f"1.2.840.113619.2.55.3.604688119.971.1234567890.{number}" for number in range(900)]
+    uids = "\\".join([*others, kept[0].study_instance_uid])
+    asked = query({"StudyInstanceUID": uids, "ScheduledProcedureStepStatus": "*"}, {})
+    assert {number for number, _ in steps_found(filled, asked)} == {kept[0].accession_number}
+
+
 def test_pages_are_read_one_behind_the_other(filled: Archive) -> None:
     engine = filled.index.orders._engine
     whole = [*worklist.search_worklist(engine, WorklistQuery(), 1000)]
@@ -131,6 +138,8 @@ def test_orders_are_listed_by_pages_each_once(filled: Archive) -> None:
         {"PatientID": "x" * 2000},
         {"PregnancyStatus": "yes"},
         {"PatientWeight": "60"},
+        {"ScheduledStationAETitle": "\\"},
+        {"StudyInstanceUID": "\\".join(f"1.2.{number}" for number in range(1001))},
     ],
 )
 def test_a_malformed_value_is_refused_by_name_only(archive: Archive, keys: dict[str, str]) -> None:
