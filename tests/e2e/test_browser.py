@@ -242,7 +242,10 @@ def test_a_click_opens_the_images_and_one_is_drawn(browser, archive):
     assert "BN0001" in words(browser, "patient")
     assert "Ảnh 1 trên 12" in words(browser, "slice")
     assert "C 40 W 400" in words(browser, "slice")
-    assert "không dùng đo đạc" in words(browser, "notice")
+    told = {"rendered": "không dùng đo đạc", "exact": "Giá trị điểm ảnh gốc"}
+    wait_until(
+        browser, lambda: told[state(browser)["pixels"]] in words(browser, "notice"), "it is told what is seen"
+    )
     assert [words(browser, edge) for edge in ("top", "right", "bottom", "left")] == ["A", "L", "P", "R"]
     assert words(browser, "ruler").endswith("cm")
 
