@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
-from pacs.dicom.json_model import COMPONENT_GROUPS, JsonDataset
+from pacs.dicom.json_model import COMPONENT_GROUPS, JsonDataset, sequence
 from pacs.dicom.uids import parse_uid
 from pacs.errors import (
     EndedProcedureStep,
@@ -48,6 +48,8 @@ PROTOCOL_NAME: Final = "00181030"
 DISCONTINUATION_REASON_CODE_SEQUENCE: Final = "00400281"
 SPECIFIC_CHARACTER_SET: Final = "00080005"
 
+MAX_SCHEDULED_STEPS: Final = 100  # that one performed step may be of
+
 
 class StepStatus(StrEnum):
     """Performed Procedure Step Status (0040,0252), PS3.3 C.4.14."""
@@ -72,6 +74,28 @@ _REQUIRED_AT_CREATION: Final = (
 # devices differ in what they then say: it counts that they say so.
 _REQUIRED_AT_COMPLETION: Final = (END_DATE, END_TIME, PERFORMED_SERIES_SEQUENCE)
 _REQUIRED_OF_A_SERIES: Final = (SERIES_INSTANCE_UID, PROTOCOL_NAME)
+
+_MOST_SERIES_TOLD: Final = 500
+_LONGEST_VALUE_TOLD: Final = 512
+_IDENTIFIERS: Final = frozenset(
+    {STUDY_INSTANCE_UID, ACCESSION_NUMBER, REQUESTED_PROCEDURE_ID, SCHEDULED_PROCEDURE_STEP_ID}
+)
+_TOLD_IN_LISTS: Final = frozenset(
+    {
+        PERFORMED_PROCEDURE_STEP_ID,
+        PERFORMED_STATION_AE_TITLE,
+        PERFORMED_STATION_NAME,
+        START_DATE,
+        START_TIME,
+        END_DATE,
+        END_TIME,
+        STATUS,
+        MODALITY,
+        PATIENT_NAME,
+        PATIENT_ID,
+        PATIENT_BIRTH_DATE,
+    }
+)
 
 # Those of Table F.7.2-1 that are "Not allowed" in an N-SET.
 _FIXED: Final = frozenset(
@@ -139,7 +163,9 @@ def check_creation(dataset: _Dataset) -> None:
     """
     _require(dataset, _REQUIRED_AT_CREATION)
     _check_sequence(dataset, SCHEDULED_STEP_ATTRIBUTES_SEQUENCE)
-    for item in items(dataset, SCHEDULED_STEP_ATTRIBUTES_SEQUENCE):
+    if len(steps := items(dataset, SCHEDULED_STEP_ATTRIBUTES_SEQUENCE)) > MAX_SCHEDULED_STEPS:
+        raise InvalidAttributeValue(f"a step is of more than {MAX_SCHEDULED_STEPS} scheduled ones")
+    for item in steps:
         _require(item, (STUDY_INSTANCE_UID,))
         _check_uid(item, STUDY_INSTANCE_UID)
     _check_series(dataset)
@@ -206,6 +232,28 @@ def items(dataset: _Dataset, tag: str) -> list[JsonDataset]:
     """List the items of a sequence; none where it is missing, or no sequence."""
     written = dataset.get(tag, {})
     return list(written.get("Value", ())) if written.get("vr") == "SQ" else []
+
+
+def brief(dataset: _Dataset) -> JsonDataset:
+    """Return what a list tells of a step: not the images of its series, nor texts of any length."""
+    scheduled = [_only(item, _IDENTIFIERS) for item in items(dataset, SCHEDULED_STEP_ATTRIBUTES_SEQUENCE)]
+    series = [
+        _only(item, {SERIES_INSTANCE_UID})
+        for item in items(dataset, PERFORMED_SERIES_SEQUENCE)[:_MOST_SERIES_TOLD]
+    ]
+    return _only(dataset, _TOLD_IN_LISTS) | {
+        SCHEDULED_STEP_ATTRIBUTES_SEQUENCE: sequence(scheduled),
+        PERFORMED_SERIES_SEQUENCE: sequence(series),
+    }
+
+
+def _only(dataset: _Dataset, tags: Collection[str]) -> JsonDataset:
+    """Leave all out but these elements; one whose value no device means is without it."""
+    return {
+        tag: dict(one) if len(str(one.get("Value", ""))) <= _LONGEST_VALUE_TOLD else {"vr": one["vr"]}
+        for tag, one in dataset.items()
+        if tag in tags
+    }
 
 
 def _check_status(dataset: _Dataset) -> None:

@@ -492,6 +492,7 @@ performed_step = Table(
     Column("sop_instance_uid", Text, nullable=False, unique=True),
     Column("status", Text, nullable=False),
     Column("dataset", Text, nullable=False),  # DICOM JSON Model
+    Column("brief", Text, nullable=False, server_default="{}"),  # so much of it as a list tells
     Column("creation_sha256", Text, nullable=False),  # of what the N-CREATE said
     Column("number_of_messages", Integer, nullable=False),
     Column("patient_id", Text, nullable=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import Connection, Engine, insert, select, update
@@ -20,6 +20,13 @@ from pacs.index.ledger_rows import append_lines
 from pacs.index.models import performed_as_scheduled, performed_step, performed_step_message
 from pacs.index.moments import utc
 from pacs.ledger.entries import StepMessage, write_entry
+
+# A whole data set may have megabytes.
+_BRIEF: Final = [
+    performed_step.c.brief.label("dataset") if column.name == "dataset" else column
+    for column in performed_step.c
+    if column.name != "brief"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +94,8 @@ class PerformedSteps:
         return True
 
     def list_steps(self, wanted: StepFilter, limit: int) -> list[PerformedStep]:
-        """List steps, the newest first."""
-        statement = select(performed_step).order_by(performed_step.c.id.desc()).limit(limit)
+        """List steps, the newest first; the data set of each is a brief one (`mpps.brief`)."""
+        statement = select(*_BRIEF).order_by(performed_step.c.id.desc()).limit(limit)
         if wanted.status is not None:
             statement = statement.where(performed_step.c.status == wanted.status.value)
         if wanted.patient_id is not None:
@@ -145,6 +152,7 @@ def _row(step: PerformedStep) -> dict[str, Any]:
         "sop_instance_uid": step.sop_instance_uid,
         "status": step.status.value,
         "dataset": encode_dataset(step.dataset).decode(),
+        "brief": encode_dataset(mpps.brief(step.dataset)).decode(),
         "creation_sha256": step.creation_sha256,
         "number_of_messages": step.number_of_messages,
         "patient_id": normalize(mpps.text(step.dataset, mpps.PATIENT_ID)),

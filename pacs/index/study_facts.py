@@ -23,6 +23,7 @@ from pacs.index.moments import utc
 from pacs.index.study_terms import MAX_TERM_LENGTH, Field
 from pacs.text import fold
 
+_MOST_REQUESTS: Final = 100  # of one study; who has more has made them up
 _DAY: Final = timedelta(days=1)
 _MOMENTS_OF_A_DAY: Final = 1_000_000
 
@@ -41,6 +42,8 @@ def read_study_facts(engine: Engine, study_instance_uid: str) -> StudyFacts | No
             )
             .join(series, series.c.id == request_attributes.c.series_ref)
             .where(series.c.study_ref == row.id)
+            .distinct()
+            .limit(_MOST_REQUESTS)
         ).all()
         performed_for = connection.scalars(
             select(performed_as_scheduled.c.order_accession_number).where(

@@ -122,6 +122,7 @@ UNFIT_TO_BEGIN = [
     (begun(PerformedProcedureStepStatus=""), 0x0121),
     (begun(scheduled(StudyInstanceUID="")), 0x0121),
     (begun(ScheduledStepAttributesSequence=[]), 0x0121),
+    (begun(*(scheduled() for _ in range(101))), 0x0106),
     *(
         (without(begun(), keyword), 0x0120)
         for keyword in (

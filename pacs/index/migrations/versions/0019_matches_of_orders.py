@@ -46,6 +46,7 @@ def upgrade() -> None:
         "performed_step",
         sa.Column("is_told_to_orders", sa.Boolean(), server_default=sa.false(), nullable=False),
     )
+    op.add_column("performed_step", sa.Column("brief", sa.Text(), server_default="{}", nullable=False))
     op.create_index(op.f("ix_performed_step_is_told_to_orders"), "performed_step", ["is_told_to_orders"])
     for column in ("order_accession_number", "order_step_id"):
         op.add_column("performed_as_scheduled", sa.Column(column, sa.Text(), nullable=True))

@@ -127,3 +127,13 @@ def test_an_unscheduled_step_says_so() -> None:
     nothing = scheduled(AccessionNumber="", RequestedProcedureID="", ScheduledProcedureStepID="")
     steps = mpps.scheduled_steps(as_json(begun(nothing, scheduled())))
     assert [step.is_scheduled for step in steps] == [False, True]
+
+
+def test_a_list_tells_series_without_their_images() -> None:
+    whole = mpps.modify(as_json(begun()), as_json(ended())).dataset
+    told = mpps.brief(whole)
+    assert told[mpps.PERFORMED_SERIES_SEQUENCE]["Value"] == [
+        {mpps.SERIES_INSTANCE_UID: {"vr": "UI", "Value": ["1.2.3.4"]}}
+    ]
+    assert mpps.text(told, mpps.PATIENT_NAME) == "NGUYỄN^VĂN ĐỨC"
+    assert mpps.scheduled_steps(told) == mpps.scheduled_steps(whole)
