@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import BytesIO
 
 from pydicom.dataset import Dataset
@@ -24,13 +25,21 @@ RELATIONAL = bytes((1,))
 class Answers:
     """The statuses of all responses, the identifiers of the pending ones, and the comment of the last."""
 
+    syntax: UID
     statuses: list[int] = field(default_factory=list)
-    datasets: list[Dataset] = field(default_factory=list)
+    encoded: list[bytes] = field(default_factory=list)
     comment: str = ""
 
     @property
     def final(self) -> int:
         return self.statuses[-1]
+
+    @cached_property
+    def datasets(self) -> list[Dataset]:
+        return [self.decoded(data) for data in self.encoded]
+
+    def decoded(self, data: bytes) -> Dataset:
+        return decode(BytesIO(data), self.syntax.is_implicit_VR, self.syntax.is_little_endian)
 
     def values(self, keyword: str) -> list[str]:
         return [str(dataset.get(keyword)) for dataset in self.datasets]
@@ -81,21 +90,21 @@ class Searcher:
             fragment = encoded[begin : begin + 100_000]
             pdus.append(wire.p_data(wire.pdv(1, fragment, is_last=begin + 100_000 >= len(encoded))))
         self._peer.send(b"".join(pdus))
-        answers = Answers()
+        answers = Answers(self._syntax)
         while not answers.statuses or answers.final in (0xFF00, 0xFF01):
             response = wire.decode_response(self._peer.read_pdu())
             answers.statuses.append(int.from_bytes(response[0x0900], "little"))
             answers.comment = response.get(0x0902, b"").decode("ascii").strip()
             if answers.final in (0xFF00, 0xFF01):
-                answers.datasets.append(self._read_dataset())
+                answers.encoded.append(self._read_dataset())
         return answers
 
-    def _read_dataset(self) -> Dataset:
+    def _read_dataset(self) -> bytes:
         data, is_last = b"", False
         while not is_last:
             pdu = self._peer.read_pdu()
             data, is_last = data + pdu[12:], bool(pdu[11] & 0b10)
-        return decode(BytesIO(data), self._syntax.is_implicit_VR, self._syntax.is_little_endian)
+        return data
 
     def __enter__(self) -> Searcher:
         return self
