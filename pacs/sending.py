@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from pacs.archive import Archive
+from pacs.dicom.ae_titles import parse_ae_title
 from pacs.dicom.uids import parse_uid
 from pacs.errors import InvalidRequest, NotFound
 from pacs.index.selection import Selection
@@ -45,7 +46,7 @@ def send_studies(
     """
     if abs(priority) > MOST_PRIORITY:
         raise InvalidRequest(f"a priority is from -{MOST_PRIORITY} to {MOST_PRIORITY}")
-    peer = archive.index.peers.find(ae_title)
+    peer = archive.index.peers.find(parse_ae_title(ae_title))
     if peer.dicomweb_url is None and (peer.host is None or peer.port is None):
         raise InvalidRequest(f"{ae_title} has no host and port to be called at, and no DICOMweb URL")
     uids = list(dict.fromkeys(parse_uid(uid) for uid in study_instance_uids))

@@ -443,6 +443,27 @@ def store_from(archive: Archive, ae_title: str, number: int) -> str:
     return store_instance(archive, incoming, Origin("dimse", ae_title)).sop_instance_uid
 
 
+def test_an_error_that_nobody_has_thought_of_does_not_come_back_at_once(
+    archive: Archive, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("NGUYỄN^VĂN ĐỨC")
+
+    store(archive, 1)
+    with Destination().running(archive) as there:
+        job = wish(archive)
+        with monkeypatch.context() as broken:
+            broken.setattr("pacs.jobs.sending.run.may_pass", fail)
+            perform(sender)
+        told = now(archive, job)
+        assert (told.state, told.attempts, told.last_error) == (SendState.WAITING, 1, "ZeroDivisionError")
+        assert perform(sender) == 0
+        archive.index.send_jobs.retry(job.job_id, datetime.now(UTC))
+        perform(sender)
+        assert len(there.got) == 2  # of the first nobody knew that it was answered
+        assert now(archive, job).state is SendState.DONE
+
+
 def test_the_list_of_what_was_sent_is_dropped_after_a_while_and_nothing_is_sent_again(
     archive: Archive, sender: Sender
 ) -> None:

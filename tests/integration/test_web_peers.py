@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,9 +24,12 @@ from pacs.jobs.fetching.wanted import Progress, Receiver, Wanted, fetch_wanted
 from pacs.jobs.fetching.web_source import WebSource
 from pacs.jobs.sending.sender import Sender
 from pacs.sending import send_studies
+from tests.backends import fresh_archive
+from tests.certificates import Authority
 from tests.http_server import serving
 from tests.integration.dimse_peers import eventually
 from tests.integration.retrieval_peers import HOST, STUDY_UID, filled_archive, store
+from tests.integration.test_dimse_tls import fingerprint
 from tests.integration.test_fetching import counts, datasets
 
 RLE = "1.2.840.10008.1.2.5"
@@ -110,7 +114,7 @@ class Answers:
     close: bool = False
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[str]:
+    def running(self, tls: ssl.SSLContext | None = None) -> Iterator[str]:
         answers = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -132,10 +136,12 @@ class Answers:
                 pass
 
         server = ThreadingHTTPServer((HOST, 0), Handler)
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://{HOST}:{server.server_port}"
+            yield f"{'https' if tls else 'http'}://{HOST}:{server.server_port}"
         finally:
             server.shutdown()
             server.server_close()
@@ -238,3 +244,28 @@ def test_what_is_no_instance_is_told_and_the_archive_that_is_away_too(archive: A
         assert archive.index.is_empty()
     with pytest.raises(PeerUnreachable):
         fetch(archive, f"http://{HOST}:1", Wanted("1.2"))
+
+
+def test_a_web_peer_is_believed_by_its_certificate_only(tmp_path: Path) -> None:
+    hospital, stranger = (Authority.create(tmp_path / name) for name in ("hospital", "stranger"))
+    theirs, other = hospital.issue(HOST), stranger.issue(HOST)
+    settings = {"FILMLESS_DICOM_TLS_AUTHORITIES": str(hospital.file)}
+    answers = Answers()
+    with fresh_archive("sqlite-folder", tmp_path, settings) as archive:
+        sender = Sender(archive)
+        store(archive, 1)
+        for credentials, pinned, state in (
+            (other, None, SendState.WAITING),  # of an authority that nobody knows
+            (theirs, "ab" * 32, SendState.WAITING),
+            (theirs, fingerprint(theirs), SendState.DONE),
+        ):
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(credentials.certificate, credentials.key)
+            with answers.running(tls) as url:
+                archive.index.peers.put(peer(url, certificate_sha256=pinned))
+                job = wish(archive)
+                sender._rests.clear()
+                perform(sender)
+                assert now(archive, job).state is state
+        assert len(answers.got) == 1
+        sender.end()

@@ -11,7 +11,8 @@ import orjson
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from pacs.dicom.uids import MAX_UID_LENGTH
+from pacs.dicom.ae_titles import parse_ae_title
+from pacs.dicom.uids import MAX_UID_LENGTH, parse_uid
 from pacs.index.send_jobs import SendJob, SendState
 from pacs.sending import MOST_PRIORITY, send_studies
 from viewer_api.media_types import JSON
@@ -93,7 +94,11 @@ def list_send_jobs(
 ) -> Response:
     """List studies on their way to peers, and those that have arrived."""
     jobs = state.archive.index.send_jobs.list_jobs(
-        states=job_state, ae_title=ae_title, study_instance_uid=study, before=before, limit=limit
+        states=job_state,
+        ae_title=None if ae_title is None else parse_ae_title(ae_title),
+        study_instance_uid=None if study is None else parse_uid(study),
+        before=before,
+        limit=limit,
     )
     return Response(orjson.dumps({"jobs": [_to_json(job) for job in jobs]}), media_type=JSON)
 

@@ -25,7 +25,12 @@ router = APIRouter(
     default_response_class=Response,
     responses=problems(HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-Name = Annotated[str, Path(description="Letters, digits, points, - and _", max_length=64)]
+Name = Annotated[
+    str,
+    Path(
+        description="Letters, digits, points, - and _", max_length=64, pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+    ),
+]
 Condition = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=MOST_LENGTH)]], Field(max_length=MOST_CONDITIONS)
 ]

@@ -17,6 +17,7 @@ from pacs.dicomweb.stow import StowCourier
 from pacs.dimse.called_peers import peer_to_call
 from pacs.dimse.requestor import PeerRejected, PeerUnreachable
 from pacs.dimse.retrieving.courier import Courier, Delivered, Destination, Pace
+from pacs.dimse.statuses import code_location
 from pacs.errors import ArchiveError, IndexUnavailable, NotFound, SettingsError
 from pacs.index.known_peers import KnownPeer
 from pacs.index.send_jobs import SendJob, SendState, SentInstance
@@ -85,6 +86,9 @@ class SendRun:
                 self._give_back()
             else:
                 self._fail(error)
+        except Exception as error:  # nobody has thought of it; it must not come back at once
+            _log.error("a send job came to grief: %s", code_location(error))
+            self._fail(error)
 
     def _open(self) -> Courier | StowCourier:
         if self._known is None:
@@ -168,7 +172,7 @@ class SendRun:
         with contextlib.suppress(IndexUnavailable):  # then it is due when its lease is over
             self._archive.index.send_work.postpone(self.job, datetime.now(UTC))
 
-    def _fail(self, error: ArchiveError | StoreError) -> None:
+    def _fail(self, error: Exception) -> None:
         with contextlib.suppress(IndexUnavailable, _Interrupted):
             self._record()
         self.peer_is_away = isinstance(error, PeerUnreachable | PeerRejected | NotFound | SettingsError)

@@ -106,7 +106,7 @@ class Sender:
             if job is None:
                 return
             run = SendRun(self._archive, job, peer, self._pace_of(peer))
-            thread = Thread(target=_perform, args=(run,), name="sending", daemon=True)
+            thread = Thread(target=run.perform, name="sending", daemon=True)
             self._runs[thread] = run
             thread.start()
 
@@ -156,10 +156,3 @@ def _is_open(peer: KnownPeer | None) -> bool:
     if peer is None or peer.send_hours is None:
         return True
     return parse_daily_hours(peer.send_hours).contain(datetime.now().astimezone().time())
-
-
-def _perform(run: SendRun) -> None:
-    try:
-        run.perform()
-    except Exception as error:  # its lease ends, and it is tried again
-        _log.error("a send job came to grief: %s", type(error).__name__)

@@ -50,6 +50,7 @@ def test_a_job_is_wished_for_listed_and_steered(tmp_path: Path) -> None:
     ("body", "status"),
     [
         ({"ae_title": "NOBODY"}, 404),
+        ({"ae_title": "A\0"}, 400),
         ({"study_instance_uids": ["1.2.3"]}, 404),
         ({"study_instance_uids": ["1..2"]}, 400),
         ({"study_instance_uids": []}, 400),
@@ -77,4 +78,5 @@ def test_a_job_that_is_not_there_is_404(tmp_path: Path) -> None:
         assert [answer.status_code for answer in answers] == [404, 404, 404]
         assert client.get("/send-jobs/x").status_code == 400
         assert client.patch("/send-jobs/7", json={"state": "done"}).status_code == 400
-        assert client.get("/send-jobs?state=odd").status_code == 400
+        for odd in ("state=odd", "study=1..2", "study=%00", "ae_title=%00", "ae_title=A%5CB", "limit=0"):
+            assert client.get(f"/send-jobs?{odd}").status_code == 400, odd
