@@ -7,12 +7,14 @@ worker runs; what is looked at twice stays as it is.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event
 from typing import Final
 
 from pacs.archive import Archive
-from pacs.errors import ArchiveError, IndexUnavailable, NotFound
+from pacs.errors import IndexUnavailable
 from pacs.order_matching import match_order, match_study
 from pacs.order_progress import tell_orders
 
@@ -22,7 +24,7 @@ _BATCH_SIZE: Final = 500
 _LOOK_BACK: Final = 20_000  # instances that are looked at again when a worker starts
 _STUDIES: Final = "match studies"  # cursors
 _ORDERS: Final = "match orders"
-# Orders are committed in another order than they are stamped: those of the last minute are looked at again.
+# Orders are committed in another order than they are stamped: those of the last minute are listed again.
 _OVERLAP: Final = timedelta(seconds=60)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -64,54 +66,59 @@ class OrderKeeper:
     def _tell(self) -> None:
         """Tell orders of performed steps that they could not be told of at once."""
         for sop_instance_uid in self._archive.index.performed_links.list_untold(_BATCH_SIZE):
-            if self._stop.is_set():
-                return
-            tell_orders(self._archive, sop_instance_uid)
+            self._look_at(sop_instance_uid, partial(tell_orders, self._archive, sop_instance_uid))
 
     def _match_orders(self) -> None:
         cursors = self._archive.index.job_cursors
-        position = cursors.read(_ORDERS)
-        since = _EPOCH + position * _MICROSECOND - _OVERLAP if position else _EPOCH
+        position = _EPOCH + cursors.read(_ORDERS) * _MICROSECOND
+        since, page_size = min(position, datetime.now(UTC) - _OVERLAP), _BATCH_SIZE
         while not self._stop.is_set():
-            changed = self._archive.index.list_changed_orders(since, _BATCH_SIZE)
+            changed = self._archive.index.list_changed_orders(since, page_size)
             for number, at in changed:
                 if self._seen.get(number) != at:
-                    self._match_order(number)
+                    self._look_at(number, partial(self._match_order, number))
                     self._seen[number] = at
-            if changed and (newest := (changed[-1][1] - _EPOCH) // _MICROSECOND) != position:
-                cursors.write(_ORDERS, position := newest)
-            if len(changed) < _BATCH_SIZE or changed[-1][1] == since:
+            if self._stop.is_set():
+                return
+            if changed and changed[-1][1] > position:
+                position = changed[-1][1]
+                cursors.write(_ORDERS, (position - _EPOCH) // _MICROSECOND)
+            if len(changed) < page_size:
                 break
+            page_size = 2 * page_size if changed[-1][1] == since else _BATCH_SIZE
             since = changed[-1][1]
-        newest_seen = max(self._seen.values(), default=_EPOCH) - 2 * _OVERLAP
-        self._seen = {number: at for number, at in self._seen.items() if at > newest_seen}
+        self._seen = {number: at for number, at in self._seen.items() if at >= position - 2 * _OVERLAP}
 
     def _match_order(self, accession_number: str) -> None:
-        try:
-            order = self._archive.index.orders.find(accession_number)
-        except NotFound:
-            return
+        order = self._archive.index.orders.find(accession_number)
         for sop_instance_uid in self._archive.index.performed_links.list_unlinked(order, _BATCH_SIZE):
             tell_orders(self._archive, sop_instance_uid)
         match_order(self._archive, order)
 
     def _match_studies(self) -> None:
-        archive = self._archive
+        index = self._archive.index
         # An instance may have got the number of one that was deleted, where a database gives numbers twice.
-        newest = archive.index.newest_instance()
-        cursor = max(min(archive.index.job_cursors.read(_STUDIES), newest) - self._looks_back, 0)
-        self._looks_back = 0
+        cursor = min(index.job_cursors.read(_STUDIES), index.newest_instance()) - self._looks_back
+        self._looks_back, cursor = 0, max(cursor, 0)
         while not self._stop.is_set():
-            quiet_since = datetime.now(UTC) - timedelta(seconds=archive.settings.metadata_after_s)
-            settled = archive.index.list_settled_series(cursor, quiet_since, _BATCH_SIZE)
+            quiet_since = datetime.now(UTC) - timedelta(seconds=self._archive.settings.metadata_after_s)
+            settled = index.list_settled_series(cursor, quiet_since, _BATCH_SIZE)
             if settled.cursor == cursor:
                 break
-            for study_instance_uid in dict.fromkeys(study_uid for study_uid, _ in settled.uids):
-                try:
-                    match_study(archive, study_instance_uid)
-                except IndexUnavailable:
-                    raise
-                except ArchiveError as error:
-                    _log.warning("study %s could not be matched: %s", study_instance_uid, error)
+            for uid in dict.fromkeys(study_uid for study_uid, _ in settled.uids):
+                self._look_at(uid, partial(match_study, self._archive, uid))
+            if self._stop.is_set():
+                return
             cursor = settled.cursor
-            archive.index.job_cursors.write(_STUDIES, cursor)
+            index.job_cursors.write(_STUDIES, cursor)
+
+    def _look_at(self, name: str, look: Callable[[], None]) -> None:
+        """Look at one thing; what is odd about it shall not keep the others back."""
+        if self._stop.is_set():
+            return
+        try:
+            look()
+        except IndexUnavailable:
+            raise
+        except Exception as error:
+            _log.error("%s could not be brought together with anything: %s", name, type(error).__name__)

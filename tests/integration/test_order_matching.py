@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from threading import Event
 from typing import Any
 
@@ -18,15 +19,17 @@ from pacs.errors import NotFound
 from pacs.index.order_matches import Decision, MatchState, OrderMatch
 from pacs.index.records import Query
 from pacs.ingest import IncomingInstance, Origin, store_instance
+from pacs.jobs import order_keeping
 from pacs.jobs.ledger_sealing import seal_ledger
 from pacs.jobs.order_keeping import OrderKeeper
-from pacs.order_matching import compare, decide, decide_match
+from pacs.order_matching import compare, decide, decide_match, match_order
 from pacs.orders import place_order
 from pacs.performed_steps import Said, create_step
 from tests.backends import BACKENDS, fresh_archive
 from tests.datasets import encode, make_dataset
 from tests.integration.performed_steps import begun, item, scheduled
 from tests.integration.rebuilding import rebuilt
+from tests.made_orders import random_orders
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 CHEST_CT = Code("18.0220.0040", "99BYT", "")
@@ -312,3 +315,50 @@ def test_decisions_are_there_again_after_a_rebuild(archive: Archive, keeper: Ord
     assert [told(study) for study in (first, second, third)] == before
     states = [[match.state for match in matches(archive, study).values()] for study in (found, asked)]
     assert states == [[MatchState.LINKED], [MatchState.OPEN]]
+
+
+def test_what_is_odd_about_one_order_does_not_keep_others_back(
+    archive: Archive, keeper: OrderKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper.run_once()
+    odd, plain = place(archive), place(archive)
+    study = store(archive, of_order(plain))
+
+    def match(of: Archive, order: Order) -> None:
+        if order.accession_number == odd.accession_number:
+            raise ValueError("odd")
+        match_order(of, order)
+
+    monkeypatch.setattr(order_keeping, "match_order", match)
+    monkeypatch.setattr(order_keeping, "match_study", lambda *_: None)
+    keeper.run_once()
+    assert linked(archive, study) == [plain.accession_number]
+
+
+def test_orders_of_one_moment_are_all_looked_at_and_each_once(
+    archive: Archive, keeper: OrderKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper.run_once()
+    seen: list[str] = []
+    monkeypatch.setattr(order_keeping, "_BATCH_SIZE", 2)
+    monkeypatch.setattr(order_keeping, "match_order", lambda _, order: seen.append(order.accession_number))
+    at = datetime.now(UTC)
+    placed = [archive.index.orders.place(one, at).order.accession_number for one in random_orders(7)]
+    for _ in range(2):
+        keeper.run_once()
+    assert sorted(seen) == sorted(placed)
+    OrderKeeper(archive, Event()).run_once()  # another worker looks again at what came just now
+    assert set(placed) <= set(seen[len(placed) :])
+
+
+def test_a_worker_that_ends_leaves_the_rest_to_the_next(archive: Archive, keeper: OrderKeeper) -> None:
+    keeper.run_once()
+    order = place(archive)
+    study = store(archive, of_order(order))
+    stop = Event()
+    ending = OrderKeeper(archive, stop)
+    stop.set()
+    ending.run_once()
+    assert linked(archive, study) == []
+    keeper.run_once()
+    assert linked(archive, study) == [order.accession_number]
