@@ -148,13 +148,17 @@ def test_a11_who_shows_no_certificate_is_refused(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
-def test_a11_old_versions_of_tls_are_refused(version: ssl.TLSVersion, authority: Authority) -> None:
+def test_a11_old_versions_of_tls_are_refused(
+    version: ssl.TLSVersion, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For their version: that they have none of our cipher suites either would be another fence."""
     old = requestor_context(authority.issue("old"))
     with pytest.warns(DeprecationWarning):
         old.minimum_version = old.maximum_version = version
     old.set_ciphers("ALL:@SECLEVEL=0")
     with serving_tls(Shelf(), authority.issue("pacs")) as (_, port), pytest.raises(PeerUnreachable):
         echo(port, old)
+    assert "unsupported protocol" in caplog.text
 
 
 @pytest.mark.parametrize("ciphers", ["AES256-SHA", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES128-SHA256"])
