@@ -10,6 +10,7 @@ from dataclasses import replace
 from ipaddress import IPv6Address
 from time import monotonic
 from typing import Final
+from urllib.parse import urlsplit
 
 from pacs.daily_hours import parse_daily_hours
 from pacs.dicom.ae_titles import parse_ae_title
@@ -64,7 +65,7 @@ def _check_sending(peer: KnownPeer) -> KnownPeer:
         raise InvalidRequest(f"a limit of sending is at least {LEAST_BYTES_PER_S} bytes a second")
     if not 1 <= peer.send_at_a_time <= MOST_AT_A_TIME:
         raise InvalidRequest(f"1 to {MOST_AT_A_TIME} studies are sent to a peer at a time")
-    if peer.dicomweb_url is not None and not _URL.fullmatch(peer.dicomweb_url):
+    if peer.dicomweb_url is not None and not _is_url(peer.dicomweb_url):
         raise InvalidRequest("a DICOMweb URL is like https://pacs.example.vn/dicom-web, without a user name")
     if peer.asks_commitment and (peer.host is None or peer.port is None):
         raise InvalidRequest("a peer that is asked for commitment needs a host and a port")
@@ -79,6 +80,13 @@ def _is_host(text: str) -> bool:
     try:
         return IPv6Address(text).scope_id is None
     except ValueError:
+        return False
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return _URL.fullmatch(text) is not None and urlsplit(text).port != 0
+    except ValueError:  # no port, or no address of IPv6
         return False
 
 
