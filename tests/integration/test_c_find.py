@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -22,8 +22,9 @@ from pacs.dimse.information_models import (
     InformationModel,
 )
 from pacs.errors import IndexUnavailable
+from pacs.index.index import Index
 from pacs.index.known_peers import KnownPeer, PeerRight
-from pacs.index.records import ProcedureCode, RequestAttributes
+from pacs.index.records import Match, ProcedureCode, Query, RequestAttributes
 from tests.integration.dimse_peers import Peer, listening
 from tests.integration.find_peers import (
     C_FIND_RQ,
@@ -297,6 +298,21 @@ def test_an_index_that_is_away_is_a700(archive: Archive, monkeypatch: pytest.Mon
         answers = searcher.find("STUDY")
         assert answers.statuses == [0xA700]
         assert "example" not in answers.comment
+
+
+def test_an_index_that_goes_away_amid_the_answers_is_a700_too(
+    study_root: Searcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = Index.search_pages
+
+    def break_off(index: Index, query: Query) -> Iterator[Sequence[Match]]:
+        yield from search(index, query)
+        raise IndexUnavailable("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Index, "search_pages", break_off)
+        assert study_root.find("STUDY").statuses == [0xFF00] * 3 + [0xA700]
+    assert study_root.find("STUDY").final == 0x0000
 
 
 @pytest.mark.parametrize("syntax", [wire.IMPLICIT, wire.EXPLICIT, BIG_ENDIAN])
