@@ -91,9 +91,14 @@ class Reception:
         return UNKNOWN_CALLING_AE_TITLE
 
     def recognise_again(self, caller: Caller, address: str, certificate_sha256: str | None = None) -> Caller:
-        """Recognise somebody once more who was let in: the table of peers may have changed since."""
+        """Recognise somebody once more who was let in: the table of peers may have changed since.
+
+        Where the address was checked it is not looked up again: a connection keeps it, and names may be
+        unknown for a while.
+        """
+        checked = caller.peer.host if caller.peer is not None and caller.peer.only_from_host else None
         try:
-            again = self._recognise(caller.ae_title, address, certificate_sha256)
+            again = self._recognise(caller.ae_title, address, certificate_sha256, checked)
         except IndexUnavailable:
             return caller
         return again or Caller(caller.ae_title, frozenset())
@@ -103,10 +108,13 @@ class Reception:
         if self._guesses.note_failure(address):
             logger.warning("%s is shut out for a while: it was refused too often", address)
 
-    def _recognise(self, ae_title: str, address: str, certificate_sha256: str | None) -> Caller | None:
+    def _recognise(
+        self, ae_title: str, address: str, certificate_sha256: str | None, checked_host: str | None = None
+    ) -> Caller | None:
         peer = None if self._book is None else self._book.find(ae_title)
         if peer is not None and self._book is not None:
-            if peer.only_from_host and not self._book.is_at(peer, address):
+            is_checked = checked_host is not None and peer.host == checked_host
+            if peer.only_from_host and not (is_checked or self._book.is_at(peer, address)):
                 return None
             if peer.certificate_sha256 not in (None, certificate_sha256):
                 return None

@@ -70,6 +70,19 @@ def test_who_was_let_in_keeps_its_rights_no_longer_than_the_table_says() -> None
     assert reception.recognise_again(caller, "10.0.0.5").rights == WORKSTATION.rights
 
 
+def test_the_address_of_who_was_let_in_is_not_looked_up_again_unless_it_is_another_host() -> None:
+    table, known, now = [WORKSTATION], {"10.0.0.5"}, [0.0]
+    book = PeerBook(lambda: table, lambda host: frozenset({host} & known), lambda: now[0])
+    reception = Reception({"FILMLESS"}, book, None)
+    caller = reception.receive("FILMLESS", "WS1", "10.0.0.5")
+    assert isinstance(caller, Caller)
+    known.clear()  # the name server is away
+    now[0] = 6.0
+    assert reception.recognise_again(caller, "10.0.0.5").rights == WORKSTATION.rights
+    table[0], now[0] = replace(WORKSTATION, host="10.0.0.7"), 12.0
+    assert reception.recognise_again(caller, "10.0.0.5").rights == frozenset()
+
+
 def test_who_was_let_in_goes_on_while_the_table_cannot_be_read() -> None:
     def away() -> list[KnownPeer]:
         raise IndexUnavailable("away")
