@@ -130,9 +130,12 @@ CODE_SEQUENCES: Final = {
 }
 
 
+_BY_PART: Final = {part: tuple(one for one in WORKLIST_ATTRIBUTES if one.part is part) for part in Part}
+
+
 def attributes_of(part: Part) -> tuple[WorklistAttribute, ...]:
     """Return the attributes of a part of an order."""
-    return tuple(attribute for attribute in WORKLIST_ATTRIBUTES if attribute.part is part)
+    return _BY_PART[part]
 
 
 BY_TAG: Final = {part: {one.tag: one for one in attributes_of(part)} for part in Part}

@@ -374,8 +374,16 @@ scheduled_step = Table(
     UniqueConstraint("order_ref", "step_id"),
 )
 Index(None, scheduled_step.c.step_id)
-Index(None, scheduled_step.c.is_open, scheduled_step.c.moment, scheduled_step.c.id)
 Index(None, scheduled_step.c.moment, scheduled_step.c.id)
+# What is still to be done, which stays little: SQLite takes an index that has a truth value for its first
+# column to be very selective, and would begin there whatever is asked for.
+Index(
+    "ix_scheduled_step_open",
+    scheduled_step.c.moment,
+    scheduled_step.c.id,
+    sqlite_where=scheduled_step.c.is_open,
+    postgresql_where=scheduled_step.c.is_open,
+)
 
 # The codes of requested procedures, and of the protocols of their steps.
 order_code = Table(

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from pacs.dicom.attributes import Matching
 from pacs.dicom.orders import Code, Order, ScheduledStep, StepState
@@ -52,52 +52,46 @@ def code_rows(order_ref: int, step_ref: int | None, codes: Sequence[Code]) -> li
 
 def read_orders(connection: Connection, order_refs: Collection[int]) -> dict[int, Order]:
     """Read orders with their steps, by their keys."""
-    of_orders = imaging_order.c.id.in_(order_refs)
-    rows = connection.execute(select(imaging_order).where(of_orders)).all() if order_refs else ()
+    refs = {"refs": list(order_refs)}
+    rows = connection.execute(_ORDERS, refs).all() if order_refs else ()
     if not rows:
         return {}
     codes = _read_codes(connection, order_refs)
-    steps = _read_steps(connection, order_refs, codes)
-    return {row.id: _order(row._asdict(), codes[row.id, None], steps[row.id]) for row in rows}
-
-
-def _read_steps(
-    connection: Connection,
-    order_refs: Collection[int],
-    codes: Mapping[tuple[int, int | None], Sequence[Code]],
-) -> Mapping[int, Sequence[ScheduledStep]]:
-    of_orders = scheduled_step.c.order_ref.in_(order_refs)
-    found = defaultdict(list)
-    for row in connection.execute(select(scheduled_step).where(of_orders).order_by(scheduled_step.c.place)):
-        found[row.order_ref].append(_step(row._asdict(), codes[row.order_ref, row.id]))
-    return found
+    steps = defaultdict(list)
+    for order_ref, step_ref, *values in connection.execute(_STEPS, refs):
+        steps[order_ref].append(_step(values, codes[order_ref, step_ref]))
+    return {ref: _order(version, values, codes[ref, None], steps[ref]) for ref, version, *values in rows}
 
 
 def _read_codes(
     connection: Connection, order_refs: Collection[int]
 ) -> Mapping[tuple[int, int | None], Sequence[Code]]:
-    of_orders = order_code.c.order_ref.in_(order_refs)
     found = defaultdict(list)
-    for row in connection.execute(select(order_code).where(of_orders).order_by(order_code.c.id)):
+    for row in connection.execute(_CODES, {"refs": list(order_refs)}):
         code = Code(row.value, row.scheme, row.meaning, row.version)
         found[row.order_ref, row.step_ref].append(code)
     return found
 
 
-def _order(row: Mapping[str, Any], codes: Sequence[Code], steps: Sequence[ScheduledStep]) -> Order:
-    values = {one.field: _read(one, row[one.field]) for one in attributes_of(Part.ORDER)}
-    return Order(**values, procedure_codes=tuple(codes), steps=tuple(steps), version=row["version"])
+def _order(
+    version: int, values: Sequence[Any], codes: Sequence[Code], steps: Sequence[ScheduledStep]
+) -> Order:
+    known = _read(Part.ORDER, values)
+    return Order(**known, procedure_codes=tuple(codes), steps=tuple(steps), version=version)
 
 
-def _step(row: Mapping[str, Any], codes: Sequence[Code]) -> ScheduledStep:
-    values = {one.field: _read(one, row[one.field]) for one in attributes_of(Part.STEP)}
-    return ScheduledStep(**values | {"state": StepState(row["state"])}, protocol_codes=tuple(codes))
+def _step(values: Sequence[Any], codes: Sequence[Code]) -> ScheduledStep:
+    known = _read(Part.STEP, values)
+    known["state"] = StepState(known["state"])
+    return ScheduledStep(**known, protocol_codes=tuple(codes))
 
 
-def _read(attribute: WorklistAttribute, value: Any) -> Any:
-    if attribute.many:
-        return tuple(value.split(SEPARATOR)) if value else ()
-    return value
+def _read(part: Part, values: Sequence[Any]) -> dict[str, Any]:
+    """Make the fields of a record of the values of its attributes, which come in their order."""
+    known = dict(zip(_FIELDS[part], values, strict=True))
+    for field in _MANY_VALUED[part]:
+        known[field] = tuple(known[field].split(SEPARATOR)) if known[field] else ()
+    return known
 
 
 def _values(record: Order | ScheduledStep, part: Part) -> dict[str, Any]:
@@ -118,3 +112,22 @@ def _folded(attribute: WorklistAttribute, value: str | None) -> str | None:
     if value is None:
         return None
     return fold_name(value) if attribute.matching is Matching.PERSON_NAME else fold(value)
+
+
+# Built once: building a statement costs more than running it.
+_FIELDS: Final = {part: [one.field for one in attributes_of(part)] for part in Part}
+_MANY_VALUED: Final = {part: [one.field for one in attributes_of(part) if one.many] for part in Part}
+_REFS: Final[Any] = bindparam("refs", expanding=True)
+_ORDERS: Final = select(
+    imaging_order.c.id, imaging_order.c.version, *(imaging_order.c[name] for name in _FIELDS[Part.ORDER])
+).where(imaging_order.c.id.in_(_REFS))
+_STEPS: Final = (
+    select(
+        scheduled_step.c.order_ref,
+        scheduled_step.c.id,
+        *(scheduled_step.c[name] for name in _FIELDS[Part.STEP]),
+    )
+    .where(scheduled_step.c.order_ref.in_(_REFS))
+    .order_by(scheduled_step.c.order_ref, scheduled_step.c.place)
+)
+_CODES: Final = select(order_code).where(order_code.c.order_ref.in_(_REFS)).order_by(order_code.c.id)

@@ -20,7 +20,7 @@ PAGE_SIZE: Final = 200
 _PATIENT_NAME: Final = BY_FIELD[Part.ORDER]["patient_name"]
 _JOINED: Final = scheduled_step.join(imaging_order, imaging_order.c.id == scheduled_step.c.order_ref)
 _BEHIND_ALL: Final = "\U0010ffff"
-_MANY: Final = 2000  # orders of a word, beyond which it is not worth counting
+_MANY: Final = 2000  # orders of a word: of more the steps are walked in their order
 
 
 def search_worklist(
@@ -84,15 +84,15 @@ def _behind(last: Any) -> list[ColumnElement[bool]]:
 
 
 def _way_by_name(connection: Connection, query: WorklistQuery) -> list[ColumnElement[bool]]:
-    """Lead to the orders by the rarest word that the patient's name must have, where one is known.
+    """Lead to the orders by the rarest word that the patient's name must have, where one is rare.
 
     The conditions are enough by themselves; without it every order would have to be looked at.
     """
     ways = [way for key, value in query.keys if key is _PATIENT_NAME for way in _words(value, query.fuzzy)]
-    if not ways:
+    counts = _count(connection, ways) if ways else ()
+    fewest, way = min(zip(counts, ways, strict=True), key=lambda one: one[0], default=(_MANY, None))
+    if way is None or fewest >= _MANY:
         return []
-    counts = _count(connection, ways) if len(ways) > 1 else [0]
-    _, way = min(zip(counts, ways, strict=True), key=lambda one: one[0])
     return [imaging_order.c.id.in_(select(order_word.c.order_ref).where(way))]
 
 

@@ -29,6 +29,7 @@ from tests.bench.report import (
     format_storescu,
     format_upload,
     format_web,
+    format_worklists,
     record_run,
 )
 from tests.bench.retrieval import destination, measure_retrieval, retrieval_contenders
@@ -37,6 +38,7 @@ from tests.bench.servers import CONTENDERS, NO_POSTGRESQL, WEB_CONTENDERS, Conte
 from tests.bench.storescu import measure_storescu
 from tests.bench.upload import measure_upload
 from tests.bench.web import STOW_KEY, WEB_LOADS, measure_web
+from tests.bench.worklist import ORDERS, measure_worklists
 from tests.data import find_program
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -209,6 +211,18 @@ def find(
     contenders = _installed(_chosen(servers, CONTENDERS))
     results = measure_finds(contenders, studies, repetitions, seconds, _tell)
     _publish(circumstances, [format_finds(results, contenders)], record)
+
+
+@app.command()
+def worklist(
+    orders: Annotated[int, typer.Option(min=100, help="In each server.")] = ORDERS,
+    seconds: Annotated[float, typer.Option(min=0.5, help="For each query.")] = 5.0,
+    record: Record = False,
+) -> None:
+    """Measure queries of the worklist beside dcmtk's wlmscpfs and Orthanc's sample plugin."""
+    circumstances = Circumstances.now()
+    results = measure_worklists(orders, seconds, _tell)
+    _publish(circumstances, [format_worklists(results, orders)], record)
 
 
 def _ingest(contenders: Sequence[Contender], to_do: Sequence[Workload], repetitions: int) -> str:

@@ -80,7 +80,7 @@ def measure_finds(
 
 def _measure(server: RunningServer, wanted: Sequence[Mapping[str, str]], seconds: float) -> FindRate:
     identifiers = [_identifier(keys) for keys in wanted]
-    searcher = _Searcher(server.peer)
+    searcher = Searcher(server.peer)
     searcher.find(identifiers[-1])
     cpu_before = sum(cpu_seconds(server.parts).values())
     begin_s, answers = perf_counter(), 0
@@ -105,14 +105,14 @@ def _identifier(keys: Mapping[str, str]) -> bytes:
     return encoded
 
 
-class _Searcher:
+class Searcher:
     """An association on which is searched, at little cost: answers are counted and not read."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, sop_class: str = STUDY_ROOT.find_sop_class) -> None:
         connection = socket.create_connection((peer.host, peer.port), TIMEOUT_S)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._upper_layer = UpperLayer(connection, _LIMITS)
-        self._sop_class = STUDY_ROOT.find_sop_class
+        self._sop_class = sop_class
         proposed = ProposedContext(_CONTEXT_ID, self._sop_class, (IMPLICIT_VR_LITTLE_ENDIAN,))
         user = UserInformation(maximum_length=_LIMITS.max_pdu_length)
         accept = self._upper_layer.request_association(
@@ -142,7 +142,7 @@ class _Searcher:
         ]
         self._upper_layer.send(b"".join(pdus))
         answers = 0
-        while (status := self._receive_status()) == StatusCode.PENDING:
+        while (status := self._receive_status()) in (StatusCode.PENDING, StatusCode.PENDING_WITH_WARNING):
             answers += 1
         if status != StatusCode.SUCCESS:
             raise RuntimeError(f"C-FIND was answered with {status:04X}")

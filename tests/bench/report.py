@@ -27,6 +27,7 @@ from tests.bench.servers import Contender
 from tests.bench.storescu import SLICES, Rates
 from tests.bench.upload import BARE_PUTS, FOLDER, PUTS_READ_BACK, UPLOADER, UploadResults
 from tests.bench.web import CONNECTIONS, WebResults
+from tests.bench.worklist import WorklistTimes
 from tests.data import PROJECT
 
 RESULTS_FILE = Path(__file__).with_name("RESULTS.md")
@@ -147,6 +148,17 @@ def format_finds(results: FindResults, contenders: Sequence[Contender]) -> str:
         )
     meanings = "\n".join(f"- {one.name}: {one.meaning}" for one in contenders)
     return f"### C-FIND at the STUDY level, over one association\n\n{meanings}\n\n{_format_table(rows)}"
+
+
+def format_worklists(results: WorklistTimes, orders: int) -> str:
+    """Format how long queries of the worklist took."""
+    rows: list[Row] = [("Asked for", "Server", "p50 ms", "p95 ms", "Queries", "Answers each")]
+    for (name, server), times in sorted(results.items(), key=lambda result: result[0][0]):
+        taken = sorted(times.taken_ms)
+        p95_ms = taken[min(len(taken) - 1, round(0.95 * len(taken)))]
+        each = f"{times.answers / len(taken):.0f}"
+        rows.append((name, server, f"{median(taken):.1f}", f"{p95_ms:.1f}", str(len(taken)), each))
+    return f"### Modality Worklist among {orders:,} orders, over one association\n\n{_format_table(rows)}"
 
 
 def format_web(results: WebResults, contenders: Sequence[Contender]) -> str:

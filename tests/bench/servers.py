@@ -31,6 +31,7 @@ from tests.servers import free_ports, postgresql
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 20.0
 _ORTHANC_POSTGRESQL = Path("/usr/share/orthanc/plugins/libOrthancPostgreSQLIndex.so")
+ORTHANC_WORKLISTS = Path("/usr/share/orthanc/plugins/libModalityWorklists.so")
 _ORTHANC_DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
@@ -253,6 +254,26 @@ def ignoring_storescp() -> Iterator[Peer]:
         options = ["--fork", "--ignore", "--max-pdu", "131072", "--disable-host-lookup"]
         peer = _peer(port, "DEST")
         with _running([program("storescp"), *options, str(port)], folder, peer, without_nagle()):
+            yield peer
+
+
+@contextmanager
+def orthanc_worklist(files: Path) -> Iterator[Peer]:
+    """Run Orthanc with its sample plugin that serves worklists from a folder of files."""
+    plugin = {"Plugins": [str(ORTHANC_WORKLISTS)], "Worklists": {"Enable": True, "Database": str(files)}}
+    with _orthanc("Orthanc", plugin) as server:
+        yield server.peer
+
+
+@contextmanager
+def wlmscpfs(files: Path) -> Iterator[Peer]:
+    """Run dcmtk's worklist server on a folder of files, the name of which is its AE title."""
+    with _folder() as folder:
+        (port,) = free_ports(1)
+        peer = _peer(port, files.name)
+        options = ["--disable-file-reject", "--data-files-path", str(files.parent)]
+        command = [program("wlmscpfs"), *options, str(port)]
+        with _running(command, folder, peer):
             yield peer
 
 

@@ -123,8 +123,15 @@ def _create_steps() -> None:
         sa.UniqueConstraint("order_ref", "step_id", name=op.f("uq_scheduled_step_order_ref_step_id")),
     )
     _index("scheduled_step", "step_id")
-    _index("scheduled_step", "is_open", "moment", "id")
     _index("scheduled_step", "moment", "id")
+    is_open = sa.text("is_open")
+    op.create_index(
+        "ix_scheduled_step_open",
+        "scheduled_step",
+        ["moment", "id"],
+        sqlite_where=is_open,
+        postgresql_where=is_open,
+    )
 
 
 def _create_codes() -> None:
