@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import datetime
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pacs.archive import open_archive
 from pacs.demo.bundled import bundled_files
 from pacs.demo.studies import demo_studies
+from pacs.demo.worklist import demo_worklist
 from pacs.dimse.scu import Instance, send_instances
 from pacs.errors import ArchiveError
+from pacs.orders import place_order
 from pacs.settings import Settings
 from pacs.supervisor import Supervisor
 
@@ -36,7 +41,15 @@ def _fill(supervisor: Supervisor, settings: Settings) -> None:
         return
     if refused:
         console.print(f"{refused} instances were not accepted")
+    _place_orders(console, settings)
     console.print(f"\nOpen the viewer: {supervisor.url}/   (Ctrl-C stops it)\n", highlight=False)
+
+
+def _place_orders(console: Console, settings: Settings) -> None:
+    """Give the stations of the invented hospital their work of today."""
+    with closing(open_archive(settings)) as archive:
+        placed = [place_order(archive, order) for order in demo_worklist(datetime.now().astimezone().date())]
+    console.print(f"{len(placed)} orders of today: FILMLESS_DATA_DIR={settings.data_dir} filmless order list")
 
 
 def _batches() -> Iterator[tuple[str, int, Iterable[Instance]]]:

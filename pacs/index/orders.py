@@ -73,26 +73,16 @@ class Orders:
             The placer's number is that of several orders.
         """
         with writing(self._engine) as connection:
-            named = replace(order, accession_number=order.accession_number or _number_for(connection, order))
-            row_id, known = lock_order(connection, named.accession_number)
+            number = order.accession_number or _number_for(connection, order)
+            named = replace(order, accession_number=number)
+            row_id, known = lock_order(connection, number)
             if known is None and expected_version in (None, 0):
-                new = replace(completed(named), version=1)
-                new = replace(new, steps=tuple(replace(s, state=StepState.SCHEDULED) for s in new.steps))
-                if insert_order(connection, new, at):
-                    _tell(connection, new, at)
-                    return Placed(new, is_new=True, is_changed=True)
-                row_id, known = lock_order(
-                    connection, named.accession_number
-                )  # placed by another in this moment
+                if placed := _place_new(connection, named, at):
+                    return placed
+                row_id, known = lock_order(connection, number)  # another has placed it in this moment
             if known is None or expected_version not in (None, known.version):
                 raise OrderChanged("the order has not the version that was to be replaced")
-            new = replaced(known, named)
-            if new == known:
-                return Placed(known, is_new=False, is_changed=False)
-            new = replace(new, version=known.version + 1)
-            overwrite_order(connection, row_id, new, at)
-            _tell(connection, new, at)
-            return Placed(new, is_new=False, is_changed=True)
+            return _replace(connection, row_id, known, named, at)
 
     def set_state(
         self,
@@ -199,6 +189,27 @@ class Orders:
             row_ids = connection.scalars(newest.limit(MAX_FOUND)).all()
             orders = read_orders(connection, row_ids)
         return [orders[row_id] for row_id in row_ids]
+
+
+def _place_new(connection: Connection, order: Order, at: datetime) -> Placed | None:
+    """Keep an order that is not there; None where it is now."""
+    steps = (replace(step, state=StepState.SCHEDULED) for step in order.steps)
+    new = replace(completed(replace(order, steps=tuple(steps))), version=1)
+    if not insert_order(connection, new, at):
+        return None
+    _tell(connection, new, at)
+    return Placed(new, is_new=True, is_changed=True)
+
+
+def _replace(connection: Connection, row_id: int, known: Order, order: Order, at: datetime) -> Placed:
+    """Put an order in the place of the one that is there."""
+    new = replaced(known, order)
+    if new == known:
+        return Placed(known, is_new=False, is_changed=False)
+    new = replace(new, version=known.version + 1)
+    overwrite_order(connection, row_id, new, at)
+    _tell(connection, new, at)
+    return Placed(new, is_new=False, is_changed=True)
 
 
 def _unknown() -> NotFound:

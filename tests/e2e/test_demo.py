@@ -18,6 +18,8 @@ def test_the_demo_fills_the_archive_by_c_store_and_prints_the_viewers_address(tm
             time.sleep(0.1)
         assert f"Open the viewer: {archive.http_url}/" in archive.printed()
         assert "not accepted" not in archive.printed()
+        assert "6 orders of today" in archive.printed()
+        assert len(httpx.get(f"{archive.http_url}/orders").json()["orders"]) == 6
         assert (tmp_path / "filmless-demo" / "objects").is_dir()
         url = f"{archive.http_url}/dicom-web"
         studies = httpx.get(f"{url}/studies").json()
