@@ -68,7 +68,7 @@ def value_writer(elements: ElementEncoder, tag: int, vr: str, value_of: Callable
 
     def write(answer: T, encode: Encode) -> bytes:
         value = value_of(answer)
-        if value is None or value in ("", [], ()):
+        if not value and value != 0:
             return empty
         if elements.is_number(vr):
             return elements.numbers(tag, vr, [int(str(value))])
