@@ -11,6 +11,7 @@ from pacs.errors import UnreadableInstance
 _PIECE_SIZE_BYTES: Final = 64 * 1024
 _MAX_HEAD_SIZE_BYTES: Final = 64 * 1024
 _MAX_BOUNDARY_LENGTH: Final = 70
+_MOST_PIECES_BEHIND: Final = 64  # behind the first part
 
 
 def read_first_part(content_type: str, read: Callable[[int], bytes]) -> Iterator[bytes]:
@@ -75,5 +76,6 @@ def _until(boundary: bytes, held: bytes, read: Callable[[int], bytes]) -> Iterat
         held += piece
     if end:
         yield held[:end]
-    while read(_PIECE_SIZE_BYTES):  # so that the connection is free
-        pass
+    for _ in range(_MOST_PIECES_BEHIND):  # so that the connection is free; of more it is closed
+        if not read(_PIECE_SIZE_BYTES):
+            return

@@ -69,3 +69,8 @@ def test_an_answer_that_is_not_multipart_is_the_part() -> None:
 def test_what_has_no_part_or_no_end_is_refused(content_type: str, data: bytes) -> None:
     with pytest.raises(UnreadableInstance):
         list(read_first_part(content_type, reader(data, [65536] * 10)))
+
+
+def test_what_has_no_end_behind_the_part_is_not_read_to_its_end() -> None:
+    pieces = [multipart(b"body")]
+    assert b"".join(read_first_part(TYPE, lambda _: pieces.pop() if pieces else b"more")) == b"body"
