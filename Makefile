@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
 
-.PHONY: demo test check fidelity soak bench format clean
+.PHONY: demo test check conformance fidelity soak bench format clean
 
 demo: .venv/installed
 	$(BIN)/filmless demo
@@ -20,6 +20,10 @@ check: .venv/installed-check
 format: .venv/installed-check
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The tables of pacs/CONFORMANCE.md that come from the code.
+conformance: .venv/installed-test
+	$(BIN)/python -m tests.conformance --write
 
 soak: .venv/installed-test
 	$(BIN)/python -m pytest -m soak
