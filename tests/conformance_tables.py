@@ -70,8 +70,7 @@ NETWORK_SETTINGS: Final = (
 
 def storage_sop_classes() -> str:
     """Every SOP class that the Storage SCP takes, whatever the settings say of unknown ones."""
-    known = sorted(_sop_classes(), key=_name_of)
-    storage = [uid for uid in known if is_storage_sop_class(uid, accept_unknown=False)]
+    storage = [uid for uid in _sop_classes() if is_storage_sop_class(uid, accept_unknown=False)]
     return _table(("SOP class", "UID"), [(_name_of(uid), uid) for uid in storage])
 
 
@@ -92,7 +91,7 @@ def accepted_contexts() -> str:
     """What is accepted of each SOP class but those of storage, asked of the listener's application entity."""
     entity = _entity()
     rows = []
-    for uid in sorted(_sop_classes(), key=_name_of):
+    for uid in _sop_classes():
         operations = [one for one in entity.operations if one.supports(uid)]
         if not operations or is_storage_sop_class(uid, accept_unknown=True):
             continue
@@ -216,9 +215,10 @@ def _entity() -> ApplicationEntity:
         return _application_entity(archive)
 
 
-def _sop_classes() -> set[str]:
+def _sop_classes() -> list[str]:
+    """List every SOP class that the libraries know, by name."""
     named = {uid for uid, entry in UID_dictionary.items() if entry[1] == "SOP Class"}
-    return named | set(sop_class._STORAGE_CLASSES.values())
+    return sorted(named | set(sop_class._STORAGE_CLASSES.values()), key=lambda uid: (_name_of(uid), uid))
 
 
 def _name_of(uid: str) -> str:

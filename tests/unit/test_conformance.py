@@ -2,6 +2,9 @@
 
 import re
 
+from pydicom._uid_dict import UID_dictionary
+
+from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.settings import Settings
 from tests.conformance import DOCUMENT, document_with_tables, tables_named
 from tests.conformance_tables import NETWORK_SETTINGS, TABLES
@@ -41,3 +44,12 @@ def test_every_setting_that_the_network_reads_is_stated():
     }
     assert {"ae_title", "dicom_port"} <= read
     assert read & Settings.model_fields.keys() - set(NETWORK_SETTINGS) == set()
+
+
+def test_the_transfer_syntaxes_that_are_not_taken_encode_no_data_sets():
+    registered = {uid: entry[0] for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"}
+    assert {registered[uid] for uid in registered.keys() - TRANSFER_SYNTAXES.keys()} == {
+        "RFC 2557 MIME encapsulation",
+        "XML Encoding",
+        "Papyrus 3 Implicit VR Little Endian",
+    }
