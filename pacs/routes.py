@@ -19,6 +19,7 @@ from pacs.text import fold
 MOST_QUIET_S: Final = 24 * 3600
 MOST_CONDITIONS: Final = 64
 MOST_LENGTH: Final = 64
+MOST_PRIORS: Final = 20
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _MOST_PRIORITY: Final = 9
 
@@ -46,6 +47,9 @@ def check_route(route: KnownRoute) -> KnownRoute:
         raise InvalidRequest("the AE title of a peer has no spaces around it")
     if not 0 <= route.quiet_s <= MOST_QUIET_S:
         raise InvalidRequest(f"a study is waited for {MOST_QUIET_S} seconds at most")
+    others = (route.calling_ae_titles, route.station_names, route.body_parts, route.institutions)
+    if not 0 <= route.priors <= MOST_PRIORS or (route.priors and any(map(any, others))):
+        raise InvalidRequest(f"a route for orders sends {MOST_PRIORS} studies at most, by modality and hours")
     if abs(route.priority) > _MOST_PRIORITY:
         raise InvalidRequest(f"a priority is from -{_MOST_PRIORITY} to {_MOST_PRIORITY}")
     return replace(
@@ -67,7 +71,8 @@ def leads(route: KnownRoute, arrival: Arrival) -> bool:
     """
     traits, sender = arrival.traits, arrival.calling_ae_title
     return (
-        sender != route.ae_title
+        not route.priors
+        and sender != route.ae_title
         and (route.created_at is None or arrival.at >= route.created_at)
         and _fits(route.modalities, traits.modality)
         and _fits(route.calling_ae_titles, sender)
@@ -75,6 +80,16 @@ def leads(route: KnownRoute, arrival: Arrival) -> bool:
         and _fits(route.body_parts, traits.body_part)
         and _fits(route.institutions, traits.institution)
         and (route.hours is None or parse_daily_hours(route.hours).contain(arrival.at.time()))
+    )
+
+
+def wants_priors(route: KnownRoute, modalities: Sequence[str], at: datetime) -> bool:
+    """Tell whether a route sends previous studies for an order of these modalities, at this local time."""
+    return (
+        route.priors > 0
+        and (route.created_at is None or at >= route.created_at)
+        and (not route.modalities or any(_fits(route.modalities, one) for one in modalities))
+        and (route.hours is None or parse_daily_hours(route.hours).contain(at.time()))
     )
 
 

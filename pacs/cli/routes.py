@@ -51,6 +51,15 @@ def add(
         int, typer.Option(metavar="SECONDS", min=0, help="Send when nothing has come for so long.")
     ] = 60,
     priority: Annotated[int, typer.Option(min=-9, max=9, help="The highest goes first.")] = 0,
+    priors: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Another rule: when an examination is ordered, send the patient's newest N studies. "
+            "--modality is that of the order then.",
+        ),
+    ] = 0,
 ) -> None:
     """Add a route, for what comes from now on. Conditions left out are fulfilled by all.
 
@@ -71,6 +80,7 @@ def add(
             hours=hours,
             quiet_s=quiet,
             priority=priority,
+            priors=priors,
         )
     )
     with opened_archive() as archive:
@@ -102,5 +112,6 @@ def _line(route: KnownRoute) -> str:
     }
     told = [f"{name} {','.join(values)}" for name, values in conditions.items() if values] or ["everything"]
     told.append(f"when quiet for {route.quiet_s} s")
+    told += [f"the newest {route.priors} of a patient when an examination is ordered"] if route.priors else []
     told += [f"priority {route.priority}"] if route.priority else []
     return f"{route.name:16}  to {route.ae_title:16}  " + "; ".join(told)

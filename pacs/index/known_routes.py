@@ -15,6 +15,7 @@ from pacs.index.inserts import insert_if_new
 from pacs.index.ledger_rows import last_number
 from pacs.index.models import route, route_cursor, series, study
 from pacs.index.moments import utc
+from pacs.index.selection import of_patient
 from pacs.index.send_jobs import SendWish, wake
 
 _LISTS: Final = ("modalities", "calling_ae_titles", "station_names", "body_parts", "institutions")
@@ -27,6 +28,9 @@ class KnownRoute:
 
     Of a list one has to fit; none at all: any value. ``hours``: it came then (`pacs.daily_hours`). The study
     is sent when nothing has come for ``quiet_s`` seconds. ``priority``: the highest goes first.
+
+    With ``priors`` it is another rule: when an examination is ordered, so many of the patient's studies, the
+    newest, are sent to the peer. Of the conditions modalities and hours count then, those of the order.
     """
 
     name: str
@@ -39,6 +43,7 @@ class KnownRoute:
     hours: str | None = None
     quiet_s: int = 60
     priority: int = 0
+    priors: int = 0
     created_at: datetime | None = None  # what came earlier is not its business; set when it is added
 
 
@@ -139,6 +144,19 @@ class KnownRoutes:
                 wake(connection, one.wish, one.due, now)
             return True
 
+    def newest_studies(self, patient_id: str, issuer: str | None, count: int) -> list[str]:
+        """List the Study Instance UIDs of a patient, the newest first.
+
+        Where both say who has given the Patient ID, it has to be the same.
+        """
+        wanted = select(study.c.study_instance_uid).where(*of_patient(patient_id))
+        if issuer is not None:
+            theirs = study.c.issuer_of_patient_id
+            wanted = wanted.where(or_(theirs.is_(None), theirs == issuer))
+        wanted = wanted.order_by(study.c.moment.desc(), study.c.id.desc()).limit(count)
+        with reading(self._engine) as connection:
+            return list(connection.scalars(wanted))
+
     def traits(self, names: Iterable[SeriesName]) -> Mapping[SeriesName, SeriesTraits]:
         """Tell what routes ask of series; of those that there are."""
         wanted = list(dict.fromkeys(names))
@@ -171,7 +189,7 @@ def _unknown(name: str) -> NotFound:
 
 def _row(known: KnownRoute) -> dict[str, Any]:
     lists = {name: "\\".join(getattr(known, name)) for name in _LISTS}
-    plain = ("name", "ae_title", "hours", "quiet_s", "priority")
+    plain = ("name", "ae_title", "hours", "quiet_s", "priority", "priors")
     return lists | {name: getattr(known, name) for name in plain}
 
 
@@ -183,6 +201,7 @@ def _known_route(row: Any) -> KnownRoute:
         hours=row.hours,
         quiet_s=row.quiet_s,
         priority=row.priority,
+        priors=row.priors,
         created_at=utc(row.created_at),
         **lists,
     )

@@ -563,6 +563,7 @@ route = Table(
     Column("quiet_s", Integer, nullable=False),
     Column("priority", SmallInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("priors", Integer, nullable=False, server_default="0"),
 )
 
 # Up to which entry of the ledger routes were followed. One row, always.

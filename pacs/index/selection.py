@@ -56,16 +56,16 @@ def _conditions(selection: Selection) -> list[list[ColumnElement[bool]]]:
         (study.c.study_instance_uid, selection.study_instance_uids),
     )
     listed = [(column, tuple(dict.fromkeys(uids))) for column, uids in columns if uids is not None]
-    of_patient = [] if selection.patient_id is None else _of_patient(selection.patient_id)
+    of_one = [] if selection.patient_id is None else of_patient(selection.patient_id)
     if not listed:
-        return [of_patient] if of_patient else []
+        return [of_one] if of_one else []
     column, uids = max(listed, key=lambda one: len(one[1]))
     others = [other.in_(values) for other, values in listed if other is not column]
     parts = [uids[start : start + _AT_A_TIME] for start in range(0, len(uids), _AT_A_TIME)]
-    return [[column.in_(part), *others, *of_patient] for part in parts]
+    return [[column.in_(part), *others, *of_one] for part in parts]
 
 
-def _of_patient(patient_id: str) -> list[ColumnElement[bool]]:
+def of_patient(patient_id: str) -> list[ColumnElement[bool]]:
     """Lead to the studies of a patient by their term, which is folded and cut, and then compare."""
     term = fold(patient_id)[:MAX_TERM_LENGTH]
     found = select(study_term.c.study_ref).where(

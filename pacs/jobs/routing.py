@@ -7,7 +7,7 @@ that dies misses nothing and decides nothing twice, and neither do two workers a
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Final
@@ -15,12 +15,14 @@ from typing import Final
 from pacs.archive import Archive
 from pacs.changes import read_entries
 from pacs.dicom.object_keys import parse_key
-from pacs.errors import ArchiveError
+from pacs.dicom.order_values import from_plain
+from pacs.dicom.orders import Order
+from pacs.errors import ArchiveError, InvalidRequest
 from pacs.index.known_routes import KnownRoute, Routed, SeriesName
 from pacs.index.records import WriteOutcome
 from pacs.index.send_jobs import SendWish
-from pacs.ledger.entries import Entry, Receipt
-from pacs.routes import Arrival, leads
+from pacs.ledger.entries import Entry, OrderPlaced, Receipt
+from pacs.routes import Arrival, leads, wants_priors
 from storage.errors import StoreError
 
 _EVERY_S: Final = 2.0
@@ -58,7 +60,8 @@ def follow_routes(archive: Archive) -> int:
     page = read_entries(archive, cursor, _AT_A_TIME)
     if page.last == cursor:
         return 0
-    routed = _routed(archive, routes, _receipts(entry for _, entry in page.entries))
+    entries = [entry for _, entry in page.entries]
+    routed = [*_routed(archive, routes, _receipts(entries)), *_priors(archive, routes, entries)]
     if not archive.index.routes.advance(cursor, page.last, routed, datetime.now(UTC)):
         return 0  # another worker was faster, and looks at the rest too
     return page.last - cursor
@@ -92,6 +95,31 @@ def _routed(
                 due = receipt.at + timedelta(seconds=route.quiet_s)
                 found[key] = _later(found.get(key), route, series.study_instance_uid, due)
     return list(found.values())
+
+
+def _priors(archive: Archive, routes: Sequence[KnownRoute], entries: Iterable[Entry]) -> Iterator[Routed]:
+    """Decide which previous studies go where, as examinations are ordered."""
+    wanted = [route for route in routes if route.priors]
+    for entry in entries:
+        if not wanted or not isinstance(entry, OrderPlaced):
+            continue
+        try:
+            order = from_plain(entry.order)
+        except InvalidRequest:
+            _log.warning("an order of the ledger cannot be read, and no route is followed for it")
+            continue
+        modalities = [step.modality for step in order.steps]
+        for route in wanted:
+            if wants_priors(route, modalities, entry.at.astimezone()):
+                yield from _priors_of(archive, route, order, entry.at)
+
+
+def _priors_of(archive: Archive, route: KnownRoute, order: Order, at: datetime) -> Iterator[Routed]:
+    due = at + timedelta(seconds=route.quiet_s)
+    found = archive.index.routes.newest_studies(order.patient_id, order.issuer_of_patient_id, route.priors)
+    for uid in found:
+        if uid != order.study_instance_uid:
+            yield _later(None, route, uid, due)
 
 
 def _later(before: Routed | None, route: KnownRoute, study_instance_uid: str, due: datetime) -> Routed:

@@ -18,9 +18,11 @@ from pacs.ingest import Origin, open_part10, store_instance
 from pacs.jobs.ledger_sealing import seal_ledger
 from pacs.jobs.routing import follow_routes
 from pacs.jobs.sending.sender import Sender
+from pacs.orders import place_order
 from tests.datasets import encode_file, make_dataset
 from tests.integration.rebuilding import rebuilt
 from tests.integration.retrieval_peers import HOST, Destination
+from tests.made_orders import ORDER, STEP
 
 CT_TO_DEST = KnownRoute("ct", "DEST", modalities=("CT",), quiet_s=0)
 
@@ -53,7 +55,7 @@ def led(archive: Archive) -> list[tuple[str, str]]:
 
 def test_routes_are_kept_as_they_were_given(archive: Archive) -> None:
     full = KnownRoute(
-        "full", "DEST", ("CT", "MR"), ("CT1",), ("ST*",), ("CHEST",), ("BV A, B",), "22:00-05:00", 30, 5
+        "full", "DEST", ("CT", "MR"), ("CT1",), ("ST*",), ("CHEST",), ("BV A, B",), "22:00-05:00", 30, 5, 7
     )
     routes = archive.index.routes
     add(archive, full, CT_TO_DEST)
@@ -196,6 +198,30 @@ def test_a_worker_that_dies_before_its_decision_is_written_leaves_it_to_the_next
     assert jobs(archive) == []
     follow(archive)
     assert led(archive) == [(ours.StudyInstanceUID, "DEST")]
+
+
+def test_previous_studies_are_sent_when_an_examination_is_ordered(archive: Archive) -> None:
+    def study(day: int, **attributes: object) -> str:
+        made = come(archive, PatientID="BN*", StudyDate=f"202601{day:02}", **attributes)
+        return str(made.StudyInstanceUID)
+
+    oldest, middle, newest = (study(day) for day in (1, 2, 3))
+    study(4, IssuerOfPatientID="OTHER")
+    come(archive, PatientID="BN1")
+    add(archive, KnownRoute("priors", "WS1", modalities=("CT",), quiet_s=0, priors=2))
+    order = replace(ORDER, patient_id="BN*", issuer_of_patient_id="OURS")
+    place_order(archive, replace(order, steps=(replace(STEP, modality="US"),)))
+    follow(archive)
+    assert jobs(archive) == []
+    steps = (replace(STEP, modality="CT"),)
+    place_order(archive, replace(order, accession_number="A2", requested_procedure_id="", steps=steps))
+    follow(archive)
+    assert {uid for uid, _ in led(archive)} == {middle, newest}
+    assert oldest not in {uid for uid, _ in led(archive)}
+    assert {(job.ae_title, job.origin) for job in jobs(archive)} == {("WS1", "route priors")}
+    come(archive, PatientID="BN*")  # a route for orders leads nothing that comes
+    follow(archive)
+    assert len(jobs(archive)) == 2
 
 
 def test_of_two_workers_that_look_at_once_one_decides(archive: Archive) -> None:

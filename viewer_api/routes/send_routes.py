@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pacs.errors import PeerChangesNotAllowed
 from pacs.index.known_routes import KnownRoute
-from pacs.routes import MOST_CONDITIONS, MOST_LENGTH, MOST_QUIET_S, check_route
+from pacs.routes import MOST_CONDITIONS, MOST_LENGTH, MOST_PRIORS, MOST_QUIET_S, check_route
 from pacs.sending import MOST_PRIORITY
 from viewer_api.media_types import JSON
 from viewer_api.openapi import problems, success
@@ -50,6 +50,12 @@ class RouteBody(BaseModel):
     hours: str | None = Field(default=None, max_length=255, description="Only what comes then: 22:00-05:00")
     quiet_s: int = Field(default=60, ge=0, le=MOST_QUIET_S, description="Sent when nothing came for so long")
     priority: int = Field(default=0, ge=-MOST_PRIORITY, le=MOST_PRIORITY, description="The highest first")
+    priors: int = Field(
+        default=0,
+        ge=0,
+        le=MOST_PRIORS,
+        description="When one is ordered: so many previous studies",
+    )
 
 
 @router.get("/routes", responses=success("The routes, by their names", JSON))
@@ -91,6 +97,7 @@ def put_route(state: State, name: Name, body: RouteBody) -> Response:
             hours=body.hours,
             quiet_s=body.quiet_s,
             priority=body.priority,
+            priors=body.priors,
         )
     )
     state.archive.index.peers.find(route.ae_title)
@@ -130,4 +137,5 @@ def _to_json(route: KnownRoute) -> dict[str, Any]:
         "hours": route.hours,
         "quiet_s": route.quiet_s,
         "priority": route.priority,
+        "priors": route.priors,
     }

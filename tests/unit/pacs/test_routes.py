@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pacs.errors import InvalidRequest
 from pacs.index.known_routes import KnownRoute, SeriesTraits
-from pacs.routes import Arrival, check_route, leads
+from pacs.routes import Arrival, check_route, leads, wants_priors
 
 AT = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
 CHEST = SeriesTraits("CT", "CT_TANG_2", "CHEST", "BỆNH VIỆN ĐA KHOA TỈNH")
@@ -58,6 +58,25 @@ def test_what_has_no_value_fulfils_no_condition() -> None:
 
 
 @pytest.mark.parametrize(
+    ("conditions", "wanted"),
+    [
+        ({}, False),
+        ({"priors": 3}, True),
+        ({"priors": 3, "modalities": ("MR", "CT")}, True),
+        ({"priors": 3, "modalities": ("US",)}, False),
+        ({"priors": 3, "hours": "05:00-22:00"}, False),
+        ({"priors": 3, "created_at": AT + timedelta(seconds=1)}, False),
+    ],
+)
+def test_a_route_for_orders_wants_previous_studies_and_leads_nothing_that_comes(
+    conditions: dict[str, Any], wanted: bool
+) -> None:
+    route = replace(ROUTE, **conditions)
+    assert wants_priors(route, ["CT", "SR"], AT) is wanted
+    assert leads(route, ARRIVAL) is (route.priors == 0)
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"name": ""},
@@ -68,6 +87,8 @@ def test_what_has_no_value_fulfils_no_condition() -> None:
         {"quiet_s": -1},
         {"quiet_s": 86_401},
         {"priority": 10},
+        {"priors": 21},
+        {"priors": 3, "body_parts": ("CHEST",)},
         {"hours": "night"},
         {"modalities": ("C\\T",)},
         {"station_names": ("a\nb",)},

@@ -22,6 +22,7 @@ CHEST = {
     "hours": "07:00-17:00",
     "quiet_s": 10,
     "priority": 5,
+    "priors": 0,
 }
 
 
@@ -58,6 +59,8 @@ def test_routes_are_not_changed_unless_the_settings_allow_it(tmp_path: Path) -> 
         ("chest", {"modalities": [""]}, 400),
         ("chest", {"modalities": ["C\\T"]}, 400),
         ("chest", {"no_such": 1}, 400),
+        ("chest", {"priors": 21}, 400),
+        ("chest", {"priors": 3}, 400),
     ],
 )
 def test_what_is_no_route_is_refused(tmp_path: Path, name: str, change: dict[str, Any], status: int) -> None:
