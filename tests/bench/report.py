@@ -155,6 +155,9 @@ def format_worklists(results: WorklistTimes, orders: int) -> str:
     rows: list[Row] = [("Asked for", "Server", "p50 ms", "p95 ms", "Queries", "Answers each")]
     for (name, server), times in sorted(results.items(), key=lambda result: result[0][0]):
         taken = sorted(times.taken_ms)
+        if not taken:
+            rows.append((name, server, "broke off", "-", "0", "-"))
+            continue
         p95_ms = taken[min(len(taken) - 1, round(0.95 * len(taken)))]
         each = f"{times.answers / len(taken):.0f}"
         rows.append((name, server, f"{median(taken):.1f}", f"{p95_ms:.1f}", str(len(taken)), each))

@@ -260,7 +260,11 @@ def ignoring_storescp() -> Iterator[Peer]:
 @contextmanager
 def orthanc_worklist(files: Path) -> Iterator[Peer]:
     """Run Orthanc with its sample plugin that serves worklists from a folder of files."""
-    plugin = {"Plugins": [str(ORTHANC_WORKLISTS)], "Worklists": {"Enable": True, "Database": str(files)}}
+    plugin = {
+        "Plugins": [str(ORTHANC_WORKLISTS)],
+        "Worklists": {"Enable": True, "Database": str(files)},
+        "DicomAlwaysAllowFindWorklist": True,
+    }
     with _orthanc("Orthanc", plugin) as server:
         yield server.peer
 
