@@ -75,17 +75,16 @@ def test_studies_go_to_and_fro_by_dicom_and_by_dicomweb(tmp_path: Path) -> None:
         address = f"{HOST}:{orthanc.dicom_port}"
         command("peers", "add", "ORTHANC", address, "--ask-commitment", "--may", "all")
         command("peers", "add", "WEB", "--web", f"{orthanc.http_url}/dicom-web")
-        got, moved, over_http = (put(orthanc, 6) for _ in range(3))
+        got, moved, over_http = (put(orthanc, 4) for _ in range(3))
         told = command("fetch", "ORTHANC", "--study", got)
-        assert "1 studies: 6 instances fetched, 0 were here already, 0 failed" in told
-        assert "6 were here already" in command("fetch", "ORTHANC", "--study", got)
-        assert "6 instances fetched" in command("fetch", "ORTHANC", "--study", moved, "--by", "move")
-        assert "6 instances fetched" in command("fetch", "WEB", "--study", over_http)
-        assert [number_here(archive, study) for study in (got, moved, over_http)] == [6, 6, 6]
+        assert "1 studies: 4 instances fetched, 0 were here already, 0 failed" in told
+        assert "4 instances fetched" in command("fetch", "ORTHANC", "--study", moved, "--by", "move")
+        assert "4 instances fetched" in command("fetch", "WEB", "--study", over_http)
+        assert [number_here(archive, study) for study in (got, moved, over_http)] == [4, 4, 4]
         for name in orthanc.ask("GET", "/studies"):
             orthanc.ask("DELETE", f"/studies/{name}")
         command("send", got, "--to", "ORTHANC")  # it is asked whether all is safe there
         command("send", moved, "--to", "WEB")
         for study in (got, moved):
             wait_until_done(archive, study)
-        assert len(orthanc.ask("GET", "/instances")) == 12
+        assert len(orthanc.ask("GET", "/instances")) == 8
