@@ -57,6 +57,8 @@ def check_peer(peer: KnownPeer) -> KnownPeer:
         raise InvalidRequest("a certificate is named by its SHA-256: 64 hexadecimal digits in small letters")
     if unknown := [uid for uid in peer.transfer_syntax_uids if uid not in TRANSFER_SYNTAXES]:
         raise InvalidRequest(f"there is no transfer syntax {unknown[0][:64]}")
+    if any(parse_ae_title(title) != title or "\\" in title for title in peer.moves_to):
+        raise InvalidRequest("where a peer may move images to is told by AE titles")
     return _check_sending(peer)
 
 

@@ -216,6 +216,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Instances that one C-GET or C-MOVE may ask for; more are refused (A702).",
     )
+    max_retrieved_bytes: int = Field(
+        default=200 * 10**9,
+        ge=1,
+        description="What they may have together; more are refused (A702).",
+    )
     max_retrievals_per_peer: int = Field(
         default=8,
         ge=1,

@@ -62,7 +62,13 @@ NETWORK_SETTINGS: Final = (
     *("associate_timeout_s", "network_timeout_s", "pdu_timeout_s"),
     *("max_pdu_length", "max_command_size_bytes", "max_object_size_bytes"),
     *("accept_unknown_sop_classes", "on_conflict", "accept_deleted_again", "undeclared_character_set"),
-    *("max_retrieved_instances", "max_retrievals_per_peer", "move_associations", "send_concurrency"),
+    *(
+        "max_retrieved_instances",
+        "max_retrieved_bytes",
+        "max_retrievals_per_peer",
+        "move_associations",
+        "send_concurrency",
+    ),
     *("worklist_own_station_only", "http_host", "http_port", "public_url", "trusted_proxies"),
     *("cors_origins", "auth", "allow_delete", "allow_peer_changes", "allow_match_decisions"),
 )

@@ -48,6 +48,10 @@ Syntaxes = Annotated[
     typer.Option(metavar="UIDS", help="Transfer syntaxes that it likes to get, the best first; - for any."),
 ]
 
+MovesTo = Annotated[
+    str | None,
+    typer.Option(metavar="AETS", help="It may move images to itself and to these peers only; - for any."),
+]
 Tls = Annotated[bool | None, typer.Option("--tls/--no-tls", help="Call it over TLS.")]
 Certificate = Annotated[
     str | None,
@@ -102,12 +106,13 @@ def add(
     send_at_a_time: SendAtATime = None,
     web: Web = None,
     ask_commitment: AskCommitment = None,
+    moves_to: MovesTo = None,
 ) -> None:
     """Add a device. A modality: --may store. A workstation: --may find,move,get."""
     from pacs.index.known_peers import KnownPeer
     from pacs.peers import check_peer
 
-    wishes = _changes(address, may, only_from_host, charset, unaccented, syntaxes, tls, certificate)
+    wishes = _changes(address, may, only_from_host, charset, unaccented, syntaxes, tls, certificate, moves_to)
     wishes |= _sending_changes(send_hours, send_limit, send_at_a_time, web, ask_commitment)
     peer = check_peer(replace(KnownPeer(aet.strip()), **wishes))
     with opened_archive() as archive:
@@ -131,11 +136,12 @@ def change(
     send_at_a_time: SendAtATime = None,
     web: Web = None,
     ask_commitment: AskCommitment = None,
+    moves_to: MovesTo = None,
 ) -> None:
     """Change what is known of a device; what is not named stays as it is."""
     from pacs.peers import check_peer
 
-    wishes = _changes(at, may, only_from_host, charset, unaccented, syntaxes, tls, certificate)
+    wishes = _changes(at, may, only_from_host, charset, unaccented, syntaxes, tls, certificate, moves_to)
     wishes |= _sending_changes(send_hours, send_limit, send_at_a_time, web, ask_commitment)
     with opened_archive() as archive:
         peer = check_peer(replace(archive.index.peers.find(aet.strip()), **wishes))
@@ -173,6 +179,7 @@ def _changes(
     syntaxes: str | None,
     tls: bool | None,
     certificate: str | None,
+    moves_to: str | None,
 ) -> dict[str, Any]:
     """Read what was typed; what was not is left out."""
     wishes: dict[str, Any] = {}
@@ -192,6 +199,8 @@ def _changes(
         wishes["tls"] = tls
     if certificate is not None:
         wishes["certificate_sha256"] = None if certificate == "-" else _read_certificate(certificate)
+    if moves_to is not None:
+        wishes["moves_to"] = () if moves_to == "-" else tuple(_split(moves_to))
     return wishes
 
 
@@ -279,6 +288,7 @@ def _line(peer: KnownPeer) -> str:
     more += ["over TLS"] if peer.tls else []
     more += [f"certificate {peer.certificate_sha256}"] if peer.certificate_sha256 else []
     more += peer.transfer_syntax_uids
+    more += [f"moves to {','.join(peer.moves_to)}"] if peer.moves_to else []
     more += [peer.dicomweb_url] if peer.dicomweb_url else []
     more += ["asked for commitment"] if peer.asks_commitment else []
     more += [f"send {peer.send_hours}"] if peer.send_hours else []

@@ -39,6 +39,8 @@ class KnownPeer:
     at a time, and a worker sends it at most ``send_bytes_per_s`` (None: as fast as it takes them). Where it
     has a ``dicomweb_url``, they go there by STOW-RS. ``asks_commitment``: it is asked whether what it was
     sent is safe there.
+
+    ``moves_to``: the AE titles that its C-MOVEs may lead to besides itself; none: any peer.
     """
 
     ae_title: str
@@ -56,6 +58,7 @@ class KnownPeer:
     send_at_a_time: int = 1
     dicomweb_url: str | None = None
     asks_commitment: bool = False
+    moves_to: tuple[str, ...] = ()
 
 
 class KnownPeers:
@@ -140,6 +143,7 @@ def _row(peer: KnownPeer) -> dict[str, Any]:
         "send_at_a_time": peer.send_at_a_time,
         "dicomweb_url": peer.dicomweb_url,
         "asks_commitment": peer.asks_commitment,
+        "moves_to": "\\".join(peer.moves_to),
     }
 
 
@@ -152,7 +156,7 @@ def _known_peer(row: Any) -> KnownPeer:
         only_from_host=row.only_from_host,
         character_set=row.character_set,
         unaccented=row.unaccented,
-        transfer_syntax_uids=tuple(uid for uid in row.transfer_syntax_uids.split("\\") if uid),
+        transfer_syntax_uids=_split(row.transfer_syntax_uids),
         tls=row.tls,
         certificate_sha256=row.certificate_sha256,
         send_hours=row.send_hours,
@@ -160,4 +164,9 @@ def _known_peer(row: Any) -> KnownPeer:
         send_at_a_time=row.send_at_a_time,
         dicomweb_url=row.dicomweb_url,
         asks_commitment=row.asks_commitment,
+        moves_to=_split(row.moves_to),
     )
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(one for one in text.split("\\") if one)

@@ -309,6 +309,7 @@ known_peer = Table(
     Column("send_at_a_time", Integer, nullable=False, server_default="1"),
     Column("dicomweb_url", Text),
     Column("asks_commitment", Boolean, nullable=False, server_default=false()),
+    Column("moves_to", Text, nullable=False, server_default=""),
 )
 
 # What lies in the spool, on its way to the remote store or kept there for a while (``pacs/jobs/upload.py``).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -252,8 +253,22 @@ def test_c4_who_may_not_move_or_get_is_refused(tmp_path: Path) -> None:
         assert there.got == []
 
 
-def test_c5_more_than_the_settings_allow_is_refused(tmp_path: Path) -> None:
-    settings = {"FILMLESS_MAX_RETRIEVED_INSTANCES": "5"}
+def test_c4_a_peer_moves_to_the_destinations_only_that_the_table_gives_it(tmp_path: Path) -> None:
+    with filled_archive(tmp_path, 1) as (archive, port, _):
+        requestor = KnownPeer("WS1", rights=frozenset({PeerRight.MOVE}), moves_to=("READING1",))
+        archive.index.peers.put(requestor)
+        with Destination().running(archive) as there:
+            assert move(port, keys())[-1][0].Status == 0xA801
+            assert there.got == []
+            archive.index.peers.put(replace(requestor, moves_to=("READING1", "DEST")))
+            eventually(lambda: move(port, keys())[-1][0].Status == 0x0000)
+            assert len(there.got) == 1
+
+
+@pytest.mark.parametrize(
+    "settings", [{"FILMLESS_MAX_RETRIEVED_INSTANCES": "5"}, {"FILMLESS_MAX_RETRIEVED_BYTES": "8000"}]
+)
+def test_c5_more_than_the_settings_allow_is_refused(tmp_path: Path, settings: dict[str, str]) -> None:
     with filled_archive(tmp_path, settings=settings) as (archive, port, uids):
         with Destination().running(archive) as there:
             assert [status.Status for status, _ in move(port, keys())] == [0xA702]

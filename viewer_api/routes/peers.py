@@ -58,6 +58,11 @@ class PeerBody(BaseModel):
         description="Studies go there by STOW-RS, and come from there by WADO-RS",
     )
     asks_commitment: bool = Field(default=False, description="Whether what it was sent is safe there")
+    moves_to: list[str] = Field(
+        default=[],
+        max_length=64,
+        description="AE titles that it may move images to besides itself; none: any",
+    )
 
 
 @router.get("/peers", responses=success("The devices, by their AE titles", JSON))
@@ -103,6 +108,7 @@ def put_peer(state: State, ae_title: AeTitle, body: PeerBody) -> Response:
         send_at_a_time=body.send_at_a_time,
         dicomweb_url=body.dicomweb_url,
         asks_commitment=body.asks_commitment,
+        moves_to=tuple(body.moves_to),
     )
     is_new = state.archive.index.peers.put(peer := check_peer(peer))
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
@@ -145,4 +151,5 @@ def _to_json(peer: KnownPeer) -> dict[str, Any]:
         "send_at_a_time": peer.send_at_a_time,
         "dicomweb_url": peer.dicomweb_url,
         "asks_commitment": peer.asks_commitment,
+        "moves_to": list(peer.moves_to),
     }

@@ -20,7 +20,7 @@ from pacs.dimse.retrieving.outgoing import NATIVE
 from pacs.dimse.retrieving.progress import Progress
 from pacs.dimse.retrieving.retrieval import Retrievals, tell_end, tell_progress
 from pacs.errors import NotFound, SettingsError, UnknownDestination
-from pacs.index.known_peers import PeerRight
+from pacs.index.known_peers import KnownPeer, PeerRight
 from pacs.peers import PeerBook
 from pacs.settings import Settings
 
@@ -53,7 +53,7 @@ def handle_c_move(
     Raises
     ------
     UnknownDestination
-        There is no such peer in the table, or none that can be called.
+        There is no such peer in the table, none that can be called, or not one for who asks.
     pacs.errors.ArchiveError
         Nothing was sent; `pacs.dimse.statuses` translates.
     """
@@ -75,6 +75,8 @@ def _destination(
     known = book.find(message.command.text(Element.MOVE_DESTINATION) or "")
     if known is None:
         raise UnknownDestination("the Move Destination is no peer of this archive")
+    if not _may_move_to(association.caller.peer, known.ae_title):
+        raise UnknownDestination("the Move Destination is not one for this AE title")
     try:
         peer = peer_to_call(known, settings)
     except (NotFound, SettingsError) as error:
@@ -88,6 +90,15 @@ def _destination(
         originator=Originator(
             association.calling_ae_title, message.command.required_number(Element.MESSAGE_ID)
         ),
+    )
+
+
+def _may_move_to(requestor: KnownPeer | None, destination: str) -> bool:
+    """Tell whether the table lets who asks, where it is in there, send images to this destination."""
+    return (
+        requestor is None
+        or not requestor.moves_to
+        or destination in (requestor.ae_title, *requestor.moves_to)
     )
 
 

@@ -70,6 +70,9 @@ class Retrievals:
             raise MatchesUncountable("index not available, try again later") from error
         if len(found) > most:
             raise RetrievalRefused(f"more than {most} instances at a time")
+        most_bytes = self.archive.settings.max_retrieved_bytes
+        if sum(one.location.size_bytes for one in found) > most_bytes:
+            raise RetrievalRefused(f"more than {most_bytes} bytes at a time")
         return found
 
 
