@@ -25,6 +25,7 @@ WORKSTATION = {
     "send_at_a_time": 2,
     "dicomweb_url": "https://pacs.example.vn/dicom-web",
     "asks_commitment": True,
+    "moves_to": ["READING1"],
 }
 
 
