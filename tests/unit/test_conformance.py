@@ -2,8 +2,10 @@
 
 import re
 
+import typer.main
 from pydicom._uid_dict import UID_dictionary
 
+from pacs.cli import peers
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.settings import Settings
 from tests.conformance import DOCUMENT, document_with_tables, tables_named
@@ -53,3 +55,12 @@ def test_the_transfer_syntaxes_that_are_not_taken_encode_no_data_sets():
         "XML Encoding",
         "Papyrus 3 Implicit VR Little Endian",
     }
+
+
+def test_everything_that_is_set_for_a_peer_is_stated():
+    text = DOCUMENT.read_text("utf-8")
+    options = [
+        one.opts[0] for one in typer.main.get_command(peers.app).commands["add"].params if one.name != "aet"
+    ]
+    assert "--may" in options
+    assert [option for option in options if option.startswith("--") and f"| `{option}` |" not in text] == []
