@@ -16,7 +16,8 @@ from pacs.jobs.rereading import keep_rereading, reread_studies
 from tests.datasets import encode_file, make_dataset
 from tests.integration.test_index import search
 
-BEFORE = "0017"
+BEFORE, AFTER = "0017", "0018"
+_SET_VERSION = text("UPDATE alembic_version SET version_num = :version")
 
 
 def store(archive: Archive, number: int, instance: int = 1, **attributes: Any) -> str:
@@ -44,10 +45,12 @@ def old_archive(archive: Archive) -> Archive:
             connection.execute(text(f"UPDATE study SET {name} = NULL, {name}_folded = NULL"))
         connection.execute(text("UPDATE study SET patient_comments = 'Known' WHERE patient_id = 'BN2'"))
         connection.execute(text("DROP TABLE rereading"))
-        connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": BEFORE})
+        newest = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        connection.execute(_SET_VERSION, {"version": BEFORE})
         config = alembic_config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, AFTER)
+        connection.execute(_SET_VERSION, {"version": newest})
     return archive
 
 
