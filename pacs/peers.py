@@ -71,6 +71,8 @@ def _check_sending(peer: KnownPeer) -> KnownPeer:
         raise InvalidRequest("a DICOMweb URL is like https://pacs.example.vn/dicom-web, without a user name")
     if peer.asks_commitment and (peer.host is None or peer.port is None):
         raise InvalidRequest("a peer that is asked for commitment needs a host and a port")
+    if peer.wants_notices and (peer.host is None or peer.port is None):
+        raise InvalidRequest("a peer that is told something needs a host and a port")
     if peer.send_hours is None:
         return peer
     return replace(peer, send_hours=str(parse_daily_hours(peer.send_hours)))

@@ -97,18 +97,33 @@ def replay_message(archive: Archive, message: StepMessage) -> bool:
     known = archive.index.performed_steps.find(name.sop_instance_uid)
     if (0 if known is None else known.number_of_messages) >= name.number:
         return False
-    with archive.store.open(message.key) as source:
-        data = source.read(2 * MAX_MESSAGE_SIZE_BYTES)
-    if hashlib.sha256(data).hexdigest() != name.sha256:
-        raise UnreadableInstance("a message is not what it was")
-    meta, chunks = split_part10([data])
-    encoded = b"".join(map(bytes, chunks))
-    said = Said(name.sop_instance_uid, meta.transfer_syntax_uid, encoded, message.calling_ae_title)
+    said = read_message(archive, message.key, message.calling_ae_title)
     if name.number == 1:
         _create(archive, said, message)
     else:
         _set(archive, said, message)
     return True
+
+
+def read_message(archive: Archive, key: str, calling_ae_title: str | None) -> Said:
+    """Read from the store what a modality said, byte for byte.
+
+    Raises
+    ------
+    UnreadableInstance
+        It is not what it was.
+    storage.errors.ObjectNotFound, storage.errors.StoreError
+    """
+    name = parse_step_message_key(key)
+    if name is None:
+        raise UnreadableInstance("the key of a message is none")
+    with archive.store.open(key) as source:
+        data = source.read(2 * MAX_MESSAGE_SIZE_BYTES)
+    if hashlib.sha256(data).hexdigest() != name.sha256:
+        raise UnreadableInstance("a message is not what it was")
+    meta, chunks = split_part10([data])
+    encoded = b"".join(map(bytes, chunks))
+    return Said(name.sop_instance_uid, meta.transfer_syntax_uid, encoded, calling_ae_title)
 
 
 def _create(archive: Archive, said: Said, replayed: StepMessage | None) -> None:

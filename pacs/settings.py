@@ -144,6 +144,14 @@ class Settings(BaseSettings):
         description="Seconds without a new instance after which the metadata of a series is kept ready, "
         "compressed, in the store.",
     )
+    notify_after_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=86400,
+        allow_inf_nan=False,
+        description="Seconds without a new instance after which peers that want it are told that a study is "
+        "here.",
+    )
     decode_processes: int = Field(
         default=0,
         ge=0,

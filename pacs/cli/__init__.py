@@ -14,6 +14,7 @@ from pacs.cli import (
     fetching,
     ledger,
     matches,
+    notices,
     ohif,
     orders,
     peers,
@@ -65,6 +66,7 @@ app.add_typer(sending.app, name="jobs")
 app.add_typer(routes.app, name="routes")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(matches.app, name="matches")
+app.add_typer(notices.app, name="notices")
 app.add_typer(ohif.app, name="ohif")
 app.add_typer(orders.app, name="order")
 app.add_typer(peers.app, name="peers")

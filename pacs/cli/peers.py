@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pacs.cli.peer_values import read_address, read_certificate, read_list, read_rights, read_size
 from pacs.cli.progress import told_size
 from pacs.cli.running import opened_archive
 from pacs.settings import load_settings
@@ -77,6 +77,14 @@ AskCommitment = Annotated[
     bool | None,
     typer.Option("--ask-commitment/--no-commitment", help="Ask it whether what it was sent is safe there."),
 ]
+NotifyAvailable = Annotated[
+    bool | None,
+    typer.Option("--notify-available/--no-notice", help="Tell it when a study is here, and when it grew."),
+]
+ForwardPerformed = Annotated[
+    bool | None,
+    typer.Option("--forward-performed/--no-performed", help="Pass on what modalities say they did (MPPS)."),
+]
 
 
 @app.command("list")
@@ -107,6 +115,8 @@ def add(
     web: Web = None,
     ask_commitment: AskCommitment = None,
     moves_to: MovesTo = None,
+    notify_available: NotifyAvailable = None,
+    forward_performed: ForwardPerformed = None,
 ) -> None:
     """Add a device. A modality: --may store. A workstation: --may find,move,get."""
     from pacs.index.known_peers import KnownPeer
@@ -114,6 +124,7 @@ def add(
 
     wishes = _changes(address, may, only_from_host, charset, unaccented, syntaxes, tls, certificate, moves_to)
     wishes |= _sending_changes(send_hours, send_limit, send_at_a_time, web, ask_commitment)
+    wishes |= _notice_changes(notify_available, forward_performed)
     peer = check_peer(replace(KnownPeer(aet.strip()), **wishes))
     with opened_archive() as archive:
         archive.index.peers.add(peer)
@@ -137,12 +148,15 @@ def change(
     web: Web = None,
     ask_commitment: AskCommitment = None,
     moves_to: MovesTo = None,
+    notify_available: NotifyAvailable = None,
+    forward_performed: ForwardPerformed = None,
 ) -> None:
     """Change what is known of a device; what is not named stays as it is."""
     from pacs.peers import check_peer
 
     wishes = _changes(at, may, only_from_host, charset, unaccented, syntaxes, tls, certificate, moves_to)
     wishes |= _sending_changes(send_hours, send_limit, send_at_a_time, web, ask_commitment)
+    wishes |= _notice_changes(notify_available, forward_performed)
     with opened_archive() as archive:
         peer = check_peer(replace(archive.index.peers.find(aet.strip()), **wishes))
         archive.index.peers.put(peer)
@@ -184,13 +198,13 @@ def _changes(
     """Read what was typed; what was not is left out."""
     wishes: dict[str, Any] = {}
     if address is not None:
-        wishes["host"], wishes["port"] = _read_address(address)
+        wishes["host"], wishes["port"] = read_address(address)
     if may is not None:
-        wishes["rights"] = _read_rights(may)
+        wishes["rights"] = read_rights(may)
     if charset is not None:
         wishes["character_set"] = None if charset == "-" else charset
     if syntaxes is not None:
-        wishes["transfer_syntax_uids"] = () if syntaxes == "-" else tuple(_split(syntaxes))
+        wishes["transfer_syntax_uids"] = () if syntaxes == "-" else tuple(read_list(syntaxes))
     if only_from_host is not None:
         wishes["only_from_host"] = only_from_host
     if unaccented is not None:
@@ -198,9 +212,9 @@ def _changes(
     if tls is not None:
         wishes["tls"] = tls
     if certificate is not None:
-        wishes["certificate_sha256"] = None if certificate == "-" else _read_certificate(certificate)
+        wishes["certificate_sha256"] = None if certificate == "-" else read_certificate(certificate)
     if moves_to is not None:
-        wishes["moves_to"] = () if moves_to == "-" else tuple(_split(moves_to))
+        wishes["moves_to"] = () if moves_to == "-" else tuple(read_list(moves_to))
     return wishes
 
 
@@ -211,7 +225,7 @@ def _sending_changes(
     if hours is not None:
         wishes["send_hours"] = None if hours == "-" else hours
     if limit is not None:
-        wishes["send_bytes_per_s"] = None if limit == "-" else _read_size(limit)
+        wishes["send_bytes_per_s"] = None if limit == "-" else read_size(limit)
     if at_a_time is not None:
         wishes["send_at_a_time"] = at_a_time
     if web is not None:
@@ -221,56 +235,9 @@ def _sending_changes(
     return wishes
 
 
-def _read_size(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,12})\s*(k|M|G)?B?(?:/s)?", text, re.ASCII)
-    if found is None:
-        raise typer.BadParameter("a limit is like 500kB, 2MB, or a number of bytes in a second")
-    return int(found[1]) * {None: 1, "k": 10**3, "M": 10**6, "G": 10**9}[found[2]]
-
-
-def _read_certificate(text: str) -> str:
-    """Read a fingerprint, or take that of the first certificate in a file."""
-    import hashlib
-    import ssl
-    from pathlib import Path
-
-    if len(digits := text.replace(":", "").lower()) == 64 and set(digits) <= set("0123456789abcdef"):
-        return digits
-    try:
-        pem = Path(text).read_text(encoding="ascii")
-        begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-        first = pem[pem.index(begin) : pem.index(end) + len(end)]
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first)).hexdigest()
-    except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"--certificate is a PEM file, a SHA-256, or -: {error}") from None
-
-
-def _read_address(text: str) -> tuple[str | None, int | None]:
-    """Read a host with its port, or without: a port is asked for where it is needed."""
-    if text == "-":
-        return None, None
-    host, _, port = text.rpartition(":")
-    if not host or text.endswith("]") or (":" in host and not host.endswith("]")):  # the colons of IPv6
-        return text.strip("[]"), None
-    if not port.isdecimal():
-        raise typer.BadParameter("give the address as HOST:PORT, e.g. 192.168.1.20:104")
-    return host.strip("[]"), int(port)
-
-
-def _read_rights(text: str) -> frozenset[Any]:
-    from pacs.index.known_peers import PeerRight
-
-    if text in ("all", "none"):
-        return frozenset(PeerRight) if text == "all" else frozenset()
-    try:
-        return frozenset(PeerRight(one.lower()) for one in _split(text))
-    except ValueError:
-        known = ",".join(PeerRight)
-        raise typer.BadParameter(f"--may is a list of {known}, or all, or none") from None
-
-
-def _split(text: str) -> list[str]:
-    return [one.strip() for one in text.split(",") if one.strip()]
+def _notice_changes(available: bool | None, performed: bool | None) -> dict[str, Any]:
+    wishes = {"wants_availability": available, "wants_performed_steps": performed}
+    return {name: wish for name, wish in wishes.items() if wish is not None}
 
 
 def _address(peer: KnownPeer) -> str:
@@ -291,6 +258,8 @@ def _line(peer: KnownPeer) -> str:
     more += [f"moves to {','.join(peer.moves_to)}"] if peer.moves_to else []
     more += [peer.dicomweb_url] if peer.dicomweb_url else []
     more += ["asked for commitment"] if peer.asks_commitment else []
+    more += ["told of studies"] if peer.wants_availability else []
+    more += ["gets performed steps"] if peer.wants_performed_steps else []
     more += [f"send {peer.send_hours}"] if peer.send_hours else []
     more += [f"send {told_size(peer.send_bytes_per_s)}/s"] if peer.send_bytes_per_s else []
     more += [f"send {peer.send_at_a_time} at a time"] if peer.send_at_a_time != 1 else []

@@ -29,6 +29,8 @@ from pacs.index.known_peers import KnownPeers
 from pacs.index.known_routes import KnownRoutes
 from pacs.index.known_stores import KnownStores
 from pacs.index.ledger_rows import LedgerRows
+from pacs.index.notice_work import NoticeWork
+from pacs.index.notices import Notices
 from pacs.index.objects import IndexedObject, ObjectCursor, ObjectTotals
 from pacs.index.order_matches import OrderMatches
 from pacs.index.orders import Orders
@@ -78,6 +80,8 @@ class Index:
         self.performed_links = PerformedLinks(engine)
         self.matches = OrderMatches(engine)
         self.job_cursors = JobCursors(engine)
+        self.notices = Notices(engine)
+        self.notice_work = NoticeWork(engine)
 
     def write(self, record: InstanceRecord, make_durable: Callable[[], None] = lambda: None) -> WriteOutcome:
         """Index one instance once its object is durable, see `GroupCommit.write`. Raises IndexUnavailable."""

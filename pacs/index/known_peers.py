@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete, or_, select, update
 
 from pacs.errors import InvalidRequest, NotFound
 from pacs.index.engine import reading, writing
 from pacs.index.inserts import insert_if_new
-from pacs.index.models import known_peer
+from pacs.index.ledger_rows import last_number
+from pacs.index.models import known_peer, notice_cursor
 
 
 class PeerRight(StrEnum):
@@ -38,7 +40,8 @@ class KnownPeer:
     Send jobs to it run in ``send_hours`` (`pacs.daily_hours`; None: at any time), ``send_at_a_time`` of them
     at a time, and a worker sends it at most ``send_bytes_per_s`` (None: as fast as it takes them). Where it
     has a ``dicomweb_url``, they go there by STOW-RS. ``asks_commitment``: it is asked whether what it was
-    sent is safe there.
+    sent is safe there. ``wants_availability``: it is told when a study is here (PS3.4 Annex R).
+    ``wants_performed_steps``: it gets what modalities say of their work (PS3.4 F.7).
 
     ``moves_to``: the AE titles that its C-MOVEs may lead to besides itself; none: any peer.
     """
@@ -59,6 +62,13 @@ class KnownPeer:
     dicomweb_url: str | None = None
     asks_commitment: bool = False
     moves_to: tuple[str, ...] = ()
+    wants_availability: bool = False
+    wants_performed_steps: bool = False
+
+    @property
+    def wants_notices(self) -> bool:
+        """Whether it is told anything."""
+        return self.wants_availability or self.wants_performed_steps
 
 
 class KnownPeers:
@@ -96,12 +106,14 @@ class KnownPeers:
             Its title is taken.
         """
         with writing(self._engine) as connection:
+            _begin_notices(connection, peer)
             if not insert_if_new(connection, known_peer, _row(peer)):
                 raise InvalidRequest(f"there is a peer {peer.ae_title} already")
 
     def put(self, peer: KnownPeer) -> bool:
         """Add a peer, or put it in place of the one of its title; tell whether it is a new one."""
         with writing(self._engine) as connection:
+            _begin_notices(connection, peer)
             if insert_if_new(connection, known_peer, _row(peer)):
                 return True
             of_title = known_peer.c.ae_title == peer.ae_title
@@ -120,6 +132,15 @@ class KnownPeers:
             gone = delete(known_peer).where(known_peer.c.ae_title == ae_title).returning(known_peer.c.id)
             if connection.scalar(gone) is None:
                 raise _unknown(ae_title)
+
+
+def _begin_notices(connection: Connection, peer: KnownPeer) -> None:
+    """Have the first peer that wants notices told what comes from now on."""
+    table = known_peer
+    wants = select(table.c.id).where(or_(table.c.wants_availability, table.c.wants_performed_steps)).limit(1)
+    if peer.wants_notices and connection.scalar(wants) is None:
+        now = datetime.now(UTC)
+        connection.execute(update(notice_cursor).values(sequence=last_number(connection), began_at=now))
 
 
 def _unknown(ae_title: str) -> NotFound:
@@ -144,6 +165,8 @@ def _row(peer: KnownPeer) -> dict[str, Any]:
         "dicomweb_url": peer.dicomweb_url,
         "asks_commitment": peer.asks_commitment,
         "moves_to": "\\".join(peer.moves_to),
+        "wants_availability": peer.wants_availability,
+        "wants_performed_steps": peer.wants_performed_steps,
     }
 
 
@@ -165,6 +188,8 @@ def _known_peer(row: Any) -> KnownPeer:
         dicomweb_url=row.dicomweb_url,
         asks_commitment=row.asks_commitment,
         moves_to=_split(row.moves_to),
+        wants_availability=row.wants_availability,
+        wants_performed_steps=row.wants_performed_steps,
     )
 
 

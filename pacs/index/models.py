@@ -310,6 +310,8 @@ known_peer = Table(
     Column("dicomweb_url", Text),
     Column("asks_commitment", Boolean, nullable=False, server_default=false()),
     Column("moves_to", Text, nullable=False, server_default=""),
+    Column("wants_availability", Boolean, nullable=False, server_default=false()),
+    Column("wants_performed_steps", Boolean, nullable=False, server_default=false()),
 )
 
 # What lies in the spool, on its way to the remote store or kept there for a while (``pacs/jobs/upload.py``).
@@ -569,3 +571,35 @@ route = Table(
 
 # Up to which entry of the ledger routes were followed. One row, always.
 route_cursor = Table("route_cursor", metadata, Column("sequence", BigInteger, nullable=False))
+
+# What peers are told besides images (``pacs/index/notices.py``): one row for a study and a peer, and one for
+# each message of a performed step and a peer.
+notice = Table(
+    "notice",
+    metadata,
+    _key(),
+    Column("ae_title", Text, nullable=False),  # of the peer
+    Column("kind", Text, nullable=False),
+    Column("subject_uid", Text, nullable=False),  # of the study, or of the performed step
+    Column("number", Integer, nullable=False),  # of the message, 1 is the N-CREATE; 0: there are none
+    Column("object_key", Text),  # of the message
+    Column("token", Text, nullable=False),  # what UIDs of ours are made from, so that they stay the same
+    Column("told_up_to", Text, nullable=False, server_default=""),  # of a long study: this is told already
+    Column("wishes", Integer, nullable=False, server_default="0"),  # how often it was wished for again
+    Column("claims", Integer, nullable=False, server_default="0"),  # who has the last one is at it
+    Column("attempts", Integer, nullable=False, server_default="0"),  # in vain
+    Column("wished_at", DateTime(timezone=True), nullable=False),
+    Column("next_attempt_at", DateTime(timezone=True)),  # later, while somebody is at it; none: never
+    Column("told_at", DateTime(timezone=True)),
+    Column("last_error", Text),
+    UniqueConstraint("ae_title", "kind", "subject_uid", "number"),
+)
+Index(None, notice.c.next_attempt_at)
+
+# Up to which entry of the ledger peers were told, and since when any peer wants that. One row, always.
+notice_cursor = Table(
+    "notice_cursor",
+    metadata,
+    Column("sequence", BigInteger, nullable=False),
+    Column("began_at", DateTime(timezone=True)),
+)

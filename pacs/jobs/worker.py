@@ -13,6 +13,8 @@ from pacs.errors import ArchiveError
 from pacs.jobs.committing import keep_committing
 from pacs.jobs.ledger_replay import catch_up
 from pacs.jobs.ledger_sealing import keep_sealing
+from pacs.jobs.notices.finding import keep_finding_notices
+from pacs.jobs.notices.telling import keep_telling
 from pacs.jobs.order_keeping import keep_orders
 from pacs.jobs.removal import keep_removing
 from pacs.jobs.rereading import keep_rereading
@@ -59,6 +61,7 @@ def _beside(archive: Archive, stop: Event) -> Iterator[None]:
     beside = (
         *(keep_sealing, keep_series_ready, keep_removing, keep_committing),
         *(keep_routing, keep_sending, keep_rereading, keep_orders),
+        *(keep_finding_notices, keep_telling),
     )
     jobs: list[Callable[[], None]] = [partial(job, archive, stop) for job in beside]
     if archive.spool is not None:

@@ -24,7 +24,7 @@ from tests.integration.find_peers import Searcher
 WORKSTATION = KnownPeer(
     "WS1", "10.0.0.5", 104, frozenset({PeerRight.GET}), True, "ISO_IR 100", True, ("1.2.840.10008.1.2",),
     send_hours="22:00-05:00", send_bytes_per_s=10**6, send_at_a_time=3, dicomweb_url="https://ws1.example.vn/dicom-web",
-    asks_commitment=True,
+    asks_commitment=True, wants_availability=True, wants_performed_steps=True,
     moves_to=("READING1", "OR/2"),
 )  # fmt: skip
 

@@ -63,6 +63,8 @@ class PeerBody(BaseModel):
         max_length=64,
         description="AE titles that it may move images to besides itself; none: any",
     )
+    wants_availability: bool = Field(default=False, description="It is told when a study is here")
+    wants_performed_steps: bool = Field(default=False, description="What modalities say goes on to it (MPPS)")
 
 
 @router.get("/peers", responses=success("The devices, by their AE titles", JSON))
@@ -109,6 +111,8 @@ def put_peer(state: State, ae_title: AeTitle, body: PeerBody) -> Response:
         dicomweb_url=body.dicomweb_url,
         asks_commitment=body.asks_commitment,
         moves_to=tuple(body.moves_to),
+        wants_availability=body.wants_availability,
+        wants_performed_steps=body.wants_performed_steps,
     )
     is_new = state.archive.index.peers.put(peer := check_peer(peer))
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
@@ -152,4 +156,6 @@ def _to_json(peer: KnownPeer) -> dict[str, Any]:
         "dicomweb_url": peer.dicomweb_url,
         "asks_commitment": peer.asks_commitment,
         "moves_to": list(peer.moves_to),
+        "wants_availability": peer.wants_availability,
+        "wants_performed_steps": peer.wants_performed_steps,
     }

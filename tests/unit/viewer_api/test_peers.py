@@ -26,6 +26,8 @@ WORKSTATION = {
     "dicomweb_url": "https://pacs.example.vn/dicom-web",
     "asks_commitment": True,
     "moves_to": ["READING1"],
+    "wants_availability": True,
+    "wants_performed_steps": True,
 }
 
 
@@ -81,6 +83,8 @@ def test_peers_are_not_changed_unless_the_settings_allow_it(tmp_path: Path) -> N
         ("WS1", {"dicomweb_url": "file:///etc/passwd"}),
         ("WS1", {"dicomweb_url": "https://pacs.example.vn/?a=b"}),
         ("WS1", {"asks_commitment": True}),
+        ("WS1", {"wants_availability": True}),
+        ("WS1", {"wants_performed_steps": True}),
         ("WS1", {"transfer_syntax_uids": ["1.2"]}),
     ],
 )

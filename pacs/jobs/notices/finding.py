@@ -1,0 +1,107 @@
+"""Finding what peers are to be told: the ledger is read once, in its order, as routes do.
+
+Where this stands is a number in the index, moved on in the transaction that writes the notices. So a worker
+that dies misses nothing and has nothing told twice, and neither do two workers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import Final
+
+from pacs.archive import Archive
+from pacs.changes import read_entries
+from pacs.dicom.object_keys import parse_key
+from pacs.dicom.performed_step_keys import StepMessageName, parse_step_message_key
+from pacs.errors import ArchiveError
+from pacs.index.known_peers import KnownPeer
+from pacs.index.notices import NoticeKind, NoticeWish
+from pacs.index.records import WriteOutcome
+from pacs.ledger.entries import Entry, Receipt, StepMessage
+from storage.errors import StoreError
+
+_EVERY_S: Final = 2.0
+_RETRY_AFTER_S: Final = 30.0
+_AT_A_TIME: Final = 2000  # entries
+_STORED: Final = frozenset({WriteOutcome.ADDED.value, WriteOutcome.PATIENT_DIFFERS.value})
+_NOT_FROM: Final = frozenset({"import"})  # an old archive that is taken in is no news
+
+_log = logging.getLogger(__name__)
+
+
+def keep_finding_notices(archive: Archive, stop: Event) -> None:
+    """Find what peers are to be told until ``stop`` is set."""
+    while not stop.is_set():
+        try:
+            looked_at = find_notices(archive)
+        except (ArchiveError, StoreError) as error:
+            _log.warning("what peers are to be told will be looked for later: %s", type(error).__name__)
+            stop.wait(_RETRY_AFTER_S)
+        else:
+            stop.wait(0 if looked_at else _EVERY_S)
+
+
+def find_notices(archive: Archive) -> int:
+    """Look at some of what is new, and have peers told that want it; return how many entries.
+
+    Raises
+    ------
+    pacs.errors.LedgerFromNewerVersion, pacs.errors.IndexUnavailable, storage.errors.StoreError
+    """
+    peers = [peer for peer in archive.index.peers.list_all() if peer.wants_notices]
+    if not peers:
+        return 0
+    cursor, began_at = archive.index.notices.cursor()
+    page = read_entries(archive, cursor, _AT_A_TIME)
+    if page.last == cursor:
+        return 0
+    news = [entry for _, entry in page.entries if began_at is None or entry.at >= began_at]
+    wishes = list(_wishes(archive, peers, news))
+    if not archive.index.notices.advance(cursor, page.last, wishes, datetime.now(UTC)):
+        return 0  # another worker was faster, and looks at the rest too
+    return page.last - cursor
+
+
+def _wishes(archive: Archive, peers: Sequence[KnownPeer], entries: Sequence[Entry]) -> Iterator[NoticeWish]:
+    quiet = timedelta(seconds=archive.settings.notify_after_s)
+    grown = _last_receipts(entries)
+    messages = [one for entry in entries if isinstance(entry, StepMessage) for one in _so_far(archive, entry)]
+    for peer in peers:
+        if peer.wants_availability:
+            for study_uid, at in grown.items():
+                yield NoticeWish(peer.ae_title, NoticeKind.AVAILABLE, study_uid, at + quiet)
+        if peer.wants_performed_steps:
+            for name, said in messages:
+                if said.calling_ae_title != peer.ae_title:  # it knows what it has said itself
+                    yield _performed(peer, name, said)
+
+
+def _last_receipts(entries: Sequence[Entry]) -> dict[str, datetime]:
+    """Tell which studies have grown, and when the last instance of each came through a door."""
+    found: dict[str, datetime] = {}
+    for entry in entries:
+        if isinstance(entry, Receipt) and entry.disposition in _STORED and entry.door not in _NOT_FROM:
+            name = parse_key(entry.key)
+            if name is not None:
+                last = found.get(name.study_instance_uid, entry.at)
+                found[name.study_instance_uid] = max(entry.at, last)
+    return found
+
+
+def _so_far(archive: Archive, message: StepMessage) -> list[tuple[StepMessageName, StepMessage]]:
+    """List what was said of a step up to a message: who wants it only now gets the step whole."""
+    name = parse_step_message_key(message.key)
+    if name is None:
+        return []
+    before = [] if name.number == 1 else archive.index.performed_steps.messages(name.sop_instance_uid)
+    named = [(parse_step_message_key(one.key), one) for one in [*before[: name.number - 1], message]]
+    return [(known, one) for known, one in named if known is not None]
+
+
+def _performed(peer: KnownPeer, name: StepMessageName, said: StepMessage) -> NoticeWish:
+    return NoticeWish(
+        peer.ae_title, NoticeKind.PERFORMED, name.sop_instance_uid, said.at, name.number, said.key
+    )
