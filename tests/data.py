@@ -28,9 +28,10 @@ def find_program(name: str) -> str | None:
     """Path of a foreign program, None where there is none.
 
     pynetdicom brings scripts with the names of dcmtk's programs, which an active environment puts first.
+    Servers (Orthanc) lie where an ordinary user's path does not lead.
     """
     ours = Path(sysconfig.get_path("scripts"))
-    elsewhere = [folder for folder in os.get_exec_path() if Path(folder) != ours]
+    elsewhere = [folder for folder in (*os.get_exec_path(), "/usr/sbin") if Path(folder) != ours]
     return shutil.which(name, path=os.pathsep.join(elsewhere))
 
 
