@@ -144,7 +144,7 @@ class ZipMember:
 
 
 class _ModestReader(io.RawIOBase):
-    """Keeps :mod:`zipfile` from reading a directory of any size into memory, which it does in one go."""
+    """Keeps :mod:`zipfile` from reading a directory of any size at once, and from seeking before the file."""
 
     def __init__(self, file: BinaryIO, size_bytes: int) -> None:
         self._file = file
@@ -158,6 +158,8 @@ class _ModestReader(io.RawIOBase):
         return self._file.read(wanted)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_SET and offset < 0:
+            raise zipfile.BadZipFile("a member begins before the file")
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:

@@ -96,6 +96,15 @@ def test_the_version_of_a_member_changes_with_the_zip(tmp_path):
     assert a == again != b
 
 
+def test_a_member_that_begins_before_the_file_is_damaged(tmp_path):
+    path = zip_of(tmp_path / "x.zip", {"a": b"1"})
+    content = bytearray(path.read_bytes())
+    content[-5] = 1  # of where the directory begins: 256 bytes further on
+    path.write_bytes(content)
+    with pytest.raises(DamagedZip, match="damaged"):
+        contents(path)
+
+
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_a_damaged_zip_is_read_or_refused(data, tmp_path_factory):
