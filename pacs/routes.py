@@ -49,7 +49,11 @@ def check_route(route: KnownRoute) -> KnownRoute:
         raise InvalidRequest(f"a study is waited for {MOST_QUIET_S} seconds at most")
     others = (route.calling_ae_titles, route.station_names, route.body_parts, route.institutions)
     if not 0 <= route.priors <= MOST_PRIORS or (route.priors and any(map(any, others))):
-        raise InvalidRequest(f"a route for orders sends {MOST_PRIORS} studies at most, by modality and hours")
+        raise InvalidRequest(
+            f"a route for orders is for {MOST_PRIORS} studies at most, by modality and hours"
+        )
+    if route.fetches and (not route.priors or route.priority):
+        raise InvalidRequest("a route that fetches tells how many previous studies, and has no priority")
     if abs(route.priority) > _MOST_PRIORITY:
         raise InvalidRequest(f"a priority is from -{_MOST_PRIORITY} to {_MOST_PRIORITY}")
     return replace(
@@ -84,7 +88,7 @@ def leads(route: KnownRoute, arrival: Arrival) -> bool:
 
 
 def wants_priors(route: KnownRoute, modalities: Sequence[str], at: datetime) -> bool:
-    """Tell whether a route sends previous studies for an order of these modalities, at this local time."""
+    """Tell whether a route is for orders of these modalities, at this local time."""
     return (
         route.priors > 0
         and (route.created_at is None or at >= route.created_at)

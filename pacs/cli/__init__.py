@@ -19,6 +19,7 @@ from pacs.cli import (
     orders,
     peers,
     performed,
+    prefetches,
     processes,
     routes,
     sending,
@@ -71,6 +72,7 @@ app.add_typer(ohif.app, name="ohif")
 app.add_typer(orders.app, name="order")
 app.add_typer(peers.app, name="peers")
 app.add_typer(performed.app, name="performed")
+app.add_typer(prefetches.app, name="prefetches")
 
 
 def main() -> None:

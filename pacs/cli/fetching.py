@@ -13,9 +13,7 @@ from pacs.cli.progress import showing_progress
 from pacs.cli.running import opened_archive, stopped_by_signals
 
 if TYPE_CHECKING:
-    from pacs.archive import Archive
-    from pacs.index.known_peers import KnownPeer
-    from pacs.jobs.fetching.wanted import Progress, Source
+    from pacs.jobs.fetching.wanted import Progress
 
 # ruff: noqa: PLC0415 - as in pacs.cli.processes
 
@@ -51,6 +49,7 @@ def fetch(
     """
     from pacs.dicom.uids import parse_uid
     from pacs.errors import InvalidRequest
+    from pacs.jobs.fetching.opening import opened_source
     from pacs.jobs.fetching.wanted import Progress, Receiver, Wanted, fetch_wanted
 
     values = [value for value in (study, patient, accession) if value]
@@ -60,9 +59,12 @@ def fetch(
     progress, stop = Progress(), Event()
     with opened_archive() as archive:
         known = archive.index.peers.find(peer.strip())
-        source = _source(archive, known, by)
         receiver = Receiver(archive, known.ae_title, progress, stop)
-        with stopped_by_signals(stop.set), showing_progress(lambda: _shown(progress), "instances"):
+        with (
+            opened_source(archive, known, by) as source,
+            stopped_by_signals(stop.set),
+            showing_progress(lambda: _shown(progress), "instances"),
+        ):
             fetch_wanted(source, wanted, receiver)
     _tell(progress)
     if stop.is_set():
@@ -70,22 +72,6 @@ def fetch(
         raise typer.Exit(_COULD_NOT_RUN)
     if progress.failed or not progress.studies:
         raise typer.Exit(_FOUND_WRONG)
-
-
-def _source(archive: Archive, known: KnownPeer, by: By | None) -> Source:
-    from pacs.dicomweb.connection import WebConnection
-    from pacs.dimse.called_peers import peer_to_call
-    from pacs.errors import InvalidRequest
-    from pacs.jobs.fetching.dimse_source import DimseSource
-    from pacs.jobs.fetching.web_source import WebSource
-
-    settings = archive.settings
-    if by is By.WEB and known.dicomweb_url is None:
-        raise InvalidRequest(f"{known.ae_title} has no DICOMweb URL; 'filmless peers change --web' sets it")
-    if by is By.WEB or (by is None and known.dicomweb_url is not None):
-        return WebSource(WebConnection(known, settings))
-    peer = peer_to_call(known, settings)
-    return DimseSource(peer, settings.ae_title, settings.network_timeout_s, by_move=by is By.MOVE)
 
 
 def _shown(progress: Progress) -> Shown:

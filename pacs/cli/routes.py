@@ -38,7 +38,9 @@ def list_routes() -> None:
 @app.command()
 def add(
     name: Name,
-    to: Annotated[str, typer.Option("--to", metavar="AET", help="The peer that gets the studies.")],
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="AET", help="The peer that gets the studies.")
+    ] = None,
     modality: Annotated[str, typer.Option(metavar="LIST", help="Modalities, such as CT,MR.")] = "",
     sender: Annotated[str, typer.Option("--from", metavar="LIST", help="AE titles of the senders.")] = "",
     station: Annotated[str, typer.Option(metavar="LIST", help="Station Names, * for any text.")] = "",
@@ -60,6 +62,10 @@ def add(
             "--modality is that of the order then.",
         ),
     ] = 0,
+    fetch_from: Annotated[
+        str | None,
+        typer.Option(metavar="AET", help="In place of --to: fetch the newest --priors N from this archive."),
+    ] = None,
 ) -> None:
     """Add a route, for what comes from now on. Conditions left out are fulfilled by all.
 
@@ -68,10 +74,13 @@ def add(
     from pacs.index.known_routes import KnownRoute
     from pacs.routes import check_route
 
+    peer = to or fetch_from
+    if peer is None or (to and fetch_from):
+        raise typer.BadParameter("give --to AET, or --fetch-from AET with --priors N")
     route = check_route(
         KnownRoute(
             name=name,
-            ae_title=to.strip(),
+            ae_title=peer.strip(),
             modalities=_split(modality),
             calling_ae_titles=_split(sender),
             station_names=_split(station),
@@ -81,6 +90,7 @@ def add(
             quiet_s=quiet,
             priority=priority,
             priors=priors,
+            fetches=fetch_from is not None,
         )
     )
     with opened_archive() as archive:
@@ -114,4 +124,5 @@ def _line(route: KnownRoute) -> str:
     told.append(f"when quiet for {route.quiet_s} s")
     told += [f"the newest {route.priors} of a patient when an examination is ordered"] if route.priors else []
     told += [f"priority {route.priority}"] if route.priority else []
-    return f"{route.name:16}  to {route.ae_title:16}  " + "; ".join(told)
+    way = "from" if route.fetches else "to"
+    return f"{route.name:16}  {way} {route.ae_title:16}  " + "; ".join(told)

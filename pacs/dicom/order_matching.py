@@ -68,7 +68,7 @@ _EXCLUDING: Final = frozenset({Reason.OTHER_STUDY, Reason.OTHER_ACCESSION_NUMBER
 
 @dataclass(frozen=True, slots=True)
 class StudyFacts:
-    """What the archive knows of a study, as far as orders say it too. Empty where nothing is known."""
+    """What an archive knows of a study, as far as orders say it too. Empty where nothing is known."""
 
     study_instance_uid: str
     accession_number: str = ""
@@ -148,6 +148,15 @@ def _contradictions(study: StudyFacts, order: Order, *, is_of_another: bool) -> 
         yield Reason.OTHER_STUDY
     if study.accession_number not in ("", order.accession_number):
         yield Reason.OTHER_ACCESSION_NUMBER
+    yield from contradicting_patient(study, order)
+    if not study.patient_id and Reason.NAME_AND_BIRTH_DATE not in set(_patient_agrees(study, order)):
+        yield Reason.PATIENT_UNKNOWN
+    if all(step.state is StepState.CANCELED for step in order.steps):
+        yield Reason.CANCELED
+
+
+def contradicting_patient(study: StudyFacts, order: Order) -> Iterator[Reason]:
+    """Tell what shows that a study is of another patient than an order; what is not said shows nothing."""
     if study.patient_id and (study.patient_id != order.patient_id or not _same_issuer(study, order)):
         yield Reason.OTHER_PATIENT_ID
     if study.patient_name and not same_name(study.patient_name, order.patient_name):
@@ -156,10 +165,6 @@ def _contradictions(study: StudyFacts, order: Order, *, is_of_another: bool) -> 
         yield Reason.OTHER_BIRTH_DATE
     if {study.patient_sex, order.patient_sex} == {"F", "M"}:
         yield Reason.OTHER_SEX
-    if not study.patient_id and Reason.NAME_AND_BIRTH_DATE not in set(_patient_agrees(study, order)):
-        yield Reason.PATIENT_UNKNOWN
-    if all(step.state is StepState.CANCELED for step in order.steps):
-        yield Reason.CANCELED
 
 
 def _fits(study: StudyFacts, order: Order) -> bool:

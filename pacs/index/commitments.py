@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Engine, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Engine, delete, func, select, update
 
 from pacs.errors import DuplicateTransaction
+from pacs.index.due_rows import claim_due, postpone_all
 from pacs.index.engine import reading, writing
 from pacs.index.inserts import insert_if_new
 from pacs.index.models import storage_commitment
@@ -85,29 +86,9 @@ class Commitments:
             return connection.scalar(waiting) or 0
 
     def claim(self, count: int, now: datetime, lease: timedelta) -> list[Commitment]:
-        """Take at most ``count`` requests that are due, longest due first, for as long as the lease runs.
-
-        Where none is due, which is nearly always, nothing is written.
-        """
-        table = storage_commitment
-        with reading(self._engine) as connection:
-            if connection.scalar(select(table.c.id).where(table.c.next_attempt_at <= now).limit(1)) is None:
-                return []
-        due = (
-            select(table.c.id)
-            .where(table.c.next_attempt_at <= now)
-            .order_by(table.c.next_attempt_at)
-            .limit(count)
-            .with_for_update(skip_locked=True)
-        )
-        claim = (
-            update(table)
-            .where(table.c.id.in_(due))
-            .values(next_attempt_at=now + lease, attempts=table.c.attempts + 1)
-            .returning(*table.c)
-        )
-        with writing(self._engine) as connection:
-            return [_commitment(row) for row in connection.execute(claim)]
+        """Take at most ``count`` requests that are due, longest due first, for as long as the lease runs."""
+        rows = claim_due(self._engine, storage_commitment, count, now, lease)
+        return [_commitment(row) for row in rows]
 
     def find(self, row_id: int) -> Commitment | None:
         """Find a request that waits for its answer; None where it does not any more."""
@@ -123,12 +104,7 @@ class Commitments:
 
     def postpone_all(self, ae_title: str, until: datetime, attempts: int) -> None:
         """Have what a device waits for tried no earlier than then, after so many attempts or more."""
-        table = storage_commitment
-        of_device = table.c.ae_title == ae_title, table.c.next_attempt_at < until
-        more = case((table.c.attempts > attempts, table.c.attempts), else_=attempts)
-        values = {"next_attempt_at": until, "attempts": more}
-        with writing(self._engine) as connection:
-            connection.execute(update(table).where(*of_device).values(values))
+        postpone_all(self._engine, storage_commitment, ae_title, until, attempts)
 
     def mark_told(self, row_id: int, now: datetime) -> None:
         """Note that a request was answered, and that the device has understood."""

@@ -36,6 +36,7 @@ from pacs.index.order_matches import OrderMatches
 from pacs.index.orders import Orders
 from pacs.index.performed_links import PerformedLinks
 from pacs.index.performed_steps import PerformedSteps
+from pacs.index.prior_fetches import PriorFetches
 from pacs.index.recent_instances import RecentInstances
 from pacs.index.records import (
     Conflict,
@@ -77,6 +78,7 @@ class Index:
         self.send_commitments = SendCommitments(engine)
         self.performed_steps = PerformedSteps(engine)
         self.routes = KnownRoutes(engine)
+        self.prior_fetches = PriorFetches(engine)
         self.performed_links = PerformedLinks(engine)
         self.matches = OrderMatches(engine)
         self.job_cursors = JobCursors(engine)

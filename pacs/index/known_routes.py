@@ -15,6 +15,7 @@ from pacs.index.inserts import insert_if_new
 from pacs.index.ledger_rows import last_number
 from pacs.index.models import route, route_cursor, series, study
 from pacs.index.moments import utc
+from pacs.index.prior_fetches import FetchWish, wish_fetch
 from pacs.index.selection import of_patient
 from pacs.index.send_jobs import SendWish, wake
 
@@ -30,7 +31,8 @@ class KnownRoute:
     is sent when nothing has come for ``quiet_s`` seconds. ``priority``: the highest goes first.
 
     With ``priors`` it is another rule: when an examination is ordered, so many of the patient's studies, the
-    newest, are sent to the peer. Of the conditions modalities and hours count then, those of the order.
+    newest, are sent to the peer; where it ``fetches``, so many of those that the peer has come from there. Of
+    the conditions modalities and hours count then, those of the order.
     """
 
     name: str
@@ -44,6 +46,7 @@ class KnownRoute:
     quiet_s: int = 60
     priority: int = 0
     priors: int = 0
+    fetches: bool = False
     created_at: datetime | None = None  # what came earlier is not its business; set when it is added
 
 
@@ -69,6 +72,13 @@ class Routed:
     """A study that is to be sent, not before a time."""
 
     wish: SendWish
+    due: datetime
+
+
+class Fetched(NamedTuple):
+    """Previous studies that are to be fetched, not before a time."""
+
+    wish: FetchWish
     due: datetime
 
 
@@ -123,8 +133,15 @@ class KnownRoutes:
         with reading(self._engine) as connection:
             return connection.scalar(select(route_cursor.c.sequence)) or 0
 
-    def advance(self, before: int, after: int, routed: Iterable[Routed], now: datetime) -> bool:
-        """Move the cursor on, and have studies sent, both or nothing.
+    def advance(
+        self,
+        before: int,
+        after: int,
+        routed: Iterable[Routed],
+        now: datetime,
+        fetched: Iterable[Fetched] = (),
+    ) -> bool:
+        """Move the cursor on, and have studies sent and fetched, all or nothing.
 
         Returns
         -------
@@ -142,6 +159,8 @@ class KnownRoutes:
                 return False
             for one in routed:
                 wake(connection, one.wish, one.due, now)
+            for fetch in fetched:
+                wish_fetch(connection, fetch.wish, fetch.due)
             return True
 
     def newest_studies(self, patient_id: str, issuer: str | None, count: int) -> list[str]:
@@ -189,7 +208,7 @@ def _unknown(name: str) -> NotFound:
 
 def _row(known: KnownRoute) -> dict[str, Any]:
     lists = {name: "\\".join(getattr(known, name)) for name in _LISTS}
-    plain = ("name", "ae_title", "hours", "quiet_s", "priority", "priors")
+    plain = ("name", "ae_title", "hours", "quiet_s", "priority", "priors", "fetches")
     return lists | {name: getattr(known, name) for name in plain}
 
 
@@ -202,6 +221,7 @@ def _known_route(row: Any) -> KnownRoute:
         quiet_s=row.quiet_s,
         priority=row.priority,
         priors=row.priors,
+        fetches=row.fetches,
         created_at=utc(row.created_at),
         **lists,
     )

@@ -567,7 +567,31 @@ route = Table(
     Column("priority", SmallInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("priors", Integer, nullable=False, server_default="0"),
+    Column("fetches", Boolean, nullable=False, server_default=false()),  # priors come from the peer
 )
+
+# Previous studies that are to be fetched for orders (``pacs/index/prior_fetches.py``).
+prior_fetch = Table(
+    "prior_fetch",
+    metadata,
+    _key(),
+    Column("ae_title", Text, nullable=False),  # of the peer
+    Column("accession_number", Text, nullable=False),  # of the order
+    Column("patient_id", Text, nullable=False),
+    Column("priors", Integer, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("next_attempt_at", DateTime(timezone=True)),  # later, while somebody is at it; none: never
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("wishes", Integer, nullable=False, server_default="0"),  # how often it was wished for again
+    Column("studies", Integer, nullable=False, server_default="0"),
+    Column("instances", Integer, nullable=False, server_default="0"),
+    Column("differing", Integer, nullable=False, server_default="0"),  # studies of another person
+    Column("last_error", Text),
+    UniqueConstraint("ae_title", "accession_number", "patient_id"),
+)
+Index(None, prior_fetch.c.next_attempt_at)
 
 # Up to which entry of the ledger routes were followed. One row, always.
 route_cursor = Table("route_cursor", metadata, Column("sequence", BigInteger, nullable=False))

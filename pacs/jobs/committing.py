@@ -7,7 +7,6 @@ over: so an answer comes in the end, perhaps twice, and never before the bytes w
 from __future__ import annotations
 
 import logging
-import random
 import time
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -20,6 +19,7 @@ from pacs.dimse.requestor import PeerRejected, PeerUnreachable
 from pacs.dimse.storage_commitment import report
 from pacs.errors import ArchiveError, NotFound, SettingsError
 from pacs.index.commitments import Commitment
+from pacs.jobs.backoff import pause_after
 from storage.errors import StoreError
 
 LEASE: Final = timedelta(seconds=15)
@@ -117,8 +117,7 @@ def _postpone(archive: Archive, request: Commitment, error: ArchiveError) -> Non
         archive.index.commitments.postpone(request.row_id, None)
         _log.error("%s was never told what is stored, and will not be: %s", request.ae_title, error)
         return
-    pause_s = min(_FIRST_PAUSE_S * 2 ** min(request.attempts - 1, 20), _LONGEST_PAUSE_S)
-    until = now + timedelta(seconds=pause_s * random.uniform(0.5, 1))
+    until = now + pause_after(request.attempts, _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
     archive.index.commitments.postpone(request.row_id, until + _BEHIND_THE_OTHERS)
     if isinstance(error, PeerUnreachable):
         archive.index.commitments.postpone_all(request.ae_title, until, request.attempts)

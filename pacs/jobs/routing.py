@@ -10,15 +10,16 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Event
-from typing import Final
+from typing import Final, NamedTuple
 
 from pacs.archive import Archive
 from pacs.changes import read_entries
 from pacs.dicom.object_keys import parse_key
 from pacs.dicom.order_values import from_plain
-from pacs.dicom.orders import Order
+from pacs.dicom.orders import Order, ScheduledStep
 from pacs.errors import ArchiveError, InvalidRequest
-from pacs.index.known_routes import KnownRoute, Routed, SeriesName
+from pacs.index.known_routes import Fetched, KnownRoute, Routed, SeriesName
+from pacs.index.prior_fetches import FetchWish
 from pacs.index.records import WriteOutcome
 from pacs.index.send_jobs import SendWish
 from pacs.ledger.entries import Entry, OrderPlaced, Receipt
@@ -31,7 +32,17 @@ _AT_A_TIME: Final = 2000  # entries
 _STORED: Final = frozenset({WriteOutcome.ADDED.value, WriteOutcome.PATIENT_DIFFERS.value})
 _NOT_FROM: Final = frozenset({"import"})  # an old archive that is taken in is not sent on
 
+_NEEDED_FOR: Final = timedelta(days=1)  # after the examination
+
 _log = logging.getLogger(__name__)
+
+
+class Ordered(NamedTuple):
+    """An order, and a route that wants the previous studies of its patient."""
+
+    route: KnownRoute
+    order: Order
+    at: datetime
 
 
 def keep_routing(archive: Archive, stop: Event) -> None:
@@ -47,7 +58,7 @@ def keep_routing(archive: Archive, stop: Event) -> None:
 
 
 def follow_routes(archive: Archive) -> int:
-    """Look at some of what is new, and have sent what routes lead somewhere; return how many entries.
+    """Look at some of what is new, and have sent or fetched what routes tell; return how many entries.
 
     Raises
     ------
@@ -61,8 +72,10 @@ def follow_routes(archive: Archive) -> int:
     if page.last == cursor:
         return 0
     entries = [entry for _, entry in page.entries]
-    routed = [*_routed(archive, routes, _receipts(entries)), *_priors(archive, routes, entries)]
-    if not archive.index.routes.advance(cursor, page.last, routed, datetime.now(UTC)):
+    ordered = list(_ordered(routes, entries))
+    routed = [*_routed(archive, routes, _receipts(entries)), *_priors(archive, ordered)]
+    fetched = list(_fetched(ordered))
+    if not archive.index.routes.advance(cursor, page.last, routed, datetime.now(UTC), fetched):
         return 0  # another worker was faster, and looks at the rest too
     return page.last - cursor
 
@@ -97,9 +110,9 @@ def _routed(
     return list(found.values())
 
 
-def _priors(archive: Archive, routes: Sequence[KnownRoute], entries: Iterable[Entry]) -> Iterator[Routed]:
-    """Decide which previous studies go where, as examinations are ordered."""
-    wanted = [route for route in routes if route.priors]
+def _ordered(routes: Sequence[KnownRoute], entries: Iterable[Entry]) -> Iterator[Ordered]:
+    """List what was ordered, with each route that wants priors for it: who fetches most comes first."""
+    wanted = sorted((route for route in routes if route.priors), key=lambda one: -one.priors)
     for entry in entries:
         if not wanted or not isinstance(entry, OrderPlaced):
             continue
@@ -111,15 +124,47 @@ def _priors(archive: Archive, routes: Sequence[KnownRoute], entries: Iterable[En
         modalities = [step.modality for step in order.steps]
         for route in wanted:
             if wants_priors(route, modalities, entry.at.astimezone()):
-                yield from _priors_of(archive, route, order, entry.at)
+                yield Ordered(route, order, entry.at)
 
 
-def _priors_of(archive: Archive, route: KnownRoute, order: Order, at: datetime) -> Iterator[Routed]:
-    due = at + timedelta(seconds=route.quiet_s)
-    found = archive.index.routes.newest_studies(order.patient_id, order.issuer_of_patient_id, route.priors)
-    for uid in found:
-        if uid != order.study_instance_uid:
-            yield _later(None, route, uid, due)
+def _priors(archive: Archive, ordered: Iterable[Ordered]) -> Iterator[Routed]:
+    """Decide which previous studies go where, as examinations are ordered."""
+    for route, order, at in ordered:
+        if route.fetches:
+            continue
+        due = at + timedelta(seconds=route.quiet_s)
+        found = archive.index.routes.newest_studies(
+            order.patient_id, order.issuer_of_patient_id, route.priors
+        )
+        for uid in found:
+            if uid != order.study_instance_uid:
+                yield _later(None, route, uid, due)
+
+
+def _fetched(ordered: Iterable[Ordered]) -> Iterator[Fetched]:
+    """Decide from where previous studies come, until a day after the examination."""
+    for route, order, at in ordered:
+        if route.fetches:
+            until = max(at, *(_begin(step, at) for step in order.steps)) + _NEEDED_FOR
+            wish = FetchWish(
+                ae_title=route.ae_title,
+                accession_number=order.accession_number,
+                patient_id=order.patient_id,
+                priors=route.priors,
+                origin=f"route {route.name}",
+                until=until,
+            )
+            yield Fetched(wish, at + timedelta(seconds=route.quiet_s))
+
+
+def _begin(step: ScheduledStep, otherwise: datetime) -> datetime:
+    """Tell when a step is to begin; ``otherwise`` where that is beyond all calendars, or a year away."""
+    try:
+        text = step.start_date + step.start_time.ljust(6, "0")
+        begin = datetime.strptime(text, "%Y%m%d%H%M%S").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return otherwise
+    return begin if begin < otherwise + timedelta(days=365) else otherwise
 
 
 def _later(before: Routed | None, route: KnownRoute, study_instance_uid: str, due: datetime) -> Routed:

@@ -16,6 +16,7 @@ from pacs.jobs.ledger_sealing import keep_sealing
 from pacs.jobs.notices.finding import keep_finding_notices
 from pacs.jobs.notices.telling import keep_telling
 from pacs.jobs.order_keeping import keep_orders
+from pacs.jobs.prefetching import keep_prefetching
 from pacs.jobs.removal import keep_removing
 from pacs.jobs.rereading import keep_rereading
 from pacs.jobs.routing import keep_routing
@@ -61,7 +62,7 @@ def _beside(archive: Archive, stop: Event) -> Iterator[None]:
     beside = (
         *(keep_sealing, keep_series_ready, keep_removing, keep_committing),
         *(keep_routing, keep_sending, keep_rereading, keep_orders),
-        *(keep_finding_notices, keep_telling),
+        *(keep_finding_notices, keep_telling, keep_prefetching),
     )
     jobs: list[Callable[[], None]] = [partial(job, archive, stop) for job in beside]
     if archive.spool is not None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,9 @@ HOST = "127.0.0.1"
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
-@contextmanager
-def both(folder: Path) -> Iterator[tuple[ArchiveProcess, Orthanc]]:
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ArchiveProcess, Orthanc]]:
+    folder = tmp_path_factory.mktemp("both")
     require(PLUGIN.exists(), "the DICOMweb plugin of Orthanc")
     environment = {"FILMLESS_DATA_DIR": str(folder / "data"), "FILMLESS_DICOM_PROCESSES": "1"}
     more = {"Plugins": [str(PLUGIN)], "DicomWeb": {"Enable": True}}
@@ -45,11 +48,11 @@ def command(*arguments: str) -> str:
     return told
 
 
-def put(orthanc: Orthanc, count: int) -> str:
+def put(orthanc: Orthanc, count: int, **attributes: str) -> str:
     """Put a study of two series into Orthanc; give its UID."""
     study, series = generate_uid(), [generate_uid(), generate_uid()]
     for number in range(count):
-        dataset = make_dataset(StudyInstanceUID=study, SeriesInstanceUID=series[number % 2])
+        dataset = make_dataset(StudyInstanceUID=study, SeriesInstanceUID=series[number % 2], **attributes)
         orthanc.ask("POST", "/instances", encode_file(dataset))
     return study
 
@@ -70,21 +73,52 @@ def wait_until_done(archive: ArchiveProcess, study: str) -> None:
         time.sleep(0.2)
 
 
-def test_studies_go_to_and_fro_by_dicom_and_by_dicomweb(tmp_path: Path) -> None:
-    with both(tmp_path) as (archive, orthanc):
-        address = f"{HOST}:{orthanc.dicom_port}"
-        command("peers", "add", "ORTHANC", address, "--ask-commitment", "--may", "all")
-        command("peers", "add", "WEB", "--web", f"{orthanc.http_url}/dicom-web")
-        got, moved, over_http = (put(orthanc, 4) for _ in range(3))
-        told = command("fetch", "ORTHANC", "--study", got)
-        assert "1 studies: 4 instances fetched, 0 were here already, 0 failed" in told
-        assert "4 instances fetched" in command("fetch", "ORTHANC", "--study", moved, "--by", "move")
-        assert "4 instances fetched" in command("fetch", "WEB", "--study", over_http)
-        assert [number_here(archive, study) for study in (got, moved, over_http)] == [4, 4, 4]
-        for name in orthanc.ask("GET", "/studies"):
-            orthanc.ask("DELETE", f"/studies/{name}")
-        command("send", got, "--to", "ORTHANC")  # it is asked whether all is safe there
-        command("send", moved, "--to", "WEB")
-        for study in (got, moved):
-            wait_until_done(archive, study)
-        assert len(orthanc.ask("GET", "/instances")) == 8
+def test_studies_go_to_and_fro_by_dicom_and_by_dicomweb(both: tuple[ArchiveProcess, Orthanc]) -> None:
+    archive, orthanc = both
+    address = f"{HOST}:{orthanc.dicom_port}"
+    command("peers", "add", "ORTHANC", address, "--ask-commitment", "--may", "all")
+    command("peers", "add", "WEB", "--web", f"{orthanc.http_url}/dicom-web")
+    got, moved, over_http = (put(orthanc, 4) for _ in range(3))
+    told = command("fetch", "ORTHANC", "--study", got)
+    assert "1 studies: 4 instances fetched, 0 were here already, 0 failed" in told
+    assert "4 instances fetched" in command("fetch", "ORTHANC", "--study", moved, "--by", "move")
+    assert "4 instances fetched" in command("fetch", "WEB", "--study", over_http)
+    assert [number_here(archive, study) for study in (got, moved, over_http)] == [4, 4, 4]
+    for name in orthanc.ask("GET", "/studies"):
+        orthanc.ask("DELETE", f"/studies/{name}")
+    command("send", got, "--to", "ORTHANC")  # it is asked whether all is safe there
+    command("send", moved, "--to", "WEB")
+    for study in (got, moved):
+        wait_until_done(archive, study)
+    assert len(orthanc.ask("GET", "/instances")) == 8
+
+
+def test_priors_come_from_another_archive_when_an_examination_is_ordered_though_the_worker_dies(
+    both: tuple[ArchiveProcess, Orthanc],
+) -> None:
+    archive, orthanc = both
+    known = {"PatientID": "BN77", "PatientName": "DUC^NGUYEN VAN", "PatientBirthDate": "19700101"}
+    old, new = (put(orthanc, 100, **known, StudyDate=f"202{year}0101") for year in (0, 5))
+    other = put(orthanc, 1, **{**known, "PatientName": "TRAN^THI HOA"}, StudyDate="20260101")
+    command("peers", "add", "OLD", f"{HOST}:{orthanc.dicom_port}")
+    command("routes", "add", "old", "--fetch-from", "OLD", "--priors", "5", "--quiet", "0")
+    order = {
+        "patient_id": "BN77",
+        "patient_name": "Nguyễn^Văn Đức",
+        "patient_birth_date": "19700101",
+        "accession_number": "A77",
+        "steps": [{"modality": "CT", "start_date": f"{datetime.now():%Y%m%d}", "start_time": "0800"}],
+    }
+    httpx.post(f"{archive.http_url}/orders", json=order).raise_for_status()
+    deadline = time.monotonic() + 60
+    while not number_here(archive, new):
+        assert time.monotonic() < deadline
+    for process in archive.children("work"):
+        os.kill(process, signal.SIGKILL)
+    assert number_here(archive, new) + number_here(archive, old) < 200
+    while "done" not in command("prefetches", "list"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert [number_here(archive, study) for study in (new, old, other)] == [100, 100, 0]
+    told = command("prefetches", "list")
+    assert "2 studies, 200 instances  1 studies of this ID are of another person" in told

@@ -54,9 +54,8 @@ def led(archive: Archive) -> list[tuple[str, str]]:
 
 
 def test_routes_are_kept_as_they_were_given(archive: Archive) -> None:
-    full = KnownRoute(
-        "full", "DEST", ("CT", "MR"), ("CT1",), ("ST*",), ("CHEST",), ("BV A, B",), "22:00-05:00", 30, 5, 7
-    )
+    lists = (("CT", "MR"), ("CT1",), ("ST*",), ("CHEST",), ("BV A, B",))
+    full = KnownRoute("full", "DEST", *lists, "22:00-05:00", 30, 5, 7, fetches=True)
     routes = archive.index.routes
     add(archive, full, CT_TO_DEST)
     assert [replace(one, created_at=None) for one in routes.list_all()] == [CT_TO_DEST, full]

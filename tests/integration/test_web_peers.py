@@ -233,7 +233,8 @@ def test_odd_answers_to_a_search_are_refused(archive: Archive, status: int, body
 def test_a_search_that_knows_no_pages_ends(archive: Archive) -> None:
     (listed,) = [{"0020000D": {"Value": [STUDY_UID]}}]
     with Answers(body=json.dumps([listed]).encode()).running() as url:
-        assert source(archive, url).find_studies(Wanted(STUDY_UID)) == [STUDY_UID]
+        found = source(archive, url).find_studies(Wanted(STUDY_UID))
+        assert [study.study_instance_uid for study in found] == [STUDY_UID]
 
 
 def test_what_is_no_instance_is_told_and_the_archive_that_is_away_too(archive: Archive) -> None:

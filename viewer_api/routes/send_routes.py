@@ -56,6 +56,7 @@ class RouteBody(BaseModel):
         le=MOST_PRIORS,
         description="When one is ordered: so many previous studies",
     )
+    fetches: bool = Field(default=False, description="The previous studies come from the peer")
 
 
 @router.get("/routes", responses=success("The routes, by their names", JSON))
@@ -98,6 +99,7 @@ def put_route(state: State, name: Name, body: RouteBody) -> Response:
             quiet_s=body.quiet_s,
             priority=body.priority,
             priors=body.priors,
+            fetches=body.fetches,
         )
     )
     state.archive.index.peers.find(route.ae_title)
@@ -138,4 +140,5 @@ def _to_json(route: KnownRoute) -> dict[str, Any]:
         "quiet_s": route.quiet_s,
         "priority": route.priority,
         "priors": route.priors,
+        "fetches": route.fetches,
     }

@@ -7,6 +7,8 @@ from functools import partial
 from itertools import groupby
 from typing import Final
 
+from pacs.dicom.identifier import Identifier
+from pacs.dicom.order_matching import StudyFacts
 from pacs.dicom.sop_classes import is_storage_sop_class
 from pacs.dicom.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -32,6 +34,8 @@ _AT_A_TIME: Final = 200  # instances of one request
 _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 _ACCESSION, _PATIENT = 0x00080050, 0x00100020
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
+_NAME, _ISSUER, _BIRTH_DATE, _SEX, _STUDY_DATE = 0x00100010, 0x00100021, 0x00100030, 0x00100040, 0x00080020
+_TOLD: Final = dict.fromkeys((_NAME, _ISSUER, _BIRTH_DATE, _SEX, _STUDY_DATE), "")  # of a study, if we ask
 _SCP_ONLY: Final = Roles(scu=False, scp=True)
 # Where the peer does not say what class an instance is of: those that most are of.
 _USUAL: Final = (
@@ -70,15 +74,17 @@ class DimseSource:
         self._our_ae_title = our_ae_title
         self._by_move = by_move
 
-    def find_studies(self, wanted: Wanted) -> list[str]:
-        """List the Study Instance UIDs of what is wanted. Raises PeerUnreachable, PeerRejected."""
+    def find_studies(self, wanted: Wanted) -> list[StudyFacts]:
+        """List the studies that are wanted. Raises PeerUnreachable, PeerRejected."""
         keys = {
+            **_TOLD,
             _STUDY: wanted.study_instance_uid or "",
             _PATIENT: wanted.patient_id or "",
             _ACCESSION: wanted.accession_number or "",
         }
         with self._find_association() as association:
-            return list(dict.fromkeys(self._uids(association, QueryLevel.STUDY, keys, _STUDY)))
+            found = map(_facts, find(association, QueryLevel.STUDY, keys))
+            return list({study.study_instance_uid: study for study in found}.values())
 
     def list_instances(self, study_instance_uid: str) -> list[RemoteInstance]:
         """List the instances of a study, series by series. Raises PeerUnreachable, PeerRejected."""
@@ -194,6 +200,19 @@ def _identify(instances: Sequence[RemoteInstance], transfer_syntax_uid: str) -> 
         _SOP_INSTANCE: "\\".join(one.sop_instance_uid for one in instances),
     }
     return encode_identifier(QueryLevel.IMAGE, keys, transfer_syntax_uid)
+
+
+def _facts(answer: Identifier) -> StudyFacts:
+    told = answer.values
+    return StudyFacts(
+        study_instance_uid=_uid(told.get(_STUDY, "")),
+        patient_id=told.get(_PATIENT, ""),
+        issuer_of_patient_id=told.get(_ISSUER, ""),
+        patient_name=told.get(_NAME, ""),
+        patient_birth_date=told.get(_BIRTH_DATE, ""),
+        patient_sex=told.get(_SEX, ""),
+        study_date=told.get(_STUDY_DATE, ""),
+    )
 
 
 def _uid(value: str) -> str:

@@ -8,6 +8,7 @@ from threading import Event
 from typing import Final, NamedTuple, Protocol
 
 from pacs.archive import Archive
+from pacs.dicom.order_matching import StudyFacts
 from pacs.dimse.statuses import code_location
 from pacs.errors import IndexUnavailable
 from pacs.index.selection import Selection
@@ -53,8 +54,8 @@ class Progress:
 class Source(Protocol):
     """Another archive that can be asked, and fetched from."""
 
-    def find_studies(self, wanted: Wanted) -> list[str]:
-        """List the Study Instance UIDs of what is wanted."""
+    def find_studies(self, wanted: Wanted) -> list[StudyFacts]:
+        """List the studies that are wanted, with what the archive says of their patients."""
 
     def list_instances(self, study_instance_uid: str) -> list[RemoteInstance]:
         """List the instances of a study."""
@@ -94,13 +95,21 @@ class Receiver:
 def fetch_wanted(source: Source, wanted: Wanted, receiver: Receiver) -> None:
     """Fetch all that is wanted and not here yet; run again, it goes on where it was.
 
+    Raises as `fetch_studies` does.
+    """
+    fetch_studies(source, [study.study_instance_uid for study in source.find_studies(wanted)], receiver)
+
+
+def fetch_studies(source: Source, study_instance_uids: Iterable[str], receiver: Receiver) -> None:
+    """Fetch what is not here yet of studies.
+
     Raises
     ------
     pacs.dimse.requestor.PeerUnreachable, pacs.dimse.requestor.PeerRejected
     pacs.errors.IndexUnavailable, storage.errors.StoreError
     """
     progress = receiver.progress
-    for study in source.find_studies(wanted):
+    for study in study_instance_uids:
         if receiver.stop.is_set():
             return
         listed = source.list_instances(study)

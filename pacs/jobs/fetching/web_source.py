@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from pacs.dicom.order_matching import StudyFacts
 from pacs.dicom.uids import parse_uid
 from pacs.dicomweb.connection import WebConnection
 from pacs.dicomweb.parts import read_first_part
@@ -28,16 +29,17 @@ class WebSource:
     def __init__(self, connection: WebConnection) -> None:
         self._connection = connection
 
-    def find_studies(self, wanted: Wanted) -> list[str]:
-        """List the Study Instance UIDs of what is wanted. Raises PeerUnreachable, PeerRejected."""
+    def find_studies(self, wanted: Wanted) -> list[StudyFacts]:
+        """List the studies that are wanted. Raises PeerUnreachable, PeerRejected."""
         keys = {
             "StudyInstanceUID": wanted.study_instance_uid,
             "PatientID": wanted.patient_id,
             "AccessionNumber": wanted.accession_number,
+            "includefield": "IssuerOfPatientID",  # the other facts come unasked (PS3.18 Table 10.6.3-3)
         }
         asked = {name: value for name, value in keys.items() if value}
-        found = (_uid(one, _STUDY) for one in self._search("/studies", asked, _MOST_STUDIES))
-        return list(dict.fromkeys(found))
+        found = map(_facts, self._search("/studies", asked, _MOST_STUDIES))
+        return list({study.study_instance_uid: study for study in found}.values())
 
     def list_instances(self, study_instance_uid: str) -> list[RemoteInstance]:
         """List the instances of a study. Raises PeerUnreachable, PeerRejected."""
@@ -94,6 +96,28 @@ class WebSource:
             if not new or len(answers) > _PAGE:  # it knows no pages, and has told all
                 return
         raise PeerRejected(f"more than {most} answers to a search")
+
+
+def _facts(answer: dict[str, Any]) -> StudyFacts:
+    return StudyFacts(
+        study_instance_uid=_uid(answer, _STUDY),
+        patient_id=_text(answer, "00100020"),
+        issuer_of_patient_id=_text(answer, "00100021"),
+        patient_name=_text(answer, "00100010"),
+        patient_birth_date=_text(answer, "00100030"),
+        patient_sex=_text(answer, "00100040"),
+        study_date=_text(answer, "00080020"),
+    )
+
+
+def _text(answer: dict[str, Any], tag: str) -> str:
+    """Read a value, of a person's name the alphabetic form (PS3.18 F.2.2); what is none says nothing."""
+    try:
+        (value, *_) = answer[tag]["Value"]
+        told = value["Alphabetic"] if isinstance(value, dict) else value
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return told.strip(" \0") if isinstance(told, str) else ""
 
 
 def _uid(answer: dict[str, Any], tag: str) -> str:

@@ -89,6 +89,8 @@ def test_a_route_for_orders_wants_previous_studies_and_leads_nothing_that_comes(
         {"priority": 10},
         {"priors": 21},
         {"priors": 3, "body_parts": ("CHEST",)},
+        {"fetches": True},
+        {"fetches": True, "priors": 3, "priority": 1},
         {"hours": "night"},
         {"modalities": ("C\\T",)},
         {"station_names": ("a\nb",)},

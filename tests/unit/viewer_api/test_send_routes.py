@@ -23,6 +23,7 @@ CHEST = {
     "quiet_s": 10,
     "priority": 5,
     "priors": 0,
+    "fetches": False,
 }
 
 
