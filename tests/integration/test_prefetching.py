@@ -148,7 +148,7 @@ def test_a_study_of_this_id_that_is_of_another_person_is_not_fetched_and_is_told
     assert here(archive, ours, *theirs) == [1, 0, 0, 0, 0]
     assert jobs(archive)[0].progress == FetchProgress(1, 1, 4)
     assert [study for study in theirs if study not in caplog.text] == []
-    assert [word for word in ("BN1", "DUC", "Duc", "1970") if word in caplog.text] == []
+    assert [word for word in ("BN1", "DUC", "Duc", "19700101") if word in caplog.text] == []
 
 
 def test_an_id_with_wildcards_leads_to_nobody_else(archive: Archive, remote: tuple[Archive, int]) -> None:
