@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
 
 _HOST = "127.0.0.1"
+_TIMEOUT_S, _LOOK_S = 60.0, 0.02
 
 
 @contextlib.contextmanager
@@ -30,16 +32,30 @@ def _serve(listening: socket.socket, port: int, context: ssl.SSLContext) -> None
         except OSError:
             return
         secure = context.wrap_socket(socket.create_connection((_HOST, port)))
-        with plain, secure:
-            back = threading.Thread(target=_pump, args=(secure, plain), daemon=True)
-            back.start()
-            _pump(plain, secure)
-            back.join(10)
+        with plain, secure, contextlib.suppress(OSError):
+            _relay(plain, secure)
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with contextlib.suppress(OSError):
-        socket.socket.shutdown(target, socket.SHUT_WR)
+def _relay(plain: socket.socket, secure: ssl.SSLSocket) -> None:
+    """Carry bytes to and fro until one side ends. One thread does both, as TLS of one socket asks for."""
+    while True:
+        waiting = [] if secure.pending() else select.select([plain, secure], [], [], _TIMEOUT_S)[0]
+        if secure.pending() or secure in waiting:
+            if (data := _receive(secure)) == b"":
+                return
+            plain.sendall(data or b"")
+        if plain in waiting:
+            if not (sent := plain.recv(65536)):
+                return
+            secure.sendall(sent)
+
+
+def _receive(secure: ssl.SSLSocket) -> bytes | None:
+    """Receive what is there; None where it was no data, such as a session ticket."""
+    secure.settimeout(_LOOK_S)
+    try:
+        return secure.recv(65536)
+    except TimeoutError:
+        return None
+    finally:
+        secure.settimeout(_TIMEOUT_S)
