@@ -93,6 +93,7 @@ def test_studies_go_to_and_fro_by_dicom_and_by_dicomweb(both: tuple[ArchiveProce
     assert len(orthanc.ask("GET", "/instances")) == 8
 
 
+@pytest.mark.soak  # half a minute; tests/integration/test_prefetching.py has the parts of it
 def test_priors_come_from_another_archive_when_an_examination_is_ordered_though_the_worker_dies(
     both: tuple[ArchiveProcess, Orthanc],
 ) -> None:
