@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacs.dicom.attributes import BY_KEYWORD, BY_TAG, SEQUENCE_TAGS, Level
-from pacs.dicom.identifier import Identifier
+from pacs.dicom.identifier import Identifier, Item
 from pacs.dimse.find_request import FindRequest, Negotiated, answer_extended_negotiation, parse_find_request
 from pacs.dimse.information_models import (
     INFORMATION_MODELS,
@@ -79,7 +79,8 @@ def test_a_level_may_be_written_carelessly_but_must_be_of_the_model() -> None:
 
 tags = st.sampled_from([*BY_TAG, *SEQUENCE_TAGS, 0x00080054, 0x00104000, 0x00091001, 0x00201200])
 texts = st.sampled_from(["", "x", "*", "1.2", '""', "a\\b"])
-items = st.lists(st.dictionaries(st.sampled_from([0x00080100, 0x00400009, 0x00080016]), texts), max_size=2)
+item_values = st.dictionaries(st.sampled_from([0x00080100, 0x00400009, 0x00080016]), texts)
+items = st.lists(item_values.map(Item), max_size=2)
 
 
 @given(
@@ -92,7 +93,7 @@ items = st.lists(st.dictionaries(st.sampled_from([0x00080100, 0x00400009, 0x0008
 @settings(max_examples=300, deadline=None)
 def test_any_identifier_is_a_request_or_refused(
     values: dict[int, str],
-    sequences: dict[int, list[dict[int, str]]],
+    sequences: dict[int, list[Item]],
     level: str,
     model: InformationModel,
     negotiated: Negotiated,
