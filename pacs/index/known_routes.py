@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, and_, delete, func, or_, select, upda
 from pacs.errors import InvalidRequest, NotFound
 from pacs.index.engine import reading, writing
 from pacs.index.inserts import insert_if_new
+from pacs.index.ledger_cursors import move_cursor
 from pacs.index.ledger_rows import last_number
 from pacs.index.models import route, route_cursor, series, study
 from pacs.index.moments import utc
@@ -148,14 +149,8 @@ class KnownRoutes:
         bool
             False, and nothing is done, if another process was faster.
         """
-        moved_on = (
-            update(route_cursor)
-            .where(route_cursor.c.sequence == before)
-            .values(sequence=after)
-            .returning(route_cursor.c.sequence)
-        )
         with writing(self._engine) as connection:
-            if connection.scalar(moved_on) is None:
+            if not move_cursor(connection, route_cursor, before, after):
                 return False
             for one in routed:
                 wake(connection, one.wish, one.due, now)

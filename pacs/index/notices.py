@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, or_, select, update
 
 from pacs.index.engine import reading, writing
 from pacs.index.inserts import insert_if_new
+from pacs.index.ledger_cursors import move_cursor
 from pacs.index.models import notice, notice_cursor
 from pacs.index.moments import utc
 
@@ -92,14 +93,8 @@ class Notices:
         bool
             False, and nothing is done, if another process was faster.
         """
-        moved_on = (
-            update(notice_cursor)
-            .where(notice_cursor.c.sequence == before)
-            .values(sequence=after)
-            .returning(notice_cursor.c.sequence)
-        )
         with writing(self._engine) as connection:
-            if connection.scalar(moved_on) is None:
+            if not move_cursor(connection, notice_cursor, before, after):
                 return False
             for wish in wishes:
                 if not insert_if_new(connection, notice, _row(wish, now)) and wish.number == 0:

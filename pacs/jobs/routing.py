@@ -1,36 +1,26 @@
-"""Following routes: what was stored is looked at once, in the order of the ledger, and sent where it is to.
-
-Where this stands is a number in the index, moved on in the transaction that writes the send jobs. So a worker
-that dies misses nothing and decides nothing twice, and neither do two workers at once.
-"""
+"""Following routes: what was stored or ordered is sent where it is to, as the ledger is followed."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event
 from typing import Final, NamedTuple
 
 from pacs.archive import Archive
 from pacs.changes import read_entries
-from pacs.dicom.object_keys import parse_key
+from pacs.dicom.object_keys import ObjectName
 from pacs.dicom.order_values import from_plain
 from pacs.dicom.orders import Order, ScheduledStep
-from pacs.errors import ArchiveError, InvalidRequest
+from pacs.errors import InvalidRequest
 from pacs.index.known_routes import Fetched, KnownRoute, Routed, SeriesName
 from pacs.index.prior_fetches import FetchWish
-from pacs.index.records import WriteOutcome
 from pacs.index.send_jobs import SendWish
+from pacs.jobs.ledger_following import AT_A_TIME, arrivals, keep_following
 from pacs.ledger.entries import Entry, OrderPlaced, Receipt
 from pacs.routes import Arrival, leads, wants_priors
-from storage.errors import StoreError
-
-_EVERY_S: Final = 2.0
-_RETRY_AFTER_S: Final = 30.0
-_AT_A_TIME: Final = 2000  # entries
-_STORED: Final = frozenset({WriteOutcome.ADDED.value, WriteOutcome.PATIENT_DIFFERS.value})
-_NOT_FROM: Final = frozenset({"import"})  # an old archive that is taken in is not sent on
 
 _NEEDED_FOR: Final = timedelta(days=1)  # after the examination
 
@@ -47,14 +37,7 @@ class Ordered(NamedTuple):
 
 def keep_routing(archive: Archive, stop: Event) -> None:
     """Follow routes until ``stop`` is set."""
-    while not stop.is_set():
-        try:
-            looked_at = follow_routes(archive)
-        except (ArchiveError, StoreError) as error:
-            _log.warning("routes will be followed later: %s", type(error).__name__)
-            stop.wait(_RETRY_AFTER_S)
-        else:
-            stop.wait(0 if looked_at else _EVERY_S)
+    keep_following(partial(follow_routes, archive), stop, "routes will be followed")
 
 
 def follow_routes(archive: Archive) -> int:
@@ -68,37 +51,26 @@ def follow_routes(archive: Archive) -> int:
     if not routes:
         return 0
     cursor = archive.index.routes.cursor()
-    page = read_entries(archive, cursor, _AT_A_TIME)
+    page = read_entries(archive, cursor, AT_A_TIME)
     if page.last == cursor:
         return 0
     entries = [entry for _, entry in page.entries]
     ordered = list(_ordered(routes, entries))
-    routed = [*_routed(archive, routes, _receipts(entries)), *_priors(archive, ordered)]
+    routed = [*_routed(archive, routes, list(arrivals(entries))), *_priors(archive, ordered)]
     fetched = list(_fetched(ordered))
     if not archive.index.routes.advance(cursor, page.last, routed, datetime.now(UTC), fetched):
         return 0  # another worker was faster, and looks at the rest too
     return page.last - cursor
 
 
-def _receipts(entries: Iterable[Entry]) -> list[tuple[SeriesName, Receipt]]:
-    """List what was stored through a door, with the series that it belongs to."""
-    found: list[tuple[SeriesName, Receipt]] = []
-    for entry in entries:
-        if not isinstance(entry, Receipt) or entry.disposition not in _STORED or entry.door in _NOT_FROM:
-            continue
-        name = parse_key(entry.key)
-        if name is not None:
-            found.append((SeriesName(name.study_instance_uid, name.series_instance_uid), entry))
-    return found
-
-
 def _routed(
-    archive: Archive, routes: Sequence[KnownRoute], receipts: Sequence[tuple[SeriesName, Receipt]]
+    archive: Archive, routes: Sequence[KnownRoute], arrived: Sequence[tuple[ObjectName, Receipt]]
 ) -> list[Routed]:
     """Decide which studies go where, and when: each once, as the last of its instances wants it."""
-    traits = archive.index.routes.traits(series for series, _ in receipts)
+    traits = archive.index.routes.traits(_series_of(name) for name, _ in arrived)
     found: dict[tuple[str, str], Routed] = {}
-    for series, receipt in receipts:
+    for name, receipt in arrived:
+        series = _series_of(name)
         if series not in traits:  # it was deleted since
             continue
         arrival = Arrival(traits[series], receipt.calling_ae_title, receipt.at.astimezone())
@@ -108,6 +80,10 @@ def _routed(
                 due = receipt.at + timedelta(seconds=route.quiet_s)
                 found[key] = _later(found.get(key), route, series.study_instance_uid, due)
     return list(found.values())
+
+
+def _series_of(name: ObjectName) -> SeriesName:
+    return SeriesName(name.study_instance_uid, name.series_instance_uid)
 
 
 def _ordered(routes: Sequence[KnownRoute], entries: Iterable[Entry]) -> Iterator[Ordered]:

@@ -1,47 +1,24 @@
-"""Finding what peers are to be told: the ledger is read once, in its order, as routes do.
-
-Where this stands is a number in the index, moved on in the transaction that writes the notices. So a worker
-that dies misses nothing and has nothing told twice, and neither do two workers at once.
-"""
+"""Finding what peers are to be told, as the ledger is followed."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event
-from typing import Final
 
 from pacs.archive import Archive
 from pacs.changes import read_entries
-from pacs.dicom.object_keys import parse_key
 from pacs.dicom.performed_step_keys import StepMessageName, parse_step_message_key
-from pacs.errors import ArchiveError
 from pacs.index.known_peers import KnownPeer
 from pacs.index.notices import NoticeKind, NoticeWish
-from pacs.index.records import WriteOutcome
-from pacs.ledger.entries import Entry, Receipt, StepMessage
-from storage.errors import StoreError
-
-_EVERY_S: Final = 2.0
-_RETRY_AFTER_S: Final = 30.0
-_AT_A_TIME: Final = 2000  # entries
-_STORED: Final = frozenset({WriteOutcome.ADDED.value, WriteOutcome.PATIENT_DIFFERS.value})
-_NOT_FROM: Final = frozenset({"import"})  # an old archive that is taken in is no news
-
-_log = logging.getLogger(__name__)
+from pacs.jobs.ledger_following import AT_A_TIME, arrivals, keep_following
+from pacs.ledger.entries import Entry, StepMessage
 
 
 def keep_finding_notices(archive: Archive, stop: Event) -> None:
     """Find what peers are to be told until ``stop`` is set."""
-    while not stop.is_set():
-        try:
-            looked_at = find_notices(archive)
-        except (ArchiveError, StoreError) as error:
-            _log.warning("what peers are to be told will be looked for later: %s", type(error).__name__)
-            stop.wait(_RETRY_AFTER_S)
-        else:
-            stop.wait(0 if looked_at else _EVERY_S)
+    keep_following(partial(find_notices, archive), stop, "what peers are to be told will be looked for")
 
 
 def find_notices(archive: Archive) -> int:
@@ -55,7 +32,7 @@ def find_notices(archive: Archive) -> int:
     if not peers:
         return 0
     cursor, began_at = archive.index.notices.cursor()
-    page = read_entries(archive, cursor, _AT_A_TIME)
+    page = read_entries(archive, cursor, AT_A_TIME)
     if page.last == cursor:
         return 0
     news = [entry for _, entry in page.entries if began_at is None or entry.at >= began_at]
@@ -82,12 +59,9 @@ def _wishes(archive: Archive, peers: Sequence[KnownPeer], entries: Sequence[Entr
 def _last_receipts(entries: Sequence[Entry]) -> dict[str, datetime]:
     """Tell which studies have grown, and when the last instance of each came through a door."""
     found: dict[str, datetime] = {}
-    for entry in entries:
-        if isinstance(entry, Receipt) and entry.disposition in _STORED and entry.door not in _NOT_FROM:
-            name = parse_key(entry.key)
-            if name is not None:
-                last = found.get(name.study_instance_uid, entry.at)
-                found[name.study_instance_uid] = max(entry.at, last)
+    for name, receipt in arrivals(entries):
+        last = found.get(name.study_instance_uid, receipt.at)
+        found[name.study_instance_uid] = max(receipt.at, last)
     return found
 
 
