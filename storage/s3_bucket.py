@@ -10,12 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.loaders import Loader
 
 from storage.errors import StoreUnavailable
 from storage.keys import check_key, is_key
@@ -56,7 +59,7 @@ class S3Bucket:
         self.bucket = bucket
         self.prefix = f"{prefix}/" if prefix else ""
         with s3_errors_translated(self._subject):
-            session = boto3.session.Session()  # one of our own: the default one is not for several threads
+            session = _new_session()
             region = region or session.region_name or DEFAULT_REGION
             self.client = _connect(session, endpoint_url, region)
             self.requests = S3Requests(
@@ -235,6 +238,20 @@ def _read_head(key: str, answer: Answer) -> S3Head:
     modified_at = parsedate_to_datetime(headers["Last-Modified"]).astimezone(UTC)
     stat = ObjectStat(key, int(headers["Content-Length"]), modified_at)
     return S3Head(stat, headers.get(SHA256_METADATA))
+
+
+def _new_session() -> boto3.session.Session:
+    """Make a session of our own: the default one is not for several threads."""
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _api_descriptions())
+    return boto3.session.Session(botocore_session=session)
+
+
+@cache
+def _api_descriptions() -> Loader:
+    """Return what botocore knows of all servers of all regions: a quarter of a second to read."""
+    loader: Loader = botocore.session.get_session().get_component("data_loader")
+    return loader
 
 
 def _connect(session: boto3.session.Session, endpoint_url: str | None, region: str) -> S3Client:

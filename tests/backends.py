@@ -16,6 +16,7 @@ import pytest
 
 from pacs.archive import Archive, open_archive
 from pacs.settings import KNOWN_VARIABLES, Settings
+from tests.empty_index import migrate_database, put_empty_index
 from tests.servers import postgresql, shared_seaweedfs
 
 _BUCKET = "filmless"
@@ -36,6 +37,7 @@ class Backend:
 @contextmanager
 def embedded(folder: Path) -> Iterator[Backend]:
     """SQLite and a folder: the defaults."""
+    put_empty_index(folder / "data")
     yield Backend("sqlite-folder", {"FILMLESS_DATA_DIR": str(folder / "data")})
 
 
@@ -56,6 +58,7 @@ def servers(folder: Path) -> Iterator[Backend]:
 @contextmanager
 def embedded_with_spool(folder: Path) -> Iterator[Backend]:
     """SQLite, and a real S3 server behind a spool."""
+    put_empty_index(folder / "data")
     environment = {
         "FILMLESS_DATA_DIR": str(folder / "data"),
         "FILMLESS_STORE_URL": shared_seaweedfs().store_url(_BUCKET, uuid4().hex),
@@ -77,10 +80,18 @@ SPOOLING_BACKENDS = {"sqlite-spool": embedded_with_spool, "postgresql-spool": se
 
 @contextmanager
 def _database() -> Iterator[tuple[str, str]]:
-    """Make a database; give its name and URL."""
+    """Make a database with an empty index; give its name and URL."""
     name = f"test_{uuid4().hex}"
-    yield name, _execute(f'CREATE DATABASE "{name}"').replace("/postgres", f"/{name}")
+    copied = f'CREATE DATABASE "{name}" TEMPLATE "{_database_template()}" STRATEGY file_copy'
+    yield name, _execute(copied).replace("/postgres", f"/{name}")
     _execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@lru_cache(maxsize=1)
+def _database_template() -> str:
+    name = "empty_index"
+    migrate_database(_execute(f'CREATE DATABASE "{name}"').replace("/postgres", f"/{name}"))
+    return name
 
 
 def _execute(statement: str) -> str:
@@ -107,6 +118,5 @@ def fresh_archive(
         for variable, value in {**backend.environment, **settings}.items():
             monkeypatch.setenv(variable, value)
         archive = open_archive(Settings())
-        archive.index.migrate()
         yield archive
         archive.close()

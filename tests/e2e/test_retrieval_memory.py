@@ -18,6 +18,7 @@ from pacs.ingest import Origin, open_part10, store_instance
 from pacs.settings import Settings
 from tests.datasets import encode_file, make_dataset
 from tests.e2e.archive_process import ArchiveProcess, running_up
+from tests.empty_index import open_empty_archive
 
 MIB = 1024**2
 ALLOWED_GROWTH_BYTES = 100 * MIB
@@ -28,8 +29,7 @@ FRAME = np.add.outer(np.arange(512), np.arange(512)).astype("<u2")
 def store_large_study(data_dir: Path, number_of_objects: int, object_size_bytes: int) -> str:
     """Store a study of large native objects; return its UID."""
     uid, series_uid = generate_uid(), generate_uid()
-    archive = open_archive(Settings(data_dir=data_dir))
-    archive.index.migrate()
+    archive = open_empty_archive(Settings(data_dir=data_dir))
     frames = object_size_bytes // FRAME.nbytes
     dataset = make_dataset(Rows=512, Columns=512, NumberOfFrames=frames, PixelData=FRAME.tobytes() * frames)
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uid, series_uid

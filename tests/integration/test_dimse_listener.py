@@ -21,7 +21,6 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.dsutils import encode, split_dataset
 
-from pacs.archive import open_archive
 from pacs.dicom.part10 import encode_file_meta
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.dimse import scu
@@ -34,6 +33,7 @@ from pacs.ingest import Disposition, IncomingInstance, Origin
 from pacs.settings import Settings
 from storage.errors import StoreFull
 from tests.data import has_shared_data, program, read_manifest, shared_data
+from tests.empty_index import open_empty_archive
 from tests.integration.dimse_peers import (
     HOST,
     IMPATIENT,
@@ -570,8 +570,7 @@ def test_listeners_can_share_a_port(shelf: Shelf) -> None:
 def archive_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.chdir(tmp_path)  # no settings file of the developer
     settings = Settings(data_dir=tmp_path / "data", dicom_port=0, max_object_size_bytes=1024**2)
-    archive = open_archive(settings)
-    archive.index.migrate()
+    archive = open_empty_archive(settings)
     with listening(archive) as port:
         yield port
     archive.close()

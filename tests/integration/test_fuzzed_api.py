@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
-from pacs.archive import Archive, open_archive
+from pacs.archive import Archive
 from pacs.settings import Settings
 from tests.datasets import make_dataset
+from tests.empty_index import open_empty_archive
 from tests.fuzzed_api import BASE_URL, fuzz, operations
 from tests.unit.viewer_api.conftest import store_dataset
 from viewer_api.app import create_app
@@ -20,8 +21,7 @@ REQUESTS, SOAKED_REQUESTS = 100, 20_000
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    opened = open_archive(Settings(data_dir=tmp_path_factory.mktemp("archive")))
-    opened.index.migrate()
+    opened = open_empty_archive(Settings(data_dir=tmp_path_factory.mktemp("archive")))
     yield opened
     opened.close()
 

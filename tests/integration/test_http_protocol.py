@@ -14,18 +14,17 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pacs.archive import open_archive
 from pacs.dicom.dataset_json import dataset_to_json
 from pacs.settings import Settings
 from tests.datasets import make_dataset
+from tests.empty_index import open_empty_archive
 from tests.http_server import serving
 from viewer_api import http_protocol
 
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    archive = open_archive(Settings(data_dir=Path(tmp_path_factory.mktemp("http"))))
-    archive.index.migrate()
+    archive = open_empty_archive(Settings(data_dir=Path(tmp_path_factory.mktemp("http"))))
     with serving(archive) as port:
         yield port
     archive.close()

@@ -13,12 +13,13 @@ import httpx
 import pytest
 from pydicom.uid import generate_uid
 
-from pacs.archive import Archive, open_archive
+from pacs.archive import Archive
 from pacs.index.records import StoredInstance
 from pacs.ingest import Origin, open_part10, store_instance
 from pacs.retrieve import find_instances
 from pacs.settings import Settings
 from tests.datasets import encode_file, make_dataset
+from tests.empty_index import open_empty_archive
 from tests.http_server import serving
 from viewer_api import zero_copy
 
@@ -34,8 +35,7 @@ SIZES = {"2.25.1.1.1": 16, "2.25.1.1.2": 1024, "2.25.1.1.3": 4096}
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    opened = open_archive(Settings(data_dir=Path(tmp_path_factory.mktemp("archive"))))
-    opened.index.migrate()
+    opened = open_empty_archive(Settings(data_dir=Path(tmp_path_factory.mktemp("archive"))))
     for uid, rows in SIZES.items():
         dataset = make_dataset(StudyInstanceUID=STUDY, SeriesInstanceUID=SERIES, SOPInstanceUID=uid)
         dataset.Rows, dataset.Columns, dataset.PixelData = rows, 1024, os.urandom(rows * 2048)
@@ -173,8 +173,7 @@ def test_a_file_that_lies_on_the_disk_only_is_read_first(
 
 
 def test_what_a_damaged_file_lacks_ends_the_connection_before_its_time(tmp_path: Path) -> None:
-    archive = open_archive(Settings(data_dir=tmp_path))
-    archive.index.migrate()
+    archive = open_empty_archive(Settings(data_dir=tmp_path))
     dataset = make_dataset(StudyInstanceUID=STUDY, SeriesInstanceUID=SERIES, SOPInstanceUID=generate_uid())
     dataset.Rows, dataset.Columns, dataset.PixelData = 1024, 1024, bytes(2 << 20)
     store_instance(archive, open_part10([encode_file(dataset)]), Origin("stow"))

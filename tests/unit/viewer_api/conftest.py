@@ -15,10 +15,11 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from starlette.testclient import TestClient
 
-from pacs.archive import Archive, open_archive
+from pacs.archive import Archive
 from pacs.ingest import Origin, open_part10, store_instance
 from pacs.settings import Settings
 from tests.datasets import encode_file
+from tests.empty_index import open_empty_archive
 from viewer_api.app import create_app
 
 BASE_URL = "http://127.0.0.1:8080"
@@ -26,8 +27,9 @@ BASE_URL = "http://127.0.0.1:8080"
 
 @contextmanager
 def empty_archive(directory: Path, **settings: Any) -> Iterator[Archive]:
-    archive = open_archive(Settings(data_dir=directory, public_url="https://pacs.example.vn/xa", **settings))
-    archive.index.migrate()
+    archive = open_empty_archive(
+        Settings(data_dir=directory, public_url="https://pacs.example.vn/xa", **settings)
+    )
     try:
         yield archive
     finally:

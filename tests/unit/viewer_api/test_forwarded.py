@@ -9,10 +9,11 @@ from urllib.parse import urljoin
 import pytest
 from starlette.testclient import TestClient
 
-from pacs.archive import Archive, open_archive
+from pacs.archive import Archive
 from pacs.errors import SettingsError
 from pacs.settings import Settings, load_settings
 from tests.datasets import make_dataset
+from tests.empty_index import open_empty_archive
 from tests.unit.viewer_api.conftest import BASE_URL, store_dataset
 from viewer_api.app import create_app
 
@@ -27,8 +28,7 @@ FORWARDED = {
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[Archive]:
     """An archive whose settings name a proxy, and no address of its own."""
-    opened = open_archive(Settings(data_dir=tmp_path, trusted_proxies=("192.0.2.0/24",)))
-    opened.index.migrate()
+    opened = open_empty_archive(Settings(data_dir=tmp_path, trusted_proxies=("192.0.2.0/24",)))
     yield opened
     opened.close()
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from pacs.archive import open_archive
 from pacs.demo.worklist import demo_worklist
 from pacs.orders import place_order
 from pacs.settings import Settings
+from tests.empty_index import open_empty_archive
 
 DAY = date(2026, 11, 24)
 
 
 def test_every_order_of_the_day_can_be_placed_and_again_is_the_same(tmp_path: Path) -> None:
-    archive = open_archive(Settings(data_dir=tmp_path))
-    archive.index.migrate()
+    archive = open_empty_archive(Settings(data_dir=tmp_path))
     try:
         placed = [place_order(archive, order) for order in demo_worklist(DAY)]
         again = [place_order(archive, order) for order in demo_worklist(DAY)]

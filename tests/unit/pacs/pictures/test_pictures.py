@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
 from pacs import __version__
-from pacs.archive import Archive, open_archive
+from pacs.archive import Archive
 from pacs.errors import NotFound
 from pacs.index.records import StoredInstance
 from pacs.ingest import Origin, open_part10, store_instance
@@ -23,6 +23,7 @@ from pacs.pixels.window import Window, default_windows
 from pacs.settings import Settings
 from storage.errors import ObjectNotFound
 from tests.datasets import encode_file, make_dataset
+from tests.empty_index import open_empty_archive
 
 J2K, JPEG_LS = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80"
 LARGE = (np.arange(1 << 20, dtype="<u2") % 4096).reshape(1024, 1024)
@@ -30,8 +31,7 @@ LARGE = (np.arange(1 << 20, dtype="<u2") % 4096).reshape(1024, 1024)
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[Archive]:
-    opened = open_archive(Settings(data_dir=tmp_path))
-    opened.index.migrate()
+    opened = open_empty_archive(Settings(data_dir=tmp_path))
     yield opened
     opened.close()
 
