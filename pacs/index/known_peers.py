@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, delete, or_, select, update
 
@@ -14,6 +14,8 @@ from pacs.index.engine import reading, writing
 from pacs.index.inserts import insert_if_new
 from pacs.index.ledger_rows import last_number
 from pacs.index.models import known_peer, notice_cursor
+
+_LISTS: Final = ("transfer_syntax_uids", "moves_to")
 
 
 class PeerRight(StrEnum):
@@ -148,49 +150,16 @@ def _unknown(ae_title: str) -> NotFound:
 
 
 def _row(peer: KnownPeer) -> dict[str, Any]:
-    return {
-        "ae_title": peer.ae_title,
-        "host": peer.host,
-        "port": peer.port,
-        "rights": "\\".join(right for right in PeerRight if right in peer.rights),
-        "only_from_host": peer.only_from_host,
-        "character_set": peer.character_set,
-        "unaccented": peer.unaccented,
-        "transfer_syntax_uids": "\\".join(peer.transfer_syntax_uids),
-        "tls": peer.tls,
-        "certificate_sha256": peer.certificate_sha256,
-        "send_hours": peer.send_hours,
-        "send_bytes_per_s": peer.send_bytes_per_s,
-        "send_at_a_time": peer.send_at_a_time,
-        "dicomweb_url": peer.dicomweb_url,
-        "asks_commitment": peer.asks_commitment,
-        "moves_to": "\\".join(peer.moves_to),
-        "wants_availability": peer.wants_availability,
-        "wants_performed_steps": peer.wants_performed_steps,
-    }
+    row = {field.name: getattr(peer, field.name) for field in fields(peer)}
+    lists = {name: "\\".join(row[name]) for name in _LISTS}
+    return row | lists | {"rights": "\\".join(right for right in PeerRight if right in peer.rights)}
 
 
 def _known_peer(row: Any) -> KnownPeer:
-    return KnownPeer(
-        ae_title=row.ae_title,
-        host=row.host,
-        port=row.port,
-        rights=frozenset(PeerRight(right) for right in row.rights.split("\\") if right),
-        only_from_host=row.only_from_host,
-        character_set=row.character_set,
-        unaccented=row.unaccented,
-        transfer_syntax_uids=_split(row.transfer_syntax_uids),
-        tls=row.tls,
-        certificate_sha256=row.certificate_sha256,
-        send_hours=row.send_hours,
-        send_bytes_per_s=row.send_bytes_per_s,
-        send_at_a_time=row.send_at_a_time,
-        dicomweb_url=row.dicomweb_url,
-        asks_commitment=row.asks_commitment,
-        moves_to=_split(row.moves_to),
-        wants_availability=row.wants_availability,
-        wants_performed_steps=row.wants_performed_steps,
-    )
+    values = {field.name: getattr(row, field.name) for field in fields(KnownPeer)}
+    lists = {name: _split(values[name]) for name in _LISTS}
+    rights = frozenset(map(PeerRight, _split(row.rights)))
+    return KnownPeer(**(values | lists | {"rights": rights}))
 
 
 def _split(text: str) -> tuple[str, ...]:

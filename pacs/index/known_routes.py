@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -202,24 +202,14 @@ def _unknown(name: str) -> NotFound:
 
 
 def _row(known: KnownRoute) -> dict[str, Any]:
-    lists = {name: "\\".join(getattr(known, name)) for name in _LISTS}
-    plain = ("name", "ae_title", "hours", "quiet_s", "priority", "priors", "fetches")
-    return lists | {name: getattr(known, name) for name in plain}
+    row = {field.name: getattr(known, field.name) for field in fields(known) if field.name != "created_at"}
+    return row | {name: "\\".join(row[name]) for name in _LISTS}
 
 
 def _known_route(row: Any) -> KnownRoute:
-    lists = {name: tuple(value for value in getattr(row, name).split("\\") if value) for name in _LISTS}
-    return KnownRoute(
-        name=row.name,
-        ae_title=row.ae_title,
-        hours=row.hours,
-        quiet_s=row.quiet_s,
-        priority=row.priority,
-        priors=row.priors,
-        fetches=row.fetches,
-        created_at=utc(row.created_at),
-        **lists,
-    )
+    values = {field.name: getattr(row, field.name) for field in fields(KnownRoute)}
+    lists = {name: tuple(one for one in values[name].split("\\") if one) for name in _LISTS}
+    return KnownRoute(**(values | lists | {"created_at": utc(row.created_at)}))
 
 
 _TRAITS: Final = select(

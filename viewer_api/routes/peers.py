@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -34,14 +35,14 @@ class PeerBody(BaseModel):
 
     host: str | None = Field(default=None, max_length=_MAX_TEXT, description="Where it listens")
     port: int | None = Field(default=None, ge=1, le=65535)
-    rights: list[PeerRight] = Field(default=[PeerRight.STORE], max_length=len(PeerRight))
+    rights: frozenset[PeerRight] = Field(default=frozenset({PeerRight.STORE}), max_length=len(PeerRight))
     only_from_host: bool = Field(default=False, description="Its calls are taken from its host only")
     character_set: str | None = Field(
         default=None, max_length=_MAX_TEXT, description="It is answered in this; null: as it asks"
     )
     unaccented: bool = Field(default=False, description="Names are told to it without diacritics")
-    transfer_syntax_uids: list[str] = Field(
-        default=[], max_length=32, description="What it likes to get, the best first"
+    transfer_syntax_uids: tuple[str, ...] = Field(
+        default=(), max_length=32, description="What it likes to get, the best first"
     )
     tls: bool = Field(default=False, description="It is called over TLS")
     certificate_sha256: str | None = Field(
@@ -58,8 +59,8 @@ class PeerBody(BaseModel):
         description="Studies go there by STOW-RS, and come from there by WADO-RS",
     )
     asks_commitment: bool = Field(default=False, description="Whether what it was sent is safe there")
-    moves_to: list[str] = Field(
-        default=[],
+    moves_to: tuple[str, ...] = Field(
+        default=(),
         max_length=64,
         description="AE titles that it may move images to besides itself; none: any",
     )
@@ -94,27 +95,8 @@ def put_peer(state: State, ae_title: AeTitle, body: PeerBody) -> Response:
     Needs the setting ALLOW_PEER_CHANGES. The DICOM door heeds it within five seconds.
     """
     _require_changes_allowed(state)
-    peer = KnownPeer(
-        ae_title=ae_title,
-        host=body.host,
-        port=body.port,
-        rights=frozenset(body.rights),
-        only_from_host=body.only_from_host,
-        character_set=body.character_set,
-        unaccented=body.unaccented,
-        transfer_syntax_uids=tuple(body.transfer_syntax_uids),
-        tls=body.tls,
-        certificate_sha256=body.certificate_sha256,
-        send_hours=body.send_hours,
-        send_bytes_per_s=body.send_bytes_per_s,
-        send_at_a_time=body.send_at_a_time,
-        dicomweb_url=body.dicomweb_url,
-        asks_commitment=body.asks_commitment,
-        moves_to=tuple(body.moves_to),
-        wants_availability=body.wants_availability,
-        wants_performed_steps=body.wants_performed_steps,
-    )
-    is_new = state.archive.index.peers.put(peer := check_peer(peer))
+    peer = check_peer(KnownPeer(ae_title, **body.model_dump()))
+    is_new = state.archive.index.peers.put(peer)
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     return Response(orjson.dumps(_to_json(peer)), status, media_type=JSON)
 
@@ -139,23 +121,4 @@ def _require_changes_allowed(state: ViewerState) -> None:
 
 
 def _to_json(peer: KnownPeer) -> dict[str, Any]:
-    return {
-        "ae_title": peer.ae_title,
-        "host": peer.host,
-        "port": peer.port,
-        "rights": sorted(peer.rights),
-        "only_from_host": peer.only_from_host,
-        "character_set": peer.character_set,
-        "unaccented": peer.unaccented,
-        "transfer_syntax_uids": list(peer.transfer_syntax_uids),
-        "tls": peer.tls,
-        "certificate_sha256": peer.certificate_sha256,
-        "send_hours": peer.send_hours,
-        "send_bytes_per_s": peer.send_bytes_per_s,
-        "send_at_a_time": peer.send_at_a_time,
-        "dicomweb_url": peer.dicomweb_url,
-        "asks_commitment": peer.asks_commitment,
-        "moves_to": list(peer.moves_to),
-        "wants_availability": peer.wants_availability,
-        "wants_performed_steps": peer.wants_performed_steps,
-    }
+    return asdict(peer) | {"rights": sorted(peer.rights)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -32,7 +33,7 @@ Name = Annotated[
     ),
 ]
 Condition = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=MOST_LENGTH)]], Field(max_length=MOST_CONDITIONS)
+    tuple[Annotated[str, Field(min_length=1, max_length=MOST_LENGTH)], ...], Field(max_length=MOST_CONDITIONS)
 ]
 
 
@@ -42,11 +43,11 @@ class RouteBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     ae_title: str = Field(max_length=64, description="The peer that gets the studies")
-    modalities: Condition = []
-    calling_ae_titles: Condition = Field(default=[], description="Of the senders")
-    station_names: Condition = []
-    body_parts: Condition = []
-    institutions: Condition = []
+    modalities: Condition = ()
+    calling_ae_titles: Condition = Field(default=(), description="Of the senders")
+    station_names: Condition = ()
+    body_parts: Condition = ()
+    institutions: Condition = ()
     hours: str | None = Field(default=None, max_length=255, description="Only what comes then: 22:00-05:00")
     quiet_s: int = Field(default=60, ge=0, le=MOST_QUIET_S, description="Sent when nothing came for so long")
     priority: int = Field(default=0, ge=-MOST_PRIORITY, le=MOST_PRIORITY, description="The highest first")
@@ -86,22 +87,7 @@ def put_route(state: State, name: Name, body: RouteBody) -> Response:
     Needs the setting ALLOW_PEER_CHANGES. The worker heeds it within two seconds.
     """
     _require_changes_allowed(state)
-    route = check_route(
-        KnownRoute(
-            name=name,
-            ae_title=body.ae_title,
-            modalities=tuple(body.modalities),
-            calling_ae_titles=tuple(body.calling_ae_titles),
-            station_names=tuple(body.station_names),
-            body_parts=tuple(body.body_parts),
-            institutions=tuple(body.institutions),
-            hours=body.hours,
-            quiet_s=body.quiet_s,
-            priority=body.priority,
-            priors=body.priors,
-            fetches=body.fetches,
-        )
-    )
+    route = check_route(KnownRoute(name, **body.model_dump()))
     state.archive.index.peers.find(route.ae_title)
     is_new = state.archive.index.routes.put(route, datetime.now(UTC))
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
@@ -128,17 +114,4 @@ def _require_changes_allowed(state: ViewerState) -> None:
 
 
 def _to_json(route: KnownRoute) -> dict[str, Any]:
-    return {
-        "name": route.name,
-        "ae_title": route.ae_title,
-        "modalities": list(route.modalities),
-        "calling_ae_titles": list(route.calling_ae_titles),
-        "station_names": list(route.station_names),
-        "body_parts": list(route.body_parts),
-        "institutions": list(route.institutions),
-        "hours": route.hours,
-        "quiet_s": route.quiet_s,
-        "priority": route.priority,
-        "priors": route.priors,
-        "fetches": route.fetches,
-    }
+    return {name: value for name, value in asdict(route).items() if name != "created_at"}
