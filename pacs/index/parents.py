@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
-from pacs.dicom.attributes import ATTRIBUTES, Level
+from pacs.dicom.attributes import ATTRIBUTES, Level, Matching
 from pacs.index.conflict_rows import record_other_patient
 from pacs.index.contents import add_contents
 from pacs.index.inserts import insert_if_new
@@ -27,12 +27,13 @@ from pacs.index.names import fold_name
 from pacs.index.patient_identity import differing_identity
 from pacs.index.records import InstanceRecord, ProcedureCode
 from pacs.index.study_terms import TERM_COLUMNS, tell_terms
+from pacs.text import fold
 
 _MAX_KNOWN = 4096
 _KNOWN_FOR_S = 60.0
 _FOLDED = {
     level: tuple(
-        attribute.column
+        (attribute.column, fold_name if attribute.matching is Matching.PERSON_NAME else fold)
         for attribute in ATTRIBUTES
         if attribute.level is level and attribute.matching in FOLDED
     )
@@ -200,8 +201,8 @@ def _codes_to_add(connection: Connection, record: InstanceRecord, study_ref: int
 
 def with_folded(values: Mapping[str, str | int | None], level: Level) -> dict[str, Any]:
     """Give values of a level their folded twins."""
-    folded = {c + FOLDED_SUFFIX: fold_name(str(values[c])) for c in _FOLDED[level] if values.get(c)}
-    return {**values, **folded}
+    folds = ((column, fold_it) for column, fold_it in _FOLDED[level] if values.get(column))
+    return {**values, **{column + FOLDED_SUFFIX: fold_it(str(values[column])) for column, fold_it in folds}}
 
 
 def fill_gaps(

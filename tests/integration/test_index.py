@@ -86,15 +86,16 @@ def insert_old(archive: Archive, table: str, **values: Any) -> None:
         connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({marks})"), values)
 
 
-def insert_old_study(archive: Archive) -> None:
+def insert_old_study(archive: Archive, **values: Any) -> None:
     """Insert a study as the first versions did."""
     at = datetime(2026, 11, 18, tzinfo=UTC)
     insert_old(archive, "patient", id=-1, patient_key="k")  # below what the database itself counts
-    insert_old(
-        archive, "study", id=-1, patient_ref=-1, study_instance_uid="1.2.1", patient_id="BN9", received_at=at,
-        patient_name="NGUYỄN^VĂN ĐỨC", patient_name_folded="nguyen van duc", accession_number="ACC9",
-        study_date="20261118", study_time="080000", study_description="Ngực", number_of_instances=2,
-    )  # fmt: skip
+    of_study = {
+        "patient_id": "BN9", "patient_name": "NGUYỄN^VĂN ĐỨC", "patient_name_folded": "nguyen van duc",
+        "accession_number": "ACC9", "study_date": "20261118", "study_time": "080000",
+        "study_description": "Ngực", "number_of_instances": 2, "received_at": at,
+    }  # fmt: skip
+    insert_old(archive, "study", id=-1, patient_ref=-1, study_instance_uid="1.2.1", **(of_study | values))
     code = {"value": "18.0119.0028", "scheme": "99BYT", "meaning": "", "origin": "rule"}
     insert_old(archive, "procedure_code", study_ref=-1, **code)
     for number, modality in ((1, "SR"), (2, "CT")):
@@ -379,6 +380,22 @@ def test_studies_of_an_older_schema_are_found_as_new_ones_are(archive: Archive) 
         assert [match.values["StudyInstanceUID"] for match in found] == ["1.2.1"], typed
     (study, _) = search(archive)
     assert study["ModalitiesInStudy"] == ["CT", "SR"]
+
+
+def test_signs_that_structure_names_are_plain_signs_in_descriptions(archive: Archive) -> None:
+    archive.index.write(make_record(study_description="Ngực ^ T1=T2", series_description="AX^T1="))
+    assert uids(archive, StudyDescription="ngực ^ t1=t2") == ["1.2.1"]
+    assert uids(archive, StudyDescription="*^*=*") == ["1.2.1"]
+    assert uids(archive, StudyDescription="nguc t1=t2") == []
+    (series,) = search(archive, Level.SERIES, SeriesDescription="ax^t1=")
+    assert series["SeriesDescription"] == "AX^T1="
+
+
+def test_descriptions_that_were_folded_as_names_are_found_again(archive: Archive) -> None:
+    make_anew_at(archive, "0003")
+    insert_old_study(archive, study_description="Ngực^T1=", study_description_folded="nguc t1")
+    archive.index.migrate()
+    assert uids(archive, StudyDescription="ngực^t1=") == uids(archive, StudyDescription="*^*=") == ["1.2.1"]
 
 
 def test_the_models_are_what_the_migrations_make(archive: Archive) -> None:
