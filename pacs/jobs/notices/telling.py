@@ -7,7 +7,6 @@ lease is over; it goes under the UID under which it went before, so that the pee
 from __future__ import annotations
 
 import logging
-import random
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from pacs.dimse.requestor import Peer, PeerRejected, PeerUnreachable
 from pacs.errors import ArchiveError, IndexUnavailable, NotFound, SettingsError, UnreadableInstance
 from pacs.index.known_peers import KnownPeer
 from pacs.index.notices import Notice, NoticeKind
+from pacs.jobs.backoff import pause_after
 from pacs.jobs.notices.messages import LEASE, NothingHere, PeerSaidLater, PeerSaidNo, tell
 from storage.errors import DamagedObject, ObjectNotFound, StoreError
 
@@ -165,8 +165,7 @@ def _postpone(archive: Archive, told: Notice, error: ArchiveError) -> None:
 
 def _pause(told: Notice) -> datetime:
     """Return when to try again: later each time."""
-    pause_s = min(_FIRST_PAUSE_S * 2 ** min(told.attempts, 20), _LONGEST_PAUSE_S)
-    return datetime.now(UTC) + timedelta(seconds=pause_s * random.uniform(0.5, 1))
+    return datetime.now(UTC) + pause_after(told.attempts + 1, _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
 
 
 def _named(told: Notice) -> str:

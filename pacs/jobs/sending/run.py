@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import random
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from time import monotonic
@@ -21,6 +20,7 @@ from pacs.dimse.statuses import code_location
 from pacs.errors import ArchiveError, IndexUnavailable, NotFound, SettingsError
 from pacs.index.known_peers import KnownPeer
 from pacs.index.send_jobs import SendJob, SendState, SentInstance
+from pacs.jobs.backoff import pause_after
 from pacs.jobs.sending.answers import may_pass, note, tell
 from pacs.jobs.sending.confirming import MOST_ROUNDS, ask_for_commitment, is_to_be_asked
 from storage.errors import StoreError
@@ -187,7 +187,6 @@ class SendRun:
             self._archive.index.send_work.finish(self.job, SendState.FAILED, error, now)
             _log.error("a study was not sent to %s, and will not be: %s", self.job.ae_title, error)
             return
-        pause_s = min(_FIRST_PAUSE_S * 2 ** min(current.attempts, 20), longest_pause_s)
-        until = now + timedelta(seconds=pause_s * random.uniform(0.5, 1))
+        until = now + pause_after(current.attempts + 1, _FIRST_PAUSE_S, longest_pause_s)
         self._archive.index.send_work.postpone(self.job, until, error)
         _log.warning("a study is sent to %s later: %s", self.job.ae_title, error)
