@@ -11,12 +11,9 @@ from pacs.dicom.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN
 from pacs.dimse.command import CommandField, Element
 from pacs.dimse.contexts import NATIVE_TRANSFER_SYNTAXES
 from pacs.dimse.requestor import Peer, PeerRejected, RequestedAssociation
-from pacs.dimse.statuses import NO_LONGER_UPDATED, StatusCode
+from pacs.dimse.statuses import NO_LONGER_UPDATED, StatusCode, may_pass
 
 _WARNINGS: Final = frozenset({0x0001, 0x0107, 0x0116})  # PS3.7 Annex C; those of services are Bxxx
-_FOR_NOW: Final = frozenset(  # and A7xx
-    {StatusCode.PROCESSING_FAILURE, StatusCode.NOT_AUTHORIZED, StatusCode.RESOURCE_LIMITATION}
-)
 
 
 class ServiceNotOffered(PeerRejected):
@@ -53,7 +50,7 @@ class PeerAnswer(NamedTuple):
             return Outcome.TAKEN
         if self.error_id == NO_LONGER_UPDATED:
             return Outcome.TAKEN if is_again else Outcome.REFUSED
-        return Outcome.LATER if self.status in _FOR_NOW or self.status & 0xFF00 == 0xA700 else Outcome.REFUSED
+        return Outcome.LATER if may_pass(self.status) else Outcome.REFUSED
 
 
 class CalledPeer:

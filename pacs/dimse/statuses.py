@@ -92,6 +92,10 @@ CANCEL = Status(StatusCode.CANCEL)
 PENDING = Status(StatusCode.PENDING)
 PENDING_WITH_WARNING = Status(StatusCode.PENDING_WITH_WARNING)
 
+_OF_ITS_STATE = frozenset(
+    {StatusCode.PROCESSING_FAILURE, StatusCode.NOT_AUTHORIZED, StatusCode.RESOURCE_LIMITATION}
+)
+
 # The first that fits counts: InvalidUid is an UnreadableInstance too. None: the error's own message says what
 # is wrong with the instance. The messages of the others may name our disks and hosts, nobody's business.
 _CODES: tuple[tuple[type[Exception], StatusCode, str | None], ...] = (
@@ -131,6 +135,16 @@ def status_of(error: Exception) -> Status | None:
             error_id = NO_LONGER_UPDATED if isinstance(error, EndedProcedureStep) else None
             return Status(code, str(error) if comment is None else comment, error_id)
     return None
+
+
+def may_pass(status: int) -> bool:
+    """Tell whether a peer that answers with this failure may answer with something else another time.
+
+    It may after A7xx, out of resources (PS3.4 Table B.2-1), and after what its state or its administrator is
+    the reason of: processing failure, not authorized, resource limitation (PS3.7 Annex C). Every other one is
+    about what it was sent, and that does not change.
+    """
+    return status & 0xFF00 == StatusCode.OUT_OF_RESOURCES or status in _OF_ITS_STATE
 
 
 def error_comment(text: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from pacs.dimse import statuses
 from pacs.dimse.requestor import PeerUnreachable
 from pacs.dimse.retrieving.courier import Delivered
 from pacs.dimse.retrieving.progress import SubOperationResult
-from pacs.dimse.statuses import StatusCode
 from pacs.errors import DecodingInterrupted, DecodingUnavailable, IndexUnavailable
 from pacs.index.send_jobs import SentInstance
 from storage.errors import StoreFull, StoreUnavailable
@@ -21,23 +21,15 @@ _PASSING_ERRORS: Final = (
     DecodingInterrupted,
     MemoryError,
 )
-_PASSING_STATUSES: Final = frozenset(
-    {StatusCode.PROCESSING_FAILURE, StatusCode.NOT_AUTHORIZED, StatusCode.RESOURCE_LIMITATION}
-)
 
 
 def may_pass(delivered: Delivered) -> bool:
-    """Tell whether an instance failed for a reason that may be gone another time.
-
-    Of the peer's answers those are A7xx, out of resources (PS3.4 Table B.2-1), and what its administrator
-    may mend. A9xx and Cxxx are about the instance, and it does not change.
-    """
+    """Tell whether an instance failed for a reason that may be gone another time."""
     if delivered.result is not SubOperationResult.FAILED:
         return False
     if delivered.error is not None:
         return isinstance(delivered.error, _PASSING_ERRORS)
-    status = delivered.status or 0
-    return status & 0xFF00 == StatusCode.OUT_OF_RESOURCES or status in _PASSING_STATUSES
+    return statuses.may_pass(delivered.status or 0)
 
 
 def note(sop_instance_uid: str, delivered: Delivered) -> SentInstance:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacs import errors
-from pacs.dimse.statuses import code_location, error_comment, status_of
+from pacs.dimse.statuses import code_location, error_comment, may_pass, status_of
 from storage.errors import StoreFull, StoreUnavailable
 
 
@@ -54,6 +54,16 @@ def test_a_sender_learns_what_is_wrong_with_its_instance_but_nothing_of_our_disk
     full = status_of(StoreFull("/srv/secret/objects has no space"))
     assert refused is not None and refused.comment == "StudyInstanceUID is missing"
     assert full is not None and "secret" not in full.comment
+
+
+@pytest.mark.parametrize("status", [0x0110, 0x0124, 0x0213, 0xA700, 0xA701, 0xA7FF])
+def test_a_failure_of_the_peer_s_state_may_pass(status: int) -> None:
+    assert may_pass(status)
+
+
+@pytest.mark.parametrize("status", [0x0106, 0x0111, 0x0117, 0x0122, 0x0211, 0xA6FF, 0xA800, 0xA900, 0xC000])
+def test_a_failure_of_what_was_sent_does_not_pass(status: int) -> None:
+    assert not may_pass(status)
 
 
 @given(st.text(max_size=200))
