@@ -18,6 +18,18 @@ def running_archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archiv
         yield archive
 
 
+@pytest.fixture(scope="module")
+def operated_archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArchiveProcess]:
+    """``filmless up`` in the folder and the environment of this process, so that commands are about it."""
+    folder = tmp_path_factory.mktemp("operated")
+    environment = {"FILMLESS_DATA_DIR": str(folder / "data"), "FILMLESS_DICOM_PROCESSES": "1"}
+    with pytest.MonkeyPatch.context() as patched, running_up(folder, environment) as archive:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        patched.chdir(folder)
+        yield archive
+
+
 @pytest.fixture(scope="module", params=BACKENDS)
 def any_archive(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

@@ -22,3 +22,10 @@ def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Wait for the end; give exit code and output."""
     output, _ = process.communicate(timeout=120)
     return process.returncode, output
+
+
+def command(*arguments: str) -> str:
+    """Have a command succeed; give its output."""
+    code, told = finished(start(*arguments))
+    assert code == 0, told
+    return told

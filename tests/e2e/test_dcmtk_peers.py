@@ -9,30 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from pydicom.uid import generate_uid
 
 from pacs.dimse.requestor import Peer, PeerUnreachable
 from pacs.dimse.scu import send_instances, verify_peer
 from tests.data import program
 from tests.datasets import encode_file, make_dataset
-from tests.e2e.archive_process import ArchiveProcess, running_up
-from tests.e2e.operator_commands import finished, start
+from tests.e2e.archive_process import ArchiveProcess
+from tests.e2e.operator_commands import command
 from tests.e2e.test_fetching import number_here, wait_until_done
 
 HOST = "127.0.0.1"
 TITLE = "DCMQR"
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArchiveProcess]:
-    folder = tmp_path_factory.mktemp("archive")
-    environment = {"FILMLESS_DATA_DIR": str(folder / "data"), "FILMLESS_DICOM_PROCESSES": "1"}
-    with pytest.MonkeyPatch.context() as patched, running_up(folder, environment) as running:
-        for name, value in environment.items():
-            patched.setenv(name, value)
-        patched.chdir(folder)
-        yield running
 
 
 @contextmanager
@@ -71,12 +59,6 @@ def _wait_until_it_answers(port: int) -> None:
             return
 
 
-def command(*arguments: str) -> str:
-    code, told = finished(start(*arguments))
-    assert code == 0, told
-    return told
-
-
 def write_study(folder: Path, count: int) -> tuple[str, list[Path]]:
     """Write the files of a study of several images; give its UID and the files."""
     folder.mkdir()
@@ -88,29 +70,30 @@ def write_study(folder: Path, count: int) -> tuple[str, list[Path]]:
 
 
 def test_studies_go_to_dcmqrscp_and_come_from_it_by_get_and_by_move(
-    archive: ArchiveProcess, tmp_path: Path
+    operated_archive: ArchiveProcess, tmp_path: Path
 ) -> None:
-    with running_dcmqrscp(tmp_path, archive.dicom_port) as port:
+    with running_dcmqrscp(tmp_path, operated_archive.dicom_port) as port:
         command("peers", "add", TITLE, f"{HOST}:{port}", "--may", "all")
         theirs = [write_study(tmp_path / name, 3) for name in ("got", "moved")]
         for _, files in theirs:
             assert {status for _, status in send_instances(HOST, port, TITLE, files)} == {0}
         for (study, _), by in zip(theirs, ("get", "move"), strict=True):
             assert "3 instances fetched" in command("fetch", TITLE, "--study", study, "--by", by)
-            assert number_here(archive, study) == 3
+            assert number_here(operated_archive, study) == 3
         ours, files = write_study(tmp_path / "ours", 3)
-        assert {status for _, status in send_instances(HOST, archive.dicom_port, "FILMLESS", files)} == {0}
+        sent = send_instances(HOST, operated_archive.dicom_port, "FILMLESS", files)
+        assert {status for _, status in sent} == {0}
         command("send", ours, "--to", TITLE)
-        wait_until_done(archive, ours)
+        wait_until_done(operated_archive, ours)
         stored = [one for one in (tmp_path / "objects").iterdir() if one.name != "index.dat"]
         assert len(stored) == 9
 
 
-def test_nobody_ends_us_from_afar(archive: ArchiveProcess) -> None:
+def test_nobody_ends_us_from_afar(operated_archive: ArchiveProcess) -> None:
     """Termscu proposes dcmtk's private SOP class that has a server end itself."""
-    listeners = archive.children("listen")
-    command_line = [program("termscu"), "-v", "-aec", "FILMLESS", HOST, str(archive.dicom_port)]
+    listeners = operated_archive.children("listen")
+    command_line = [program("termscu"), "-v", "-aec", "FILMLESS", HOST, str(operated_archive.dicom_port)]
     ended = subprocess.run(command_line, capture_output=True, timeout=30, check=False)
     assert b"Association" in ended.stdout + ended.stderr  # there was one, or it was rejected
-    verify_peer(Peer(HOST, archive.dicom_port, "FILMLESS"), calling_ae_title="ANY")
-    assert archive.children("listen") == listeners
+    verify_peer(Peer(HOST, operated_archive.dicom_port, "FILMLESS"), calling_ae_title="ANY")
+    assert operated_archive.children("listen") == listeners

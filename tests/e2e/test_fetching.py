@@ -17,8 +17,8 @@ from pydicom.uid import generate_uid
 
 from tests.data import require
 from tests.datasets import encode_file, make_dataset
-from tests.e2e.archive_process import ArchiveProcess, running_up
-from tests.e2e.operator_commands import finished, start
+from tests.e2e.archive_process import ArchiveProcess
+from tests.e2e.operator_commands import command
 from tests.orthanc import Orthanc, running_orthanc
 
 HOST = "127.0.0.1"
@@ -26,26 +26,14 @@ PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ArchiveProcess, Orthanc]]:
-    folder = tmp_path_factory.mktemp("both")
+def both(
+    operated_archive: ArchiveProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ArchiveProcess, Orthanc]]:
     require(PLUGIN.exists(), "the DICOMweb plugin of Orthanc")
-    environment = {"FILMLESS_DATA_DIR": str(folder / "data"), "FILMLESS_DICOM_PROCESSES": "1"}
+    modalities = {"filmless": ["FILMLESS", HOST, operated_archive.dicom_port]}
     more = {"Plugins": [str(PLUGIN)], "DicomWeb": {"Enable": True}}
-    with (
-        pytest.MonkeyPatch.context() as patched,
-        running_up(folder, environment) as archive,
-        running_orthanc(folder, {"filmless": ["FILMLESS", HOST, archive.dicom_port]}, more) as orthanc,
-    ):
-        for name, value in environment.items():
-            patched.setenv(name, value)
-        patched.chdir(folder)
-        yield archive, orthanc
-
-
-def command(*arguments: str) -> str:
-    code, told = finished(start(*arguments))
-    assert code == 0, told
-    return told
+    with running_orthanc(tmp_path_factory.mktemp("orthanc"), modalities, more) as orthanc:
+        yield operated_archive, orthanc
 
 
 def put(orthanc: Orthanc, count: int, **attributes: str) -> str:

@@ -18,7 +18,7 @@ from pacs.settings import Settings
 from tests.data import program
 from tests.datasets import encode_file, make_dataset
 from tests.e2e.archive_process import running_up
-from tests.e2e.operator_commands import finished, start
+from tests.e2e.operator_commands import command
 from tests.integration.performed_steps import begun, ended, modality, scheduled
 
 WITHIN_S = 30.0
@@ -39,12 +39,6 @@ def place(name: str, accession_number: str) -> Order:
         return place_order(archive, order).order
     finally:
         archive.close()
-
-
-def filmless(*arguments: str) -> str:
-    code, output = finished(start(*arguments))
-    assert code == 0, output
-    return output
 
 
 def test_studies_come_to_their_orders_and_questions_to_a_person(
@@ -81,12 +75,12 @@ def test_studies_come_to_their_orders_and_questions_to_a_person(
             return {match["accession_number"]: match["state"] for match in found}
 
         wait_for(lambda: states() == {"ACC1": "linked", "ACC2": "open"})
-        listed = filmless("matches", "list")
+        listed = command("matches", "list")
         assert "ACC2" in listed and "other name" in listed and "HOA" not in listed
         number = listed.split()[0]
-        shown = filmless("matches", "show", number)
+        shown = command("matches", "show", number)
         assert "TRẦN^THỊ HOA" in shown and "NGUYỄN^VĂN ĐỨC" in shown
-        filmless("matches", "reject", number)
+        command("matches", "reject", number)
         assert states() == {"ACC1": "linked", "ACC2": "rejected"}
-        filmless("matches", "link", order.study_instance_uid, "ACC2")
-        assert filmless("matches", "list", "--state", "linked").count("linked") == 2
+        command("matches", "link", order.study_instance_uid, "ACC2")
+        assert command("matches", "list", "--state", "linked").count("linked") == 2

@@ -15,7 +15,7 @@ import pytest
 from pydicom.uid import generate_uid
 
 from tests.e2e.archive_process import ArchiveProcess, running_up
-from tests.e2e.operator_commands import finished, start
+from tests.e2e.operator_commands import command
 from tests.integration.performed_steps import begun, ended, modality
 
 KILLS = 4
@@ -82,6 +82,4 @@ def test_what_was_acknowledged_survives_a_kill_of_the_listener(tmp_path: Path) -
 def _filmless(archive: ArchiveProcess, *arguments: str) -> str:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("FILMLESS_DATA_DIR", str(archive.data_dir))
-        code, output = finished(start(*arguments))
-    assert code == 0, output
-    return output
+        return command(*arguments)

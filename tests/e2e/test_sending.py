@@ -18,30 +18,13 @@ from pynetdicom import AE, evt
 
 from pacs.dimse.scu import send_instances
 from tests.datasets import CT_IMAGE_STORAGE, encode_file, make_dataset
-from tests.e2e.archive_process import ArchiveProcess, running_up
-from tests.e2e.operator_commands import finished, start
+from tests.e2e.archive_process import ArchiveProcess
+from tests.e2e.operator_commands import command
 from tests.e2e.test_retrieving_every_file import dataset_of, free_port, storescp
 from tests.orthanc import running_orthanc
 
 HOST = "127.0.0.1"
 EXPLICIT = "1.2.840.10008.1.2.1"
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArchiveProcess]:
-    folder = tmp_path_factory.mktemp("archive")
-    environment = {"FILMLESS_DATA_DIR": str(folder / "data"), "FILMLESS_DICOM_PROCESSES": "1"}
-    with pytest.MonkeyPatch.context() as patched, running_up(folder, environment) as running:
-        for name, value in environment.items():
-            patched.setenv(name, value)
-        patched.chdir(folder)
-        yield running
-
-
-def command(*arguments: str) -> str:
-    code, told = finished(start(*arguments))
-    assert code == 0, told
-    return told
 
 
 def store(archive: ArchiveProcess, folder: Path, count: int) -> tuple[str, dict[str, bytes]]:
@@ -76,11 +59,11 @@ def is_done(archive: ArchiveProcess, study: str) -> bool:
 
 
 def test_a_study_reaches_dcmtk_and_orthanc_and_orthanc_sends_it_back(
-    archive: ArchiveProcess, tmp_path: Path
+    operated_archive: ArchiveProcess, tmp_path: Path
 ) -> None:
-    study, files = store(archive, tmp_path / "study", 5)
+    study, files = store(operated_archive, tmp_path / "study", 5)
     port = free_port()
-    modalities = {"filmless": ["FILMLESS", HOST, archive.dicom_port]}
+    modalities = {"filmless": ["FILMLESS", HOST, operated_archive.dicom_port]}
     with (
         storescp(tmp_path / "got", port) as got,
         running_orthanc(tmp_path, modalities) as orthanc,  # type: ignore[arg-type]
@@ -89,7 +72,7 @@ def test_a_study_reaches_dcmtk_and_orthanc_and_orthanc_sends_it_back(
         command("peers", "add", "ORTHANC", f"{HOST}:{orthanc.dicom_port}")
         assert "waiting" in command("send", study, "--to", "DEST")
         command("send", study, "--to", "ORTHANC")
-        wait_for(lambda: len(jobs(archive, study)) == 2 and is_done(archive, study))
+        wait_for(lambda: len(jobs(operated_archive, study)) == 2 and is_done(operated_archive, study))
         assert len(orthanc.ask("GET", "/instances")) == 5
         written = [path.read_bytes() for path in got.iterdir()]
         assert sorted(map(dataset_of, written)) == sorted(map(dataset_of, files.values()))
@@ -119,9 +102,9 @@ def slow_peer(each_s: float) -> Iterator[tuple[int, list[str]]]:
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.soak)])
 def test_whatever_is_killed_each_instance_arrives_and_what_was_answered_is_not_sent_again(
-    archive: ArchiveProcess, rounds: int, tmp_path: Path
+    operated_archive: ArchiveProcess, rounds: int, tmp_path: Path
 ) -> None:
-    study, files = store(archive, tmp_path / "study", 25 * rounds)
+    study, files = store(operated_archive, tmp_path / "study", 25 * rounds)
     with slow_peer(0.1) as (port, answered):
         command("peers", "add", f"SLOW{rounds}", f"{HOST}:{port}")
         command("send", study, "--to", f"SLOW{rounds}")
@@ -129,18 +112,18 @@ def test_whatever_is_killed_each_instance_arrives_and_what_was_answered_is_not_s
             had = len(answered)
             wait_for(lambda had=had: len(answered) >= had + 8)
             time.sleep(0.013 * number)
-            for process in archive.children("work"):
+            for process in operated_archive.children("work"):
                 os.kill(process, signal.SIGKILL)
-        wait_for(lambda: is_done(archive, study))
+        wait_for(lambda: is_done(operated_archive, study))
         times = Counter(answered)
         assert set(times) == set(files)
         # with each kill at most the one that was under way, and one whose note was not committed yet
         assert sum(times.values()) - len(files) <= 2 * rounds
-        assert jobs(archive, study)[0]["instances"]["sent"] == len(files)
+        assert jobs(operated_archive, study)[0]["instances"]["sent"] == len(files)
 
 
-def test_a_job_is_steered_from_the_command_line(archive: ArchiveProcess, tmp_path: Path) -> None:
-    study, files = store(archive, tmp_path / "study", 12)
+def test_a_job_is_steered_from_the_command_line(operated_archive: ArchiveProcess, tmp_path: Path) -> None:
+    study, files = store(operated_archive, tmp_path / "study", 12)
     with slow_peer(0.4) as (port, answered):
         command("peers", "add", "STEERED", f"{HOST}:{port}")
         number = command("send", study, "--to", "STEERED").split()[0]
@@ -152,23 +135,23 @@ def test_a_job_is_steered_from_the_command_line(archive: ArchiveProcess, tmp_pat
         time.sleep(0.8)
         assert len(answered) == had
         assert "waiting" in command("jobs", "resume", "--to", "STEERED")
-        wait_for(lambda: is_done(archive, study))
+        wait_for(lambda: is_done(operated_archive, study))
         assert set(answered) == set(files)
         assert "12 of 12 instances sent, 0 with a warning, 0 refused" in command("jobs", "show", number)
 
 
 def test_what_comes_from_a_modality_is_routed_though_the_worker_dies(
-    archive: ArchiveProcess, tmp_path: Path
+    operated_archive: ArchiveProcess, tmp_path: Path
 ) -> None:
     port = free_port()
     with storescp(tmp_path / "got", port) as got:
         command("peers", "add", "ROUTED", f"{HOST}:{port}")
         command("routes", "add", "ct", "--to", "ROUTED", "--modality", "CT", "--quiet", "1")
-        study, files = store(archive, tmp_path / "study", 3)
-        for process in archive.children("work"):
+        study, files = store(operated_archive, tmp_path / "study", 3)
+        for process in operated_archive.children("work"):
             os.kill(process, signal.SIGKILL)
-        wait_for(lambda: jobs(archive, study) and is_done(archive, study))
+        wait_for(lambda: jobs(operated_archive, study) and is_done(operated_archive, study))
         written = [path.read_bytes() for path in got.iterdir()]
         assert sorted(map(dataset_of, written)) == sorted(map(dataset_of, files.values()))
-        assert jobs(archive, study)[0]["origin"] == "route ct"
+        assert jobs(operated_archive, study)[0]["origin"] == "route ct"
         command("routes", "remove", "ct")

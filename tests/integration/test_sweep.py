@@ -118,6 +118,16 @@ def second_copy(archive: Archive, key: str) -> str:
         return staged.commit(own_key(key)).key
 
 
+def stored_twice(archive: Archive) -> tuple[Dataset, str, str]:
+    """Store an instance twice; give it, the key that its row has, and that of the copy."""
+    dataset = make_dataset()
+    key = store(archive, dataset)
+    copy = second_copy(archive, key)
+    if copy == key:
+        pytest.skip("in a bucket it has one key")
+    return dataset, key, copy
+
+
 def sweep_of_old(archive: Archive) -> SweepReport:
     return sweep(archive, Event(), settled_after=timedelta(0), abandoned_after=timedelta(0))
 
@@ -135,11 +145,7 @@ def test_of_two_copies_of_a_content_the_one_without_a_row_goes(archive: Archive)
 
 
 def test_a_second_copy_takes_the_place_of_a_first_that_is_gone(archive: Archive) -> None:
-    dataset = make_dataset()
-    key = store(archive, dataset)
-    copy = second_copy(archive, key)
-    if copy == key:
-        pytest.skip("in a bucket it has one key")
+    dataset, key, copy = stored_twice(archive)
     archive.store.delete(key)
     report = sweep_of_old(archive)
     assert (report.copies_removed, report.missing) == (0, 0)
@@ -149,11 +155,7 @@ def test_a_second_copy_takes_the_place_of_a_first_that_is_gone(archive: Archive)
 
 
 def test_a_damaged_second_copy_is_left_where_it_lies(archive: Archive) -> None:
-    dataset = make_dataset()
-    key = store(archive, dataset)
-    copy = second_copy(archive, key)
-    if copy == key:
-        pytest.skip("in a bucket it has one key")
+    dataset, key, copy = stored_twice(archive)
     damage(archive, copy, b"what a failing disk left")
     assert sweep_of_old(archive).copies_removed == 0
     assert copy in {stat.key for stat in archive.store.list()}
