@@ -18,18 +18,22 @@ _READ_SIZE_BYTES: Final = 1024**2
 def is_whole(
     store: ObjectStore,
     key: str,
-    size_bytes: int,
+    size_bytes: int | None,
     sha256: str,
     go_on: Callable[[int], bool] = lambda _: True,
+    *,
+    from_disk: bool = True,
 ) -> bool:
-    """Read an object, from the disk where it is a file of this machine, and compare it.
+    """Read an object, and compare it.
 
     Parameters
     ----------
     size_bytes, sha256
-        What it has to have.
+        What it has to have. Where the size is not known, the digest is enough.
     go_on
         Called with the size of each piece read; where it says no, the object counts as damaged.
+    from_disk
+        Do not take the word of the system's memory for a file of this machine, nor leave it there.
 
     Raises
     ------
@@ -37,14 +41,16 @@ def is_whole(
     """
     digest, read_bytes = hashlib.sha256(), 0
     with store.open(key) as stream:
-        _drop_cached(stream)
+        if from_disk:
+            _drop_cached(stream)
         while piece := stream.read(_READ_SIZE_BYTES):
             digest.update(piece)
             read_bytes += len(piece)
             if not go_on(len(piece)):
                 break
-        _drop_cached(stream)
-    return read_bytes == size_bytes and digest.hexdigest() == sha256
+        if from_disk:
+            _drop_cached(stream)
+    return size_bytes in (None, read_bytes) and digest.hexdigest() == sha256
 
 
 def require_store(archive: Archive) -> None:

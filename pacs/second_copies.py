@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from datetime import UTC, datetime
-from typing import Final
 
 from pacs.archive import Archive
+from pacs.integrity import is_whole
 from storage.errors import ObjectNotFound, StoreUnavailable
 
 _log = logging.getLogger(__name__)
-
-_READ_SIZE_BYTES: Final = 1 << 20
 
 
 def settle_second_copy(archive: Archive, sop_instance_uid: str, sha256: str, copy_key: str) -> bool:
@@ -46,11 +43,7 @@ def settle_second_copy(archive: Archive, sop_instance_uid: str, sha256: str, cop
 
 def is_intact(archive: Archive, key: str, sha256: str) -> bool:
     """Read an object whole; tell whether it is there and has this digest. Raises StoreUnavailable."""
-    digest = hashlib.sha256()
     try:
-        with archive.store.open(key) as stored:
-            while piece := stored.read(_READ_SIZE_BYTES):
-                digest.update(piece)
+        return is_whole(archive.store, key, None, sha256, from_disk=False)
     except ObjectNotFound:
         return False
-    return digest.hexdigest() == sha256
