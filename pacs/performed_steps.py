@@ -17,7 +17,7 @@ from pacs.archive import Archive
 from pacs.dicom import performed_procedure_step as mpps
 from pacs.dicom.json_model import JsonDataset, encode_dataset
 from pacs.dicom.part10 import encode_file_meta, split_part10
-from pacs.dicom.performed_step_keys import StepMessageName, parse_step_message_key
+from pacs.dicom.performed_step_keys import StepMessageName, read_step_message_key
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.dicom.whole_dataset import read_whole_dataset
 from pacs.errors import DuplicateProcedureStep, IndexUnavailable, UnknownProcedureStep, UnreadableInstance
@@ -82,8 +82,8 @@ def set_step(archive: Archive, said: Said) -> tuple[str, ...]:
     raise IndexUnavailable("the step is being changed by others, again and again")
 
 
-def replay_message(archive: Archive, message: StepMessage) -> bool:
-    """Take a message over from the store, at its number; tell whether it was not known.
+def replay_message(archive: Archive, message: StepMessage) -> str | None:
+    """Take a message over from the store, at its number; give the UID of its step, or None if it was known.
 
     Raises
     ------
@@ -91,18 +91,16 @@ def replay_message(archive: Archive, message: StepMessage) -> bool:
         It does not fit to what is known of its step, or cannot be read.
     storage.errors.ObjectNotFound, storage.errors.StoreError
     """
-    name = parse_step_message_key(message.key)
-    if name is None:
-        raise UnreadableInstance("the key of a message is none")
+    name = read_step_message_key(message.key)
     known = archive.index.performed_steps.find(name.sop_instance_uid)
     if (0 if known is None else known.number_of_messages) >= name.number:
-        return False
+        return None
     said = read_message(archive, message.key, message.calling_ae_title)
     if name.number == 1:
         _create(archive, said, message)
     else:
         _set(archive, said, message)
-    return True
+    return name.sop_instance_uid
 
 
 def read_message(archive: Archive, key: str, calling_ae_title: str | None) -> Said:
@@ -114,9 +112,7 @@ def read_message(archive: Archive, key: str, calling_ae_title: str | None) -> Sa
         It is not what it was.
     storage.errors.ObjectNotFound, storage.errors.StoreError
     """
-    name = parse_step_message_key(key)
-    if name is None:
-        raise UnreadableInstance("the key of a message is none")
+    name = read_step_message_key(key)
     with archive.store.open(key) as source:
         data = source.read(2 * MAX_MESSAGE_SIZE_BYTES)
     if hashlib.sha256(data).hexdigest() != name.sha256:
@@ -153,12 +149,11 @@ def _set(archive: Archive, said: Said, replayed: StepMessage | None) -> tuple[st
     if modified.dataset == step.dataset and replayed is None:
         return modified.refused
     message = replayed or _keep(archive, said, step.number_of_messages + 1)
-    name = parse_step_message_key(message.key)
     changed = replace(
         step,
         status=mpps.StepStatus(mpps.text(modified.dataset, mpps.STATUS)),
         dataset=modified.dataset,
-        number_of_messages=step.number_of_messages + 1 if name is None else name.number,
+        number_of_messages=read_step_message_key(message.key).number,
         changed_at=message.at,
     )
     is_changed = steps.change(step, changed, message, in_ledger=replayed is None)

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from pacs.errors import UnreadableInstance
+
 KEY_PREFIX: Final = "performed/"
 
 _KEY: Final = re.compile(
@@ -35,3 +37,17 @@ def parse_step_message_key(key: str) -> StepMessageName | None:
         return None
     name = StepMessageName(found["sop"], int(found["number"]), found["sha256"])
     return name if name.number and name.key() == key else None
+
+
+def read_step_message_key(key: str) -> StepMessageName:
+    """Read the key of a message back.
+
+    Raises
+    ------
+    UnreadableInstance
+        It is not one of a message.
+    """
+    name = parse_step_message_key(key)
+    if name is None:
+        raise UnreadableInstance("the key of a message is none")
+    return name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pacs.archive import Archive
-from pacs.dicom.performed_step_keys import parse_step_message_key
 from pacs.ledger.entries import StepMessage
 from pacs.order_progress import link_orders, tell_orders
 from pacs.performed_steps import replay_message
@@ -23,11 +22,11 @@ def take_over_message(archive: Archive, message: StepMessage, *, moves_orders: b
         It does not fit to what is known of its step, or cannot be read.
     storage.errors.ObjectNotFound, storage.errors.StoreError
     """
-    name = parse_step_message_key(message.key)
-    if not replay_message(archive, message) or name is None:
+    step_uid = replay_message(archive, message)
+    if step_uid is None:
         return
     if moves_orders:
-        tell_orders(archive, name.sop_instance_uid)
-    elif (step := archive.index.performed_steps.find(name.sop_instance_uid)) is not None:
+        tell_orders(archive, step_uid)
+    elif (step := archive.index.performed_steps.find(step_uid)) is not None:
         link_orders(archive, step)
         archive.index.performed_links.mark_told(step)
