@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Table, case, select, update
+from sqlalchemy import ColumnElement, Engine, Table, case, select, update
 
 from pacs.index.engine import reading, writing
 
@@ -38,12 +38,22 @@ def claim_due(engine: Engine, table: Table, count: int, now: datetime, lease: ti
         return list(connection.execute(claim))
 
 
-def postpone_all(engine: Engine, table: Table, ae_title: str, until: datetime, attempts: int) -> None:
-    """Have what is for a peer tried no earlier than then, after so many attempts or more.
+def postpone_all(
+    engine: Engine,
+    table: Table,
+    ae_title: str,
+    until: datetime,
+    attempts: int,
+    *conditions: ColumnElement[bool],
+) -> None:
+    """Have what is for a peer, and meets the conditions, tried no earlier than then.
+
+    It counts as tried in vain so often, or more often if it was: so the pauses of a peer that is away grow,
+    however much waits for it.
 
     Raises IndexUnavailable.
     """
-    of_peer = table.c.ae_title == ae_title, table.c.next_attempt_at < until
+    meant = table.c.ae_title == ae_title, table.c.next_attempt_at < until, *conditions
     more = case((table.c.attempts > attempts, table.c.attempts), else_=attempts)
     with writing(engine) as connection:
-        connection.execute(update(table).where(*of_peer).values(next_attempt_at=until, attempts=more))
+        connection.execute(update(table).where(*meant).values(next_attempt_at=until, attempts=more))

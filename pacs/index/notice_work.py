@@ -10,9 +10,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Engine, case, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Engine, delete, exists, func, or_, select, tuple_, update
 
 from pacs.dicom.availability import SeriesReference
+from pacs.index.due_rows import postpone_all
 from pacs.index.engine import reading, writing
 from pacs.index.models import instance, notice, series, study
 from pacs.index.notices import Notice, NoticeKind, notice_of
@@ -93,13 +94,10 @@ class NoticeWork:
     def postpone_others(self, told: Notice, until: datetime, kind: NoticeKind | None = None) -> None:
         """Have what else its peer is to be told, or only that kind, tried no earlier than then.
 
-        It was in vain for them, too: so the pauses of a peer that is away grow, however much waits for it.
+        It was in vain for them, too.
         """
-        others = [notice.c.ae_title == told.ae_title, notice.c.next_attempt_at < until]
-        others += [] if kind is None else [notice.c.kind == kind.value]
-        attempts = case((notice.c.attempts > told.attempts, notice.c.attempts), else_=told.attempts + 1)
-        with writing(self._engine) as connection:
-            connection.execute(update(notice).where(*others).values(next_attempt_at=until, attempts=attempts))
+        conditions = [] if kind is None else [notice.c.kind == kind.value]
+        postpone_all(self._engine, notice, told.ae_title, until, told.attempts + 1, *conditions)
 
     def drop(self, ae_title: str, kind: NoticeKind | None = None) -> None:
         """Forget what a peer is not told yet, or only that kind: it is not wanted any more."""
