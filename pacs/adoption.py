@@ -22,6 +22,7 @@ from pacs.ingest import (
     object_name,
     read_staged,
 )
+from pacs.ledger.entries import Door
 
 _HEAD_SIZE_BYTES: Final = 1 << 17  # more than any File Meta Information that is taken
 _HEAD_SIZES_BYTES: Final = (1 << 15, 1 << 18, 1 << 21)  # most headers are in the first
@@ -39,7 +40,7 @@ def adopt_object(archive: Archive, key: str) -> StoreOutcome:
         The object is damaged, or its key is not the one that its content has.
     pacs.errors.IndexUnavailable, storage.errors.StoreError
     """
-    return index_record(archive, read_object(archive, key, Origin("sweep")))
+    return index_record(archive, read_object(archive, key, Origin(Door.SWEEP)))
 
 
 def read_object(archive: Archive, key: str, origin: Origin) -> InstanceRecord:

@@ -51,7 +51,7 @@ def settle(
     contents = {content.object_key: content for content in (conflict.new, conflict.first) if content}
 
     def read(key: str) -> InstanceRecord:
-        record = read_object(archive, key, Origin("conflict"))
+        record = read_object(archive, key, Origin(None))
         content = contents.get(key)
         if content is None:
             return record
@@ -70,7 +70,7 @@ def compare_contents(archive: Archive, conflict: Conflict) -> list[Difference]:
     if conflict.first is None:
         return []
     first, new = (
-        read_attributes(archive, _as_stored(read_object(archive, content.object_key, Origin("conflict"))))
+        read_attributes(archive, _as_stored(read_object(archive, content.object_key, Origin(None))))
         for content in (conflict.first, conflict.new)
     )
     differing = [tag for tag in sorted({*first.keys(), *new.keys()}) if first.get(tag) != new.get(tag)]

@@ -61,4 +61,4 @@ def read_left(archive: Archive, key: str) -> InstanceRecord:
     ------
     pacs.errors.UnreadableInstance, storage.errors.StoreError
     """
-    return scan_object(archive, key, archive.store.stat(key).size_bytes, Origin("delete"))
+    return scan_object(archive, key, archive.store.stat(key).size_bytes, Origin(None))

@@ -34,6 +34,7 @@ from pacs.index.records import (
     WriteOutcome,
 )
 from pacs.index.tombstones import Removal
+from pacs.ledger.entries import Door
 from pacs.second_copies import settle_second_copy
 from storage.errors import ObjectExists, ObjectNotFound, StoreUnavailable
 from storage.packed_keys import own_key
@@ -69,7 +70,7 @@ _NEW = (WriteOutcome.ADDED, WriteOutcome.PATIENT_DIFFERS)
 class Origin:
     """Where an instance came from."""
 
-    door: str  # "dimse", "stow", "import", "sweep"
+    door: Door | None  # None: it is only read, and gets no receipt
     calling_ae_title: str | None = None
 
 

@@ -16,6 +16,7 @@ from pacs.dimse.statuses import SUCCESS, Status, StatusCode
 from pacs.errors import UnsupportedSopClass
 from pacs.index.known_peers import PeerRight
 from pacs.ingest import Disposition, IncomingInstance, Origin, StoreOutcome
+from pacs.ledger.entries import Door
 
 Store: TypeAlias = Callable[[IncomingInstance, Origin], StoreOutcome]
 
@@ -71,5 +72,5 @@ def handle_c_store(
         sop_instance_uid=message.command.text(Element.AFFECTED_SOP_INSTANCE_UID) or "",
         chunks=message.dataset,
     )
-    outcome = store(incoming, Origin("dimse", association.calling_ae_title))
+    outcome = store(incoming, Origin(Door.DIMSE, association.calling_ae_title))
     association.respond(message, _STATUSES[outcome.disposition])

@@ -291,7 +291,7 @@ class _Elsewhere:
 
 
 def _scan(archive: Archive, receipt: Receipt, elsewhere: _Elsewhere) -> InstanceRecord:
-    origin = Origin(receipt.door, receipt.calling_ae_title)
+    origin = Origin(None, receipt.calling_ae_title)
     try:
         return scan_object(archive, receipt.key, receipt.size_bytes, origin)
     except (ObjectNotFound, UnreadableInstance):
@@ -302,6 +302,6 @@ def _scan(archive: Archive, receipt: Receipt, elsewhere: _Elsewhere) -> Instance
 
 
 def _as_received(record: InstanceRecord, receipt: Receipt) -> InstanceRecord:
-    """Give a record the time of its receipt, and no new receipt."""
+    """Give a record the time of its receipt."""
     policy = _POLICIES.get(receipt.disposition, ConflictPolicy.KEEP)
-    return replace(record, received_at=receipt.at, door=None, on_conflict=policy)
+    return replace(record, received_at=receipt.at, on_conflict=policy)

@@ -20,14 +20,14 @@ from pacs.ingest import Origin
 from pacs.jobs.ledger_replay import SCANNERS, ReplayReport, catch_up, write_records
 from pacs.jobs.ledger_sealing import seal_ledger
 from pacs.jobs.step_replay import take_over_message
-from pacs.ledger.entries import StepMessage
+from pacs.ledger.entries import Door, StepMessage
 from storage.errors import ObjectNotFound
 from storage.store import ObjectStat
 
 _log = logging.getLogger(__name__)
 
 _BATCH_SIZE: Final = 500
-_ORIGIN: Final = Origin("rebuild")
+_ORIGIN: Final = Origin(Door.REBUILD)
 
 _Found: TypeAlias = tuple[ObjectName, ObjectStat]
 

@@ -21,7 +21,7 @@ _BATCH_SIZE: Final = 50
 _SHARE: Final = 0.25  # of the time, so that ingest does not feel it
 _RETRY_AFTER_S: Final = 30.0
 _LOOK_EVERY_S: Final = 3600.0
-_ORIGIN: Final = Origin("rereading")
+_ORIGIN: Final = Origin(None)
 
 
 def keep_rereading(archive: Archive, stop: Event) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Final, Literal, TypeAlias
 
 import orjson
@@ -19,9 +20,23 @@ _MAX_TEXT_LENGTH: Final = 1024
 Kept: TypeAlias = Literal["first", "new"]
 
 
+class Door(StrEnum):
+    """How an object came to be indexed, as its receipt says (storage/FORMAT.md)."""
+
+    DIMSE = "dimse"
+    STOW = "stow"
+    IMPORT = "import"
+    FETCH = "fetch"  # from another archive, by our wish
+    SWEEP = "sweep"  # it lay in the store, and nobody knew
+    REBUILD = "rebuild"  # the same
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """An object came, and what became of it. The key has its UIDs and its digest."""
+    """An object came, and what became of it. The key has its UIDs and its digest.
+
+    The door is one of `Door`, or one that a later version has.
+    """
 
     at: datetime
     key: str

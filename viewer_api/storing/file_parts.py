@@ -16,13 +16,14 @@ from typing import Final, NamedTuple, TypeAlias
 from pacs.archive import Archive
 from pacs.errors import ArchiveError, UnreadableInstance
 from pacs.ingest import IncomingInstance, Origin, StoreOutcome, open_part10, store_instance
+from pacs.ledger.entries import Door
 from storage.errors import StoreError
 from storage.store import Buffer
 from viewer_api.media_types import DICOM, parse_media_type
 from viewer_api.multipart import MalformedMultipart, Part
 from viewer_api.store_report import Failure
 
-STOW: Final = Origin("stow")
+STOW: Final = Origin(Door.STOW)
 
 _AT_A_TIME: Final = 4  # of one request; each holds a small instance in memory
 _SMALL_BYTES: Final = 1 << 20  # what is larger is stored while it arrives

@@ -13,12 +13,12 @@ from pacs.dimse.statuses import code_location
 from pacs.errors import IndexUnavailable
 from pacs.index.selection import Selection
 from pacs.ingest import IncomingInstance, Origin, StoreOutcome, store_instance
+from pacs.ledger.entries import Door
 from storage.errors import StoreError
 from storage.store import Buffer
 
 MOST_INSTANCES: Final = 100_000
 ENDS: Final = (IndexUnavailable, StoreError)  # nothing can be kept any more; other errors are of an instance
-_DOOR: Final = "fetch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Receiver:
         self.archive = archive
         self.progress = progress
         self.stop = stop
-        self._origin = Origin(_DOOR, ae_title)
+        self._origin = Origin(Door.FETCH, ae_title)
 
     def take(self, incoming: IncomingInstance) -> StoreOutcome:
         """Keep one instance. Raises what `store_instance` raises."""

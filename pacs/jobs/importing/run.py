@@ -22,6 +22,7 @@ from pacs.jobs.importing.media import named_files
 from pacs.jobs.importing.report import FileReport, ImportReport, Outcome, ReportFile
 from pacs.jobs.importing.sources import Count, FileSource, Frontier, Refusal, Source, count_files, told
 from pacs.jobs.importing.zips import OpenZip
+from pacs.ledger.entries import Door
 from storage.errors import StoreError, StoreFull, StoreUnavailable
 
 _log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ _log = logging.getLogger(__name__)
 RETRY_AFTER_S: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # what is away for longer ends the import
 SPOOL_PATIENCE_S: Final = 900.0
 _SPOOL_PAUSE_S: Final = 2.0
-_ORIGIN: Final = Origin("import")
+_ORIGIN: Final = Origin(Door.IMPORT)
 _BUFFER_SIZE_BYTES: Final = 1024**2
 _IDLE_S: Final = 0.05
 

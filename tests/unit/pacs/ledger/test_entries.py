@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import orjson
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from pacs.errors import MalformedLedgerEntry
 from pacs.ledger.entries import (
+    Door,
     Entry,
     MatchDecision,
     Move,
@@ -126,3 +129,10 @@ def test_whatever_a_line_holds_it_is_an_entry_or_refused(entry: Entry, changed: 
     except MalformedLedgerEntry:
         return
     assert found is None or read_entry(write_entry(found)) == found
+
+
+def test_the_page_on_the_format_lists_the_doors_of_receipts() -> None:
+    page = (Path(__file__).parents[4] / "storage/FORMAT.md").read_text("utf-8")
+    listed = re.search(r"`door` \(([^)]*)\)", page)
+    assert listed is not None
+    assert re.findall(r"`(\w+)`", listed[1]) == list(Door)
