@@ -11,17 +11,18 @@ _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"  # a DICOMDIR, which does not 
 _STORAGE_ARCS = (
     "1.2.840.10008.5.1.4.1.1.",
     "1.2.840.10008.5.1.4.34.7.",
-    "1.2.840.10008.5.1.4.43.",
-    "1.2.840.10008.5.1.4.44.",
-    "1.2.840.10008.5.1.4.45.",
 )
 
 
 def _known_storage_sop_classes() -> frozenset[str]:
-    """Join the storage SOP classes of pynetdicom with the retired ones, which pydicom names."""
+    """Join the storage SOP classes of pynetdicom with the retired ones, which pydicom names.
+
+    Not those of non-patient objects (PS3.4 GG.3): they have no study, by which all is kept and found here.
+    """
     names = {uid: entry[0] for uid, entry in UID_dictionary.items() if entry[1] == "SOP Class"}
     named = {uid for uid, name in names.items() if "Storage" in name and "Storage Commitment" not in name}
-    return frozenset(sop_class._STORAGE_CLASSES.values()) | named - {_MEDIA_STORAGE_DIRECTORY}
+    elsewhere = {_MEDIA_STORAGE_DIRECTORY, *sop_class._NON_PATIENT_OBJECT_CLASSES.values()}
+    return frozenset(sop_class._STORAGE_CLASSES.values()) | named - elsewhere
 
 
 _STORAGE_SOP_CLASSES = _known_storage_sop_classes()
@@ -32,7 +33,7 @@ def is_storage_sop_class(uid: str, *, accept_unknown: bool) -> bool:
 
     With ``accept_unknown`` these are also the private ones and those that the Standard adds after this
     version, recognised by their place in the tree; never those that are known to be another service, such
-    as the FIND, MOVE and GET of an information model.
+    as the FIND, MOVE and GET of an information model, or the storage of non-patient objects.
 
     References
     ----------

@@ -23,6 +23,7 @@ from pacs.archive import open_archive
 from pacs.dimse.callers import Reception
 from pacs.dimse.limits import Limits
 from pacs.dimse.listener import Listener, open_listener
+from pacs.dimse.pdu import ContextResult
 from pacs.dimse.requestor import Peer as Target
 from pacs.dimse.requestor import RequestedAssociation
 from pacs.dimse.user_identity import IdentityCheck
@@ -72,6 +73,17 @@ def test_nothing_is_answered_that_was_not_proposed(listener: Listener) -> None:
         user = user[4 + length :]
     assert kinds == [0x51, 0x52, 0x55]
     peer.release()
+
+
+def test_a_sender_of_objects_of_no_study_learns_at_once_that_they_are_not_taken(listener: Listener) -> None:
+    ae = AE("TEST")
+    ae.add_requested_context(wire.CT_IMAGE_STORAGE, wire.EXPLICIT)
+    ae.add_requested_context("1.2.840.10008.5.1.4.38.1", wire.EXPLICIT)  # Hanging Protocol Storage
+    association = ae.associate(HOST, listener.port, ae_title="FILMLESS")
+    assert [one.abstract_syntax for one in association.accepted_contexts] == [wire.CT_IMAGE_STORAGE]
+    (refused,) = association.rejected_contexts
+    assert refused.result == ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
+    association.release()
 
 
 def test_a_context_of_which_we_would_be_scu_is_rejected(listener: Listener) -> None:

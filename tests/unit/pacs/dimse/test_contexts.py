@@ -58,12 +58,10 @@ def test_every_storage_sop_class_is_known(uid: str) -> None:
     "uid",
     [
         "1.2.840.10008.5.1.4.1.1.6",  # Ultrasound Image Storage, retired, on old devices
-        "1.2.840.10008.5.1.4.38.1",  # Hanging Protocol Storage
-        "1.2.840.10008.5.1.4.43.1",  # Generic Implant Template Storage
         "1.2.840.10008.5.1.4.34.7",  # RT Beams Delivery Instruction Storage
     ],
 )
-def test_retired_and_non_patient_storage_is_known(uid: str) -> None:
+def test_retired_storage_is_known(uid: str) -> None:
     assert is_storage_sop_class(uid, accept_unknown=False)
 
 
@@ -101,6 +99,20 @@ NOT_STORAGE = {
 
 @pytest.mark.parametrize("uid", NOT_STORAGE.values(), ids=NOT_STORAGE.keys())
 def test_another_service_is_not_storage(uid: str) -> None:
+    assert not is_storage_sop_class(uid, accept_unknown=True)
+
+
+@pytest.mark.parametrize(
+    "uid",
+    [
+        "1.2.840.10008.5.1.4.38.1",  # Hanging Protocol Storage
+        "1.2.840.10008.5.1.4.39.1",  # Color Palette Storage
+        "1.2.840.10008.5.1.4.43.1",  # Generic Implant Template Storage
+        "1.2.840.10008.5.1.4.45.9",  # what the Standard may add beside templates
+        *sop_class._NON_PATIENT_OBJECT_CLASSES.values(),
+    ],
+)
+def test_objects_of_no_study_are_not_taken(uid: str) -> None:
     assert not is_storage_sop_class(uid, accept_unknown=True)
 
 
