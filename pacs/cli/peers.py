@@ -85,6 +85,10 @@ ForwardPerformed = Annotated[
     bool | None,
     typer.Option("--forward-performed/--no-performed", help="Pass on what modalities say they did (MPPS)."),
 ]
+OwnWorklist = Annotated[
+    bool | None,
+    typer.Option("--own-worklist/--whole-worklist", help="Show it only the work of its own AE title."),
+]
 
 
 @app.command("list")
@@ -117,6 +121,7 @@ def add(
     moves_to: MovesTo = None,
     notify_available: NotifyAvailable = None,
     forward_performed: ForwardPerformed = None,
+    own_worklist: OwnWorklist = None,
 ) -> None:
     """Add a device. A modality: --may store. A workstation: --may find,move,get."""
     from pacs.index.known_peers import KnownPeer
@@ -124,7 +129,11 @@ def add(
 
     wishes = _changes(address, may, only_from_host, charset, unaccented, syntaxes, tls, certificate, moves_to)
     wishes |= _sending_changes(send_hours, send_limit, send_at_a_time, web, ask_commitment)
-    wishes |= _notice_changes(notify_available, forward_performed)
+    wishes |= _given(
+        wants_availability=notify_available,
+        wants_performed_steps=forward_performed,
+        own_worklist_only=own_worklist,
+    )
     peer = check_peer(replace(KnownPeer(aet.strip()), **wishes))
     with opened_archive() as archive:
         archive.index.peers.add(peer)
@@ -150,13 +159,18 @@ def change(
     moves_to: MovesTo = None,
     notify_available: NotifyAvailable = None,
     forward_performed: ForwardPerformed = None,
+    own_worklist: OwnWorklist = None,
 ) -> None:
     """Change what is known of a device; what is not named stays as it is."""
     from pacs.peers import check_peer
 
     wishes = _changes(at, may, only_from_host, charset, unaccented, syntaxes, tls, certificate, moves_to)
     wishes |= _sending_changes(send_hours, send_limit, send_at_a_time, web, ask_commitment)
-    wishes |= _notice_changes(notify_available, forward_performed)
+    wishes |= _given(
+        wants_availability=notify_available,
+        wants_performed_steps=forward_performed,
+        own_worklist_only=own_worklist,
+    )
     with opened_archive() as archive:
         peer = check_peer(replace(archive.index.peers.find(aet.strip()), **wishes))
         archive.index.peers.put(peer)
@@ -205,17 +219,11 @@ def _changes(
         wishes["character_set"] = None if charset == "-" else charset
     if syntaxes is not None:
         wishes["transfer_syntax_uids"] = () if syntaxes == "-" else tuple(read_list(syntaxes))
-    if only_from_host is not None:
-        wishes["only_from_host"] = only_from_host
-    if unaccented is not None:
-        wishes["unaccented"] = unaccented
-    if tls is not None:
-        wishes["tls"] = tls
     if certificate is not None:
         wishes["certificate_sha256"] = None if certificate == "-" else read_certificate(certificate)
     if moves_to is not None:
         wishes["moves_to"] = () if moves_to == "-" else tuple(read_list(moves_to))
-    return wishes
+    return wishes | _given(only_from_host=only_from_host, unaccented=unaccented, tls=tls)
 
 
 def _sending_changes(
@@ -230,13 +238,10 @@ def _sending_changes(
         wishes["send_at_a_time"] = at_a_time
     if web is not None:
         wishes["dicomweb_url"] = None if web == "-" else web
-    if commitment is not None:
-        wishes["asks_commitment"] = commitment
-    return wishes
+    return wishes | _given(asks_commitment=commitment)
 
 
-def _notice_changes(available: bool | None, performed: bool | None) -> dict[str, Any]:
-    wishes = {"wants_availability": available, "wants_performed_steps": performed}
+def _given(**wishes: bool | None) -> dict[str, Any]:
     return {name: wish for name, wish in wishes.items() if wish is not None}
 
 
@@ -259,6 +264,7 @@ def _line(peer: KnownPeer) -> str:
     more += [peer.dicomweb_url] if peer.dicomweb_url else []
     more += ["asked for commitment"] if peer.asks_commitment else []
     more += ["told of studies"] if peer.wants_availability else []
+    more += ["only its own work"] if peer.own_worklist_only else []
     more += ["gets performed steps"] if peer.wants_performed_steps else []
     more += [f"send {peer.send_hours}"] if peer.send_hours else []
     more += [f"send {told_size(peer.send_bytes_per_s)}/s"] if peer.send_bytes_per_s else []

@@ -46,6 +46,7 @@ class KnownPeer:
     ``wants_performed_steps``: it gets what modalities say of their work (PS3.4 F.7).
 
     ``moves_to``: the AE titles that its C-MOVEs may lead to besides itself; none: any peer.
+    ``own_worklist_only``: of the worklist it sees what is scheduled for its title, or for no station.
     """
 
     ae_title: str
@@ -66,6 +67,7 @@ class KnownPeer:
     moves_to: tuple[str, ...] = ()
     wants_availability: bool = False
     wants_performed_steps: bool = False
+    own_worklist_only: bool = False
 
     @property
     def wants_notices(self) -> bool:

@@ -312,6 +312,7 @@ known_peer = Table(
     Column("moves_to", Text, nullable=False, server_default=""),
     Column("wants_availability", Boolean, nullable=False, server_default=false()),
     Column("wants_performed_steps", Boolean, nullable=False, server_default=false()),
+    Column("own_worklist_only", Boolean, nullable=False, server_default=false()),
 )
 
 # What lies in the spool, on its way to the remote store or kept there for a while (``pacs/jobs/upload.py``).

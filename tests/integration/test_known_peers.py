@@ -26,6 +26,7 @@ WORKSTATION = KnownPeer(
     send_hours="22:00-05:00", send_bytes_per_s=10**6, send_at_a_time=3, dicomweb_url="https://ws1.example.vn/dicom-web",
     asks_commitment=True, wants_availability=True, wants_performed_steps=True,
     moves_to=("READING1", "OR/2"),
+    own_worklist_only=True,
 )  # fmt: skip
 
 

@@ -258,6 +258,20 @@ def test_c6_a_station_sees_only_its_own_steps_where_the_settings_say_so(tmp_path
             assert other.statuses == [0x0000]
 
 
+def test_c6_a_peer_sees_only_its_own_steps_where_the_table_says_so(archive: Archive, port: int) -> None:
+    for number, titles in (("A1", ("CT1",)), ("A2", ("CT3",)), ("A3", ())):
+        place_order(archive, made_order(accession_number=number, station_ae_titles=titles))
+    may = frozenset({PeerRight.WORKLIST})
+    archive.index.peers.add(KnownPeer("CT3", rights=may, own_worklist_only=True))
+    archive.index.peers.add(KnownPeer("CT1", rights=may))
+    with Station(port, "CT3") as own, Station(port, "CT1") as whole:
+        assert own.ask({"ScheduledStationAETitle": "*"}, AccessionNumber="").values("AccessionNumber") == [
+            "A2",
+            "A3",
+        ]
+        assert whole.ask(AccessionNumber="").values("AccessionNumber") == ["A1", "A2", "A3"]
+
+
 def test_what_has_ended_is_shown_to_who_asks_for_it(archive: Archive, port: int) -> None:
     for number in ("A1", "A2", "A3"):
         place_order(archive, made_order(accession_number=number))

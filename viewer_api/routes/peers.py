@@ -66,6 +66,9 @@ class PeerBody(BaseModel):
     )
     wants_availability: bool = Field(default=False, description="It is told when a study is here")
     wants_performed_steps: bool = Field(default=False, description="What modalities say goes on to it (MPPS)")
+    own_worklist_only: bool = Field(
+        default=False, description="Of the worklist it sees what is for its title, or for no station"
+    )
 
 
 @router.get("/peers", responses=success("The devices, by their AE titles", JSON))

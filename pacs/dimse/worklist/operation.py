@@ -19,6 +19,7 @@ from pacs.dimse.statuses import PENDING, PENDING_WITH_WARNING
 from pacs.dimse.worklist.answers import worklist_writer
 from pacs.dimse.worklist.request import parse_worklist_request
 from pacs.index.known_peers import PeerRight
+from pacs.settings import Settings
 
 MODALITY_WORKLIST: Final = "1.2.840.10008.5.1.4.31"
 
@@ -45,7 +46,9 @@ def handle_worklist_query(association: Association, message: Message, *, archive
     """
     settings, caller = archive.settings, association.caller.ae_title
     identifier = read_identifier(message, settings.undeclared_character_set)
-    request = parse_worklist_request(identifier, caller if settings.worklist_own_station_only else None)
+    request = parse_worklist_request(
+        identifier, caller if _sees_its_own_only(association, settings) else None
+    )
     writer = worklist_writer(
         request,
         ElementEncoder(TRANSFER_SYNTAXES[message.context.transfer_syntax_uid]),
@@ -54,3 +57,8 @@ def handle_worklist_query(association: Association, message: Message, *, archive
     )
     pending = PENDING_WITH_WARNING if request.has_unsupported_keys else PENDING
     answer_with(association, message, pending, archive.index.orders.search(request.query), writer)
+
+
+def _sees_its_own_only(association: Association, settings: Settings) -> bool:
+    peer = association.caller.peer
+    return settings.worklist_own_station_only or (peer is not None and peer.own_worklist_only)

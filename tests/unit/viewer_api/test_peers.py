@@ -26,6 +26,7 @@ WORKSTATION = {
     "dicomweb_url": "https://pacs.example.vn/dicom-web",
     "asks_commitment": True,
     "moves_to": ["READING1"],
+    "own_worklist_only": True,
     "wants_availability": True,
     "wants_performed_steps": True,
 }
