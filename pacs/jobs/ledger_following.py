@@ -14,14 +14,14 @@ from typing import Final
 from pacs.dicom.object_keys import ObjectName, parse_key
 from pacs.errors import ArchiveError
 from pacs.index.records import WriteOutcome
-from pacs.ledger.entries import Entry, Receipt
+from pacs.ledger.entries import Door, Entry, Receipt
 from storage.errors import StoreError
 
 AT_A_TIME: Final = 2000  # entries
 _EVERY_S: Final = 2.0
 _RETRY_AFTER_S: Final = 30.0
 _STORED: Final = frozenset({WriteOutcome.ADDED.value, WriteOutcome.PATIENT_DIFFERS.value})
-_NOT_FROM: Final = frozenset({"import"})  # an old archive that is taken in is no news
+_NOT_FROM: Final = frozenset({Door.IMPORT})  # an old archive that is taken in is no news
 
 _log = logging.getLogger(__name__)
 

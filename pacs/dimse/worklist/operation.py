@@ -46,9 +46,8 @@ def handle_worklist_query(association: Association, message: Message, *, archive
     """
     settings, caller = archive.settings, association.caller.ae_title
     identifier = read_identifier(message, settings.undeclared_character_set)
-    request = parse_worklist_request(
-        identifier, caller if _sees_its_own_only(association, settings) else None
-    )
+    station = caller if _sees_its_own_only(association, settings) else None
+    request = parse_worklist_request(identifier, station)
     writer = worklist_writer(
         request,
         ElementEncoder(TRANSFER_SYNTAXES[message.context.transfer_syntax_uid]),
