@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, select, updat
 from pacs.dicom.attributes import ATTRIBUTES, Level, Matching
 from pacs.index.conflict_rows import record_other_patient
 from pacs.index.contents import add_contents
+from pacs.index.fitted_keys import fitted_key
 from pacs.index.inserts import insert_if_new
 from pacs.index.models import (
     FOLDED,
@@ -132,7 +133,8 @@ def _find_or_add_study(connection: Connection, record: InstanceRecord) -> tuple[
 def ensure_patient(connection: Connection, values: Mapping[str, str | int | None]) -> int:
     """Find or add the patient; without a patient ID a study is a patient of its own, never merged."""
     patient_id, issuer = values.get("patient_id"), values.get("issuer_of_patient_id")
-    patient_key = f"{issuer or ''}\\{patient_id}" if patient_id else f"study\\{values['study_instance_uid']}"
+    key = f"{issuer or ''}\\{patient_id}" if patient_id else f"study\\{values['study_instance_uid']}"
+    patient_key = fitted_key(key)
     insert_if_new(
         connection,
         patient,
@@ -181,8 +183,8 @@ def _add_requests(connection: Connection, record: InstanceRecord, series_ref: in
             request_attributes,
             {
                 "series_ref": series_ref,
-                "requested_procedure_id": item.requested_procedure_id or "",
-                "scheduled_procedure_step_id": item.scheduled_procedure_step_id or "",
+                "requested_procedure_id": fitted_key(item.requested_procedure_id or ""),
+                "scheduled_procedure_step_id": fitted_key(item.scheduled_procedure_step_id or ""),
             },
         )
 

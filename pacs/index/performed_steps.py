@@ -15,6 +15,7 @@ from pacs.dicom.json_model import JsonDataset, encode_dataset
 from pacs.dicom.performed_procedure_step import ScheduledStep, StepStatus, scheduled_steps
 from pacs.dicom.text import normalize
 from pacs.index.engine import reading, writing
+from pacs.index.fitted_keys import fitted_key
 from pacs.index.inserts import insert_if_new
 from pacs.index.ledger_rows import append_lines
 from pacs.index.models import performed_as_scheduled, performed_step, performed_step_message
@@ -155,7 +156,7 @@ def _row(step: PerformedStep) -> dict[str, Any]:
         "brief": encode_dataset(mpps.brief(step.dataset)).decode(),
         "creation_sha256": step.creation_sha256,
         "number_of_messages": step.number_of_messages,
-        "patient_id": normalize(mpps.text(step.dataset, mpps.PATIENT_ID)),
+        "patient_id": fitted_key(normalize(mpps.text(step.dataset, mpps.PATIENT_ID))),
         "modality": normalize(mpps.text(step.dataset, mpps.MODALITY)),
         "station_ae_title": normalize(mpps.text(step.dataset, mpps.PERFORMED_STATION_AE_TITLE)),
         "is_told_to_orders": False,
@@ -167,10 +168,10 @@ def _row(step: PerformedStep) -> dict[str, Any]:
 def _scheduled_row(row_id: int, scheduled: ScheduledStep) -> dict[str, Any]:
     return {
         "performed_step_ref": row_id,
-        "study_instance_uid": normalize(scheduled.study_instance_uid),
-        "accession_number": normalize(scheduled.accession_number),
-        "requested_procedure_id": normalize(scheduled.requested_procedure_id),
-        "scheduled_procedure_step_id": normalize(scheduled.scheduled_procedure_step_id),
+        "study_instance_uid": fitted_key(normalize(scheduled.study_instance_uid)),
+        "accession_number": fitted_key(normalize(scheduled.accession_number)),
+        "requested_procedure_id": fitted_key(normalize(scheduled.requested_procedure_id)),
+        "scheduled_procedure_step_id": fitted_key(normalize(scheduled.scheduled_procedure_step_id)),
     }
 
 

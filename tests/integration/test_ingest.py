@@ -125,6 +125,22 @@ def test_missing_and_empty_values_that_are_not_needed_are_normal(archive: Archiv
     assert values["StudyDate"] is None
 
 
+def test_identifiers_longer_than_any_index_takes_are_kept_apart_and_refuse_no_image(archive: Archive) -> None:
+    """PostgreSQL's error would be told as A700, try again later, for ever."""
+    long = "".join(chr(0x20000 + (place * 7919) % 40_000) for place in range(1_000))  # 4 bytes each
+    for end in "ab":
+        request = Dataset()
+        request.RequestedProcedureID = request.ScheduledProcedureStepID = long + end
+        dataset = make_dataset(
+            PatientID=long + end, IssuerOfPatientID=long,
+            StudyInstanceUID=f"1.2.{ord(end)}", SOPInstanceUID=f"1.2.3.{ord(end)}",
+            RequestAttributesSequence=Sequence([request]),
+        )  # fmt: skip
+        assert store_instance(archive, incoming(dataset), ORIGIN).disposition is Disposition.STORED
+    found = studies(archive).matches
+    assert sorted(match.values["PatientID"] or "" for match in found) == [long + "a", long + "b"]
+
+
 def test_a_deflated_instance_is_indexed_and_kept_deflated(archive: Archive) -> None:
     dataset = make_dataset()
     deflater = zlib.compressobj(wbits=-15)

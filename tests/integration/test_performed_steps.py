@@ -41,6 +41,16 @@ def without(dataset: Dataset, keyword: str) -> Dataset:
     return dataset
 
 
+def test_identifiers_longer_than_any_index_takes_refuse_no_step(archive: Archive, port: int) -> None:
+    long = "".join(chr(0x20000 + (place * 7919) % 40_000) for place in range(1_000))
+    step = scheduled(AccessionNumber=long, RequestedProcedureID=long, ScheduledProcedureStepID=long)
+    uid = generate_uid()
+    with modality(port) as device:
+        assert device.create(begun(step, PatientID=long), uid).Status == 0x0000
+        assert device.set(ended(), uid).Status == 0x0000
+    assert mpps.text(kept(archive, uid).dataset, mpps.PATIENT_ID) == long
+
+
 def test_a_step_is_created_goes_on_and_ends(archive: Archive, port: int) -> None:
     uid, study_uid = generate_uid(), generate_uid()
     with modality(port) as device:
