@@ -141,6 +141,15 @@ def test_numbers_that_cannot_be_are_not_looked_for(web: TestClient) -> None:
     assert web.get("/orders/unknown").status_code == 404
 
 
+def test_an_order_whose_number_has_letters_of_the_country_is_read_moved_and_canceled(web: TestClient) -> None:
+    placed = web.post("/orders", json={**SMALL, "accession_number": "CĐ-42"})
+    path = placed.headers["Location"]
+    assert web.get(path).json() == placed.json()
+    assert web.post(f"{path}/state", json={"state": "ARRIVED"}).status_code == 200
+    assert web.put(path, json={**SMALL, "reason": "ho"}).json()["reason"] == "ho"
+    assert web.delete(path).json()["steps"][0]["state"] == "CANCELED"
+
+
 def test_a_body_without_end_is_not_read_to_it(web: TestClient) -> None:
     def endless() -> Any:
         for _ in range(40):
