@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pacs.cli.list_numbers import LARGEST_NUMBER
 from pacs.cli.running import opened_archive
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def list_conflicts(
 
 
 @app.command()
-def show(conflict_id: Annotated[int, typer.Argument(metavar="ID", help="Number in the list.")]) -> None:
+def show(
+    conflict_id: Annotated[int, typer.Argument(metavar="ID", max=LARGEST_NUMBER, help="Number in the list.")],
+) -> None:
     """Show a conflict, attribute by attribute, with what each content says. Patients are named here."""
     from pacs.conflicts import compare_contents, find_conflict
 
@@ -76,7 +79,7 @@ def show(conflict_id: Annotated[int, typer.Argument(metavar="ID", help="Number i
 @app.command()
 def settle(
     conflict_ids: Annotated[
-        list[int] | None, typer.Argument(metavar="ID...", help="Numbers in the list.")
+        list[int] | None, typer.Argument(metavar="ID...", max=LARGEST_NUMBER, help="Numbers in the list.")
     ] = None,
     keep: Annotated[
         _Keep,

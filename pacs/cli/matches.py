@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pacs.cli.list_numbers import LARGEST_NUMBER
 from pacs.cli.running import opened_archive
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ app = typer.Typer(
 
 _MOST_LISTED = 1000
 
-Numbers = Annotated[list[int], typer.Argument(metavar="ID...", help="Numbers in the list.")]
+Numbers = Annotated[
+    list[int], typer.Argument(metavar="ID...", max=LARGEST_NUMBER, help="Numbers in the list.")
+]
 
 
 class _State(StrEnum):
@@ -55,7 +58,9 @@ def list_matches(
 
 
 @app.command()
-def show(match_id: Annotated[int, typer.Argument(metavar="ID", help="Number in the list.")]) -> None:
+def show(
+    match_id: Annotated[int, typer.Argument(metavar="ID", max=LARGEST_NUMBER, help="Number in the list.")],
+) -> None:
     """Show what the study and the order say, side by side. The patient is named here."""
     from pacs.order_matching import compare
 

@@ -28,11 +28,16 @@ def read_certificate(text: str) -> str:
         return digits
     try:
         pem = Path(text).read_text(encoding="ascii")
-        begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    except OSError as error:
+        raise typer.BadParameter(f"--certificate is a PEM file, a SHA-256, or -: {error}") from None
+    except ValueError:
+        pem = ""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    try:
         first = pem[pem.index(begin) : pem.index(end) + len(end)]
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first)).hexdigest()
-    except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"--certificate is a PEM file, a SHA-256, or -: {error}") from None
+    except ValueError:
+        raise typer.BadParameter(f"{text} has no certificate in PEM form") from None
 
 
 def read_address(text: str) -> tuple[str | None, int | None]:

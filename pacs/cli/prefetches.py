@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pacs.cli.list_numbers import LARGEST_NUMBER
 from pacs.cli.running import opened_archive
 
 if TYPE_CHECKING:
@@ -32,7 +33,11 @@ def list_fetches(
 
 
 @app.command()
-def cancel(numbers: Annotated[list[int], typer.Argument(metavar="NUMBER...", help="In the list.")]) -> None:
+def cancel(
+    numbers: Annotated[
+        list[int], typer.Argument(metavar="NUMBER...", max=LARGEST_NUMBER, help="In the list.")
+    ],
+) -> None:
     """Fetch no more for these orders. What has come stays here."""
     with opened_archive() as archive:
         for number in numbers:

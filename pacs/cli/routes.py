@@ -41,11 +41,19 @@ def add(
     to: Annotated[
         str | None, typer.Option("--to", metavar="AET", help="The peer that gets the studies.")
     ] = None,
-    modality: Annotated[str, typer.Option(metavar="LIST", help="Modalities, such as CT,MR.")] = "",
-    sender: Annotated[str, typer.Option("--from", metavar="LIST", help="AE titles of the senders.")] = "",
-    station: Annotated[str, typer.Option(metavar="LIST", help="Station Names, * for any text.")] = "",
-    body_part: Annotated[str, typer.Option(metavar="LIST", help="Body Parts Examined, e.g. CHEST.")] = "",
-    institution: Annotated[str, typer.Option(metavar="LIST", help="Institution Names, * for any.")] = "",
+    modality: Annotated[str | None, typer.Option(metavar="LIST", help="Modalities, such as CT,MR.")] = None,
+    sender: Annotated[
+        str | None, typer.Option("--from", metavar="LIST", help="AE titles of the senders.")
+    ] = None,
+    station: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Station Names, * for any text.")
+    ] = None,
+    body_part: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Body Parts Examined, e.g. CHEST.")
+    ] = None,
+    institution: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Institution Names, * for any.")
+    ] = None,
     hours: Annotated[
         str | None, typer.Option(metavar="HH:MM-HH:MM", help="Only what comes at these hours.")
     ] = None,
@@ -107,8 +115,13 @@ def remove(name: Name) -> None:
     typer.echo(f"{name} is no route any more")
 
 
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
+def _split(text: str | None) -> tuple[str, ...]:
+    """Split a list; an empty one is a variable that a script has not set, and would lead everything there."""
+    if text is None:
+        return ()
+    if not (values := tuple(one for one in text.split(",") if one.strip())):
+        raise typer.BadParameter("a condition has a value, or is left out: then all fulfil it")
+    return values
 
 
 def _line(route: KnownRoute) -> str:

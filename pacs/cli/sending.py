@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pacs.cli.list_numbers import LARGEST_NUMBER
 from pacs.cli.running import opened_archive
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ class _State(StrEnum):
     CANCELLED = "cancelled"
 
 
-JobId = Annotated[int, typer.Argument(metavar="JOB", help="Number in the list.")]
+JobId = Annotated[int, typer.Argument(metavar="JOB", max=LARGEST_NUMBER, help="Number in the list.")]
 JobIds = Annotated[
-    list[int] | None, typer.Argument(metavar="JOB...", help="Numbers in the list; or give --to.")
+    list[int] | None,
+    typer.Argument(metavar="JOB...", max=LARGEST_NUMBER, help="Numbers in the list; or give --to."),
 ]
 To = Annotated[str | None, typer.Option(metavar="AET", help="Jobs to this peer.")]
 

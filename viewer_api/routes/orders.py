@@ -40,7 +40,8 @@ router = APIRouter(
     responses=problems(HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 AccessionNumber = Annotated[
-    str, Path(description="Its accession number", min_length=1, max_length=16, pattern=r"^[^\\\x00-\x1f\x7f]+$")
+    str,
+    Path(description="Its accession number", min_length=1, max_length=16, pattern=r"^[^\\\x00-\x1f\x7f]+$"),
 ]
 IfMatch = Annotated[
     str | None, Header(description="The ETag that the order must have", max_length=64, alias="If-Match")

@@ -51,3 +51,11 @@ def test_of_who_only_calls_the_host_will_do(archive: Archive, typed: str) -> Non
 def test_what_is_no_address_is_refused(archive: Archive, typed: str) -> None:
     assert CliRunner().invoke(app, ["peers", "add", "CT1", typed, "--only-from-host"]).exit_code != 0
     assert archive.index.peers.list_all() == []
+
+
+def test_a_file_without_a_certificate_is_told_as_such(archive: Archive, tmp_path: Path) -> None:
+    for content in (b"", b"\xff\xfe\x00", b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"):
+        (tmp_path / "ct.pem").write_bytes(content)
+        added = CliRunner().invoke(app, ["peers", "add", "CT1", "--certificate", "ct.pem"])
+        assert added.exit_code == 2
+        assert "ct.pem has no certificate in PEM form" in added.output

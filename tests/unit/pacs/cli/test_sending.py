@@ -142,3 +142,30 @@ def test_a_peer_over_http_that_is_asked_for_commitment_is_listed_so(run: Run) ->
     assert code == 0
     assert "https://ws1.example.vn/dicom-web  asked for commitment" in line
     assert "https" not in run("peers", "change", "WS1", "--web", "-", "--no-commitment")[1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("jobs", "show"),
+        ("jobs", "retry"),
+        ("matches", "show"),
+        ("matches", "accept"),
+        ("prefetches", "cancel"),
+        ("conflicts", "show"),
+        ("conflicts", "settle", "--keep", "new"),
+    ],
+)
+def test_a_number_that_no_database_counts_to_is_refused_in_a_line(
+    run: Run, arguments: tuple[str, ...]
+) -> None:
+    code, told = run(*arguments, str(2**63))
+    assert code == 2
+    assert "Invalid value" in told
+
+
+@pytest.mark.parametrize("given", ["", " , "])
+def test_an_empty_condition_of_a_route_does_not_lead_everything_there(run: Run, given: str) -> None:
+    code, told = run("routes", "add", "ct", "--to", "WS1", "--modality", given)
+    assert (code, "a condition has a value" in told) == (2, True)
+    assert run("routes", "list")[1] == "there are no routes; 'filmless routes add' adds one\n"
