@@ -444,20 +444,20 @@ def test_a_requestor_that_vanishes_ends_its_move(tmp_path: Path) -> None:
     destination = Destination(stall)
     with filled_archive(tmp_path) as (archive, port, _), destination.running(archive):
         with requestor(port) as association:
-            asking = threading.Thread(
-                target=lambda: list(association.send_c_move(keys(), "DEST", StudyRootMove))
-            )
-            asking.start()
+            threading.Thread(
+                target=lambda: list(association.send_c_move(keys(), "DEST", StudyRootMove)),
+                daemon=True,  # it goes on waiting for an answer
+            ).start()
             assert stalled.wait(10)
             association.abort()
         eventually(lambda: delivery_threads() == 0 and association_threads() == 0)
         go_on.set()
-        asking.join(20)
         assert len(destination.got) <= 1
 
 
 def test_a_requestor_of_get_that_vanishes_frees_its_thread(tmp_path: Path) -> None:
     def vanish(event: evt.Event) -> None:
+        event.assoc.ae.dimse_timeout = 1  # else the requestor itself waits for an answer for half a minute
         event.assoc.abort()
 
     with filled_archive(tmp_path) as (_, port, _uids):
