@@ -26,6 +26,9 @@ from pacs.index.write_turn import WriteTurn
 
 BUSY_TIMEOUT_S = 10
 POOL_TIMEOUT_S = 10
+# Of one process to PostgreSQL; who finds none free waits. A server lets 97 in unless told otherwise, and
+# turns the next away: that is a C-STORE refused. Four processes, and an operator's commands, fit in.
+_MOST_CONNECTIONS = 20
 _WRITES = "filmless_writes"
 _CHECKPOINT_PAGES = 8000  # 32 MB of WAL: some commit pays for a checkpoint, and with 1000 pages too many do
 # SQLSTATEs of PostgreSQL: the connection broke, the server ended it (also because we were silent in a
@@ -67,8 +70,8 @@ def create_index_engine(database_url: str) -> Engine:
             url.set(drivername="postgresql+psycopg"),
             hide_parameters=True,
             pool_pre_ping=True,
-            pool_size=16,
-            max_overflow=32,
+            pool_size=_MOST_CONNECTIONS,
+            max_overflow=0,
             pool_timeout=POOL_TIMEOUT_S,
             connect_args=dict(postgresql.CONNECT_ARGUMENTS),
         )

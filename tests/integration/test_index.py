@@ -7,16 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from pacs.archive import Archive
 from pacs.dicom.attributes import Level, find_key
 from pacs.errors import IndexUnavailable, InvalidRequest
+from pacs.index.engine import create_index_engine, reading
 from pacs.index.index import open_index
 from pacs.index.migration import alembic_config
 from pacs.index.records import (
@@ -452,3 +454,21 @@ def test_an_instance_never_goes_to_a_study_that_has_come_in_the_place_of_its_own
         other.close()
     found = {row["StudyInstanceUID"]: row["NumberOfStudyRelatedInstances"] for row in search(archive)}
     assert found == {"1.2.1": 1, "1.2.2": 1}
+
+
+def test_a_hundred_readers_at_a_time_are_all_answered_over_few_connections(archive: Archive) -> None:
+    """Four processes and an operator share the 97 that PostgreSQL lets in unless told otherwise."""
+    engine = create_index_engine(archive.settings.resolved_database_url)
+    opened: list[object] = []
+    event.listen(engine, "connect", lambda connection, _record: opened.append(connection))
+
+    def read(_: int) -> int:
+        with reading(engine) as connection:
+            sleep(0.05)  # as if the answer were a long one
+            return int(connection.scalar(text("SELECT 1")) or 0)
+
+    with ThreadPoolExecutor(100) as readers:
+        assert list(readers.map(read, range(100))) == [1] * 100
+    engine.dispose()
+    if engine.dialect.name == "postgresql":
+        assert len(opened) <= 97 // 4
