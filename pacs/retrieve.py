@@ -194,6 +194,11 @@ def read_pixel_description(archive: Archive, instance: StoredInstance) -> PixelD
     return description
 
 
+def knows_pixels(instance: StoredInstance) -> bool:
+    """Tell whether :func:`read_pixel_description` answers without reading anything."""
+    return _descriptions.get(instance.location.sha256) is not None
+
+
 def locate_frame(archive: Archive, instance: StoredInstance, frame_number: int) -> Extent | None:
     """Tell where in the object a frame (1-based) lies that is stored just as :func:`read_frame` reads it.
 

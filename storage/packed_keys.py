@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 FOLDER = "packs"
+_REMEMBERED = 4096
 _KEY = re.compile(
     r"packs/(?P<pack>\d{8}/[0-9a-f]{16}\.tar)/(?P<offset>\d{1,15})-(?P<size>\d{1,15})/(?P<name>.+)", re.ASCII
 )
@@ -24,6 +26,7 @@ class PackedKey:
         return f"{FOLDER}/{self.pack}/{self.offset}-{self.size_bytes}/{self.name}"
 
 
+@lru_cache(_REMEMBERED)
 def parse_packed_key(key: str) -> PackedKey | None:
     """Read the key of an object in a pack; None if it is another key."""
     found = _KEY.fullmatch(key)

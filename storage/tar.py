@@ -16,6 +16,7 @@ _CHECKSUM = slice(148, 156)
 _NAME_BYTES = 100
 _FILE, _PAX = b"0", b"x"
 _DELETED = b"deleted"  # as the link name, which means nothing for a regular file
+_REMEMBERED = 4096  # headers: who asks for an object asks again, and each time it could have been deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ def _pack(
     )  # fmt: skip
 
 
+@lru_cache(_REMEMBERED)
 def _parse(block: bytes) -> _Header | None:
     if len(block) < BLOCK or block[257:263] != _MAGIC:
         return None

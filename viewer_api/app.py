@@ -62,12 +62,18 @@ def create_app(archive: Archive) -> FastAPI:
         redirect_slashes=False,  # a redirect would take the client's word for our name
         default_response_class=Response,
         exception_handlers=EXCEPTION_HANDLERS,
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+        },  # what is asked for has patients' names
     )
     app.state.viewer = ViewerState(archive, OhifFolder(archive.settings.data_dir), Pictures(archive))
-    # Paths are tried one after the other: what is asked for most comes first.
-    for often in (frames, rendered, exact, search, metadata, retrieve, bulkdata):
-        app.include_router(often.router, prefix=DICOM_WEB_PATH)
-    for seldom in (store, delete, capabilities, unbuilt):
+    # Paths are tried one after the other: what is asked for most comes first, and as the application's own
+    # routes: those of a router that is included are tried twice.
+    for often in (frames, retrieve, rendered, exact, metadata):
+        app.router.routes.extend(often.router.routes)
+    for seldom in (search, bulkdata, store, delete, capabilities, unbuilt):
         app.include_router(seldom.router, prefix=DICOM_WEB_PATH)
     app.include_router(changes.router)
     app.include_router(peers.router)

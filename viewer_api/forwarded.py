@@ -61,6 +61,8 @@ class ForwardedAddress:
         await self.app(scope, receive, send)
 
     def _is_trusted(self, scope: Scope) -> bool:
+        if not self._networks:
+            return False
         try:
             peer = ipaddress.ip_address((scope.get("client") or ("",))[0])
         except ValueError:

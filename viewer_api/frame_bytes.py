@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 from pacs.archive import Archive
@@ -25,7 +27,8 @@ from viewer_api.negotiation import Representation
 _DEFAULTS: Final = frozenset({JPEG_LOSSLESS, JPEG_LS_LOSSLESS, JPEG_2000_LOSSLESS, HTJ2K_LOSSLESS})
 
 
-def frame_representations(transfer_syntax_uid: str) -> list[Representation]:
+@cache
+def frame_representations(transfer_syntax_uid: str) -> Sequence[Representation]:
     """List the forms in which frames of an instance can be sent without being encoded, the stored one first.
 
     Native frames are the same bytes in each little endian syntax, and named by Explicit VR Little Endian; the
@@ -39,11 +42,11 @@ def frame_representations(transfer_syntax_uid: str) -> list[Representation]:
     syntax = TRANSFER_SYNTAXES[transfer_syntax_uid]
     native = Representation(OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN, multipart=True)
     if not syntax.encapsulated:
-        return [native]
+        return (native,)
     raw = Representation(OCTET_STREAM, transfer_syntax_uid, multipart=True, implied=False)
     if syntax.media_type == OCTET_STREAM:
-        return [raw, native]
-    return [Representation(syntax.media_type, transfer_syntax_uid, multipart=True), raw, native]
+        return raw, native
+    return Representation(syntax.media_type, transfer_syntax_uid, multipart=True), raw, native
 
 
 def encoded_representations(transfer_syntax_uid: str) -> list[Representation]:

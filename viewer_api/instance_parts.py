@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from pacs.archive import Archive
@@ -70,23 +71,39 @@ class Answerable:
         return f'299 filmless "instances left out: {", ".join(reasons)}"' if reasons else None
 
 
+def common_syntax(instances: Iterable[StoredInstance]) -> str | None:
+    """Return the transfer syntax that all instances are stored in; None where they differ."""
+    syntaxes = {instance.transfer_syntax_uid for instance in instances}
+    return syntaxes.pop() if len(syntaxes) == 1 else None
+
+
+@cache
 def instance_representations(
-    instances: Sequence[StoredInstance], *, media_type: str = DICOM, multipart: bool = True
-) -> list[Representation]:
+    transfer_syntax_uid: str | None, *, media_type: str = DICOM, multipart: bool = True
+) -> Sequence[Representation]:
     """List the forms in which instances can be sent, in the server's order of preference.
 
     The first is the stored one, for who asks for it or for any (``transfer-syntax=*``); the second, of no
     transfer syntax, is the default of PS3.18 8.7.3, for who asks for none.
+
+    Parameters
+    ----------
+    transfer_syntax_uid
+        What :func:`common_syntax` tells of them.
     """
-    syntaxes = {instance.transfer_syntax_uid for instance in instances}
-    common = syntaxes.pop() if len(syntaxes) == 1 else None
-    stored = Representation(media_type, common, multipart, implied=False)
+    stored = Representation(media_type, transfer_syntax_uid, multipart, implied=False)
     targets = [EXPLICIT_VR_LITTLE_ENDIAN, *TARGET_SYNTAXES]
-    return [
+    others = (uid for uid in targets if uid != transfer_syntax_uid)
+    return (
         stored,
         Representation(media_type, None, multipart),
-        *(Representation(media_type, uid, multipart, implied=False) for uid in targets if uid != common),
-    ]
+        *(Representation(media_type, uid, multipart, implied=False) for uid in others),
+    )
+
+
+def is_surely_stored(transfer_syntax_uid: str, chosen: Representation) -> bool:
+    """Tell whether instances of a transfer syntax are in the chosen form already, whatever their pixels."""
+    return transfer_syntax_uid == (chosen.transfer_syntax_uid or EXPLICIT_VR_LITTLE_ENDIAN)
 
 
 def plan_answer(

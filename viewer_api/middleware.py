@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import logging
 from contextlib import suppress
+from functools import lru_cache
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -37,6 +38,11 @@ SECURITY_HEADERS = {
     "Cache-Control": NOT_STORED,  # a route whose answers may be kept says so itself
 }
 
+_SECURITY_FIELDS: Final = [
+    (name.lower().encode("ascii"), value.encode("ascii")) for name, value in SECURITY_HEADERS.items()
+]
+_REMEMBERED: Final = 256
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,9 +60,10 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = message["headers"]
+                own = {name for name, _ in headers}
+                more = [field for field in _SECURITY_FIELDS if field[0] not in own]
+                message = {**message, "headers": [*headers, *more]}
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
@@ -137,6 +144,7 @@ class RequestLimits:
         self.app = app
         public = urlsplit(settings.resolved_public_url).hostname or ""
         self._host_names = frozenset({"localhost", public.lower(), settings.http_host.lower()})
+        self._is_ours = lru_cache(_REMEMBERED)(self._is_our_name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -166,7 +174,7 @@ class RequestLimits:
                 HTTPStatus.BAD_REQUEST, "the Host is not a name of this server; PUBLIC_URL of its settings is"
             )
 
-    def _is_ours(self, host: str) -> bool:
+    def _is_our_name(self, host: str) -> bool:
         name = host.lower()
         name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
         return name in self._host_names or _is_address(name)

@@ -85,9 +85,12 @@ class MediaRange:
         return total + 1 if syntax in ("*", offered.transfer_syntax_uid) else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Acceptable:
-    """What a request accepts: by its ``accept`` query parameter, and by its Accept header field."""
+    """What a request accepts: by its ``accept`` query parameter, and by its Accept header field.
+
+    The same words make the same one, so that what was chosen by it is found again.
+    """
 
     by_parameter: tuple[MediaRange, ...]
     by_header: tuple[MediaRange, ...]
@@ -152,17 +155,22 @@ def parse_acceptable(request: Request) -> Acceptable:
 
     A plus sign in a query is a space; ``accept=application/dicom+json`` is understood all the same.
     """
-    parameter = ",".join(request.query_params.getlist("accept"))
-    header = ",".join(request.headers.getlist("accept"))
+    is_asked = bool(request.scope["query_string"])
+    parameter = ",".join(request.query_params.getlist("accept")) if is_asked else ""
+    return _acceptable(parameter, ",".join(request.headers.getlist("accept")))
+
+
+@lru_cache(_REMEMBERED)
+def _acceptable(parameter: str, header: str) -> Acceptable:
     by_parameter = parse_accept(parameter.strip().replace("dicom json", "dicom+json"))
     return Acceptable(by_parameter, parse_accept(header) or parse_accept(_ANY))
 
 
-async def _acceptable(request: Request) -> Acceptable:
+async def _acceptable_types(request: Request) -> Acceptable:
     return parse_acceptable(request)
 
 
-AcceptableTypes = Annotated[Acceptable, Depends(_acceptable)]
+AcceptableTypes = Annotated[Acceptable, Depends(_acceptable_types)]
 
 
 def _fit(wanted: str, offered: str) -> int | None:

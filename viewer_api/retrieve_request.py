@@ -39,9 +39,12 @@ class RetrieveRequest:
 
     async def find_soon(self) -> list[StoredInstance]:
         """List the instances, without a thread where the index knows them. Raises pacs.errors.NotFound."""
-        if self.archive.index.knows_instances(*self.uids):
-            return self.find_instances()
-        return await run_in_threadpool(self.find_instances)
+        known = self.known_instances()
+        return await run_in_threadpool(self.find_instances) if known is None else list(known)
+
+    def known_instances(self) -> Sequence[StoredInstance] | None:
+        """List the instances; None where that takes a query. Raises pacs.errors.IndexUnavailable."""
+        return self.archive.index.known_instances(*self.uids)
 
     def find_instances(self) -> list[StoredInstance]:
         """List the instances that are asked for. Raises ``pacs.errors.NotFound``."""

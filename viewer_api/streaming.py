@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeAlias
@@ -88,25 +88,29 @@ class ChunksResponse(StreamingResponse):
     async def stream_response(self, send: Send) -> None:
         """Send head and body."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for batch in self._made:
-            await self._send(batch, send)
-        if len(self._made) > 1:
-            self._made = []
+        made, self._made = self._made, []
+        for batch in made:
+            await self._send(batch, send, is_last=len(made) == 1)
+        if len(made) > 1:
             async for batch in iterate_in_threadpool(self._batches):
                 await self._send(batch, send)
-        await send({"type": "http.response.body", "body": b""})
+        if len(made) != 1:
+            await send({"type": "http.response.body", "body": b""})
 
-    async def _send(self, batch: Iterable[Chunk], send: Send) -> None:
-        for chunk in batch:
+    async def _send(self, batch: Sequence[Chunk], send: Send, *, is_last: bool = False) -> None:
+        for number, chunk in enumerate(batch, 1):
+            more = number < len(batch) or not is_last
             if isinstance(chunk, bytes):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await send({"type": "http.response.body", "body": chunk, "more_body": more})
             elif self._by_file:
                 message = {"type": ZERO_COPY_SEND, "file": chunk.file, "count": chunk.size_bytes}
                 offset = chunk.file.offset + chunk.offset
-                await send({**message, "offset": offset, "more_body": True})
+                await send({**message, "offset": offset, "more_body": more})
             else:
                 async for piece in iterate_in_threadpool(chunk.read()):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+                if not more:
+                    await send({"type": "http.response.body", "body": b""})
 
 
 def _batches(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 import sys
 from typing import Final
 
@@ -25,6 +26,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 ZERO_COPY_SEND: Final = "http.response.zerocopysend"
 IS_POSSIBLE: Final = sys.platform == "linux"
 
+_LARGE_BYTES: Final = 64 * 1024  # more than a segment of any network
 _STEP_SIZE_BYTES: Final = 1 << 20
 _READ_SIZE_BYTES: Final = 128 * 1024  # what the system reads ahead of who reads on and on
 
@@ -36,8 +38,8 @@ class ZeroCopy:
         self._transport = transport
         self._flow = flow
         self._loop = asyncio.get_running_loop()
-        self._descriptor = -1  # of the socket: our own, as the transport's may not be waited for
-        self._is_lost = False
+        self._socket: socket.socket | None = None  # our own, as the transport's may not be waited for
+        self._is_lost = self._is_corked = False
         self._writable: asyncio.Future[None] | None = None
 
     def extended(self, app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
@@ -45,12 +47,16 @@ class ZeroCopy:
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             async def send_any(message: Message) -> None:
-                if message["type"] == ZERO_COPY_SEND:
+                if message["type"] == "http.response.start":
+                    self._cork(message)
+                elif message["type"] == ZERO_COPY_SEND:
                     await self._answer(cycle, message)
                     message = {"type": "http.response.body", "more_body": message.get("more_body", False)}
                     if message["more_body"]:
                         return
                 await send(message)
+                if self._is_corked and cycle.response_complete:
+                    self._uncork()
 
             await app({**scope, "extensions": {ZERO_COPY_SEND: {}}}, receive, send_any)
 
@@ -60,8 +66,20 @@ class ZeroCopy:
         """Let go of the connection, which is lost."""
         self._is_lost = True
         self._stop_waiting()
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+        if self._socket is not None:
+            self._socket.close()
+
+    def _cork(self, message: Message) -> None:
+        """Have the head of a large answer, and whatever else is small, travel with what comes behind it."""
+        size_bytes = dict(message["headers"]).get(b"content-length", b"0")
+        if int(size_bytes) >= _LARGE_BYTES and not self._is_going:
+            self._connected().setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+            self._is_corked = True
+
+    def _uncork(self) -> None:
+        self._is_corked = False
+        if self._socket is not None and not self._is_lost:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
     async def _answer(self, cycle: RequestResponseCycle, message: Message) -> None:
         size_bytes = message["count"]
@@ -76,6 +94,8 @@ class ZeroCopy:
 
     async def _drain(self) -> None:
         """Wait until the transport has written what it was given before."""
+        if not self._transport.get_write_buffer_size():
+            return
         self._transport.set_write_buffer_limits(0)
         try:
             while self._flow.write_paused and not self._is_lost:
@@ -90,25 +110,30 @@ class ZeroCopy:
             if not _is_cached(file, offset, step):
                 await to_thread.run_sync(_read, file, offset, step)
             try:
-                sent = os.sendfile(self._socket(), file, offset, step)
+                sent = os.sendfile(self._connected().fileno(), file, offset, step)
             except BlockingIOError:
                 await self._wait_until_writable()
                 continue
             if not sent:
                 raise RuntimeError("a file ends before what was to be sent of it")
             offset += sent
-            await asyncio.sleep(0)  # a client that reads as fast must not keep the others waiting
+            if offset < end:
+                await asyncio.sleep(0)  # a client that reads as fast must not keep the others waiting
 
-    def _socket(self) -> int:
-        if self._is_lost:
+    @property
+    def _is_going(self) -> bool:
+        return self._is_lost or self._transport.is_closing()
+
+    def _connected(self) -> socket.socket:
+        if self._is_going:
             raise ClientDisconnect
-        if self._descriptor < 0:
-            self._descriptor = os.dup(self._transport.get_extra_info("socket").fileno())
-        return self._descriptor
+        if self._socket is None:
+            self._socket = socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno()))
+        return self._socket
 
     async def _wait_until_writable(self) -> None:
         self._writable = self._loop.create_future()
-        self._loop.add_writer(self._socket(), self._stop_waiting)
+        self._loop.add_writer(self._connected(), self._stop_waiting)
         try:
             await self._writable
         finally:
@@ -116,8 +141,8 @@ class ZeroCopy:
 
     def _stop_waiting(self) -> None:
         waiting, self._writable = self._writable, None
-        if waiting is not None:
-            self._loop.remove_writer(self._descriptor)
+        if waiting is not None and self._socket is not None:
+            self._loop.remove_writer(self._socket)
             if not waiting.done():
                 waiting.set_result(None)
 

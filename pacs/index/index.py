@@ -119,9 +119,9 @@ class Index:
         """List the instances that have these unique keys, at most ``limit``. Raises IndexUnavailable."""
         return select_instances(self._engine, selection, limit)
 
-    def knows_instances(self, *uids: str) -> bool:
-        """Tell whether `find_instances` would answer without a query. Raises IndexUnavailable."""
-        return self._recent.get((*uids, None, None)[:3]) is not None
+    def known_instances(self, *uids: str) -> Sequence[StoredInstance] | None:
+        """List what `find_instances` would; None where that takes a query. Raises IndexUnavailable."""
+        return self._recent.get((*uids, None, None)[:3])
 
     def list_series_contents(
         self, study_instance_uid: str, series_instance_uid: str | None = None

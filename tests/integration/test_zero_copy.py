@@ -106,6 +106,25 @@ def test_a_series_is_the_same_by_file_and_through_memory(
     assert through_memory.content == by_file.content.replace(*(one.encode() for one in boundaries))
 
 
+def test_the_end_of_a_large_answer_is_not_held_back(url: str) -> None:
+    times_s = []
+    with closing(connected(url)) as connection:
+        for _ in range(10):
+            begin_s = time.monotonic()
+            connection.sendall(request("2.25.1.1.2"))
+            received = connection.recv(4096)
+            size_bytes = received.find(b"\r\n\r\n") + 4 + _content_length(received)
+            left = size_bytes - len(received)
+            while left:
+                left -= len(connection.recv(left))
+            times_s.append(time.monotonic() - begin_s)
+    assert min(times_s) < 0.15  # the system holds a part of a segment for 0.2 s
+
+
+def _content_length(head: bytes) -> int:
+    return int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+
+
 def test_a_head_is_answered_without_the_file(url: str, sent_by_file: list[int]) -> None:
     answer = httpx.head(url + PATH, headers={"accept": AS_STORED})
     assert (answer.status_code, answer.content, sent_by_file) == (200, b"", [])

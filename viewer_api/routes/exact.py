@@ -10,6 +10,7 @@ from typing import Final
 from fastapi import APIRouter, Response
 
 from pacs import __version__
+from pacs.dicomweb_urls import DICOM_WEB_PATH
 from pacs.errors import InvalidRequest
 from pacs.index.records import StoredInstance
 from pacs.pictures.exact_frames import ExactEncoding
@@ -41,7 +42,9 @@ _PROBLEMS: Final = problems(
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 
-router = APIRouter(tags=["Exact pixels"], route_class=LeanRoute, default_response_class=Response)
+router = APIRouter(
+    prefix=DICOM_WEB_PATH, tags=["Exact pixels"], route_class=LeanRoute, default_response_class=Response
+)
 
 
 @router.get(

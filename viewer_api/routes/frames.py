@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from pacs.dicomweb_urls import DICOM_WEB_PATH
 from pacs.errors import PixelsUnavailable, UnreadableInstance
 from pacs.index.records import StoredInstance
-from pacs.retrieve import require_frame
+from pacs.retrieve import knows_pixels, locate_frame, require_frame
 from viewer_api import multipart
 from viewer_api.byte_ranges import Piece, answer_pieces, piece_of
 from viewer_api.caching import IMMUTABLE, cache_headers, make_etag, not_modified
@@ -28,15 +29,19 @@ from viewer_api.frame_bytes import (
 )
 from viewer_api.lean_route import LeanRoute
 from viewer_api.media_types import MULTIPART_RELATED, OCTET_STREAM
-from viewer_api.negotiation import Representation
+from viewer_api.negotiation import Acceptable, Representation
 from viewer_api.openapi import partial_content, problems, success
 from viewer_api.params import MAX_FRAMES, parse_frame_list
 from viewer_api.retrieve_request import OfInstance, RetrieveRequest
 from viewer_api.state import INSTANCE_PATH, Answer
-from viewer_api.stored_chunks import stored_frame_piece
+from viewer_api.stored_chunks import piece_in_file, stored_frame_piece
 from viewer_api.streaming import primed_async
 
-router = APIRouter(tags=["Retrieve (WADO-RS)"], default_response_class=Response, route_class=LeanRoute)
+router = APIRouter(
+    prefix=DICOM_WEB_PATH, tags=["Retrieve (WADO-RS)"], default_response_class=Response, route_class=LeanRoute
+)
+
+_REMEMBERED: Final = 256
 
 FrameList = Annotated[str, Path(description=f"Frame numbers from 1 on, by commas; at most {MAX_FRAMES}")]
 
@@ -67,8 +72,8 @@ async def retrieve_frames(asked: OfInstance, frame_list: FrameList) -> Response:
     """
     frames = parse_frame_list(frame_list)
     if len(frames) == 1:
-        return await asked.state.decodes.finish(await run_in_threadpool(_answer_frame, asked, frames[0]))
-    planned = await run_in_threadpool(_plan, asked, frames)
+        return _answer_at_once(asked, frames[0]) or await _answer_later(asked, frames[0])
+    planned = await run_in_threadpool(_find_and_plan, asked, frames)
     if isinstance(planned, Response):
         return planned
     parts = await primed_async(_parts(asked, planned, frames))
@@ -102,9 +107,13 @@ class _Planned:
         return multipart.part_head(self.boundary, self.form.media_type, self.form.transfer_syntax_uid)
 
 
-def _plan(asked: RetrieveRequest, frames: Sequence[int]) -> _Planned | Response:
-    """Find the instance and choose a form; a response where the client has it already."""
+def _find_and_plan(asked: RetrieveRequest, frames: Sequence[int]) -> _Planned | Response:
     (instance,) = asked.find_instances()
+    return _plan(asked, instance, frames)
+
+
+def _plan(asked: RetrieveRequest, instance: StoredInstance, frames: Sequence[int]) -> _Planned | Response:
+    """Choose a form; a response where the client has it already."""
     require_frame(max(frames), instance.number_of_frames)
     form = _choose(asked, instance, may_be_alone=len(frames) == 1)
     etag = make_etag(instance.location.sha256, form, *frames)
@@ -119,16 +128,21 @@ def _plan(asked: RetrieveRequest, frames: Sequence[int]) -> _Planned | Response:
 def _choose(asked: RetrieveRequest, instance: StoredInstance, *, may_be_alone: bool) -> Representation:
     """Choose a form; the pixels are asked only where the client prefers one that is not there yet."""
     uid = instance.transfer_syntax_uid
+    chosen = _choose_any(asked.acceptable, uid, may_be_alone)
     ready = {one.transfer_syntax_uid for one in frame_representations(uid)}
-    offered = _offered(uid, may_be_alone)
-    chosen = asked.choose(offered)
     if chosen.transfer_syntax_uid in ready:
         return chosen
+    offered = _offered(uid, may_be_alone)
     try:
         possible = {*ready, *transcodable(asked.archive, instance)}
     except (PixelsUnavailable, UnreadableInstance):
         possible = ready
     return asked.choose([one for one in offered if one.transfer_syntax_uid in possible])
+
+
+@lru_cache(_REMEMBERED)
+def _choose_any(acceptable: Acceptable, transfer_syntax_uid: str, may_be_alone: bool) -> Representation:
+    return acceptable.choose(_offered(transfer_syntax_uid, may_be_alone))
 
 
 @cache
@@ -138,8 +152,26 @@ def _offered(transfer_syntax_uid: str, may_be_alone: bool) -> tuple[Representati
     return (*offered, *(replace(one, multipart=False) for one in offered)) if may_be_alone else offered
 
 
+def _answer_at_once(asked: RetrieveRequest, frame_number: int) -> Response | None:
+    """Answer without a thread where nothing has to be read first; None elsewhere."""
+    known = asked.known_instances()
+    if known is None or not knows_pixels(known[0]):
+        return None
+    planned = _plan(asked, known[0], [frame_number])
+    if isinstance(planned, Response):
+        return planned
+    if not planned.is_stored or (extent := locate_frame(asked.archive, known[0], frame_number)) is None:
+        return None
+    piece = piece_in_file(asked.archive, known[0], extent)
+    return None if piece is None else _answer_piece(asked, planned, piece)
+
+
+async def _answer_later(asked: RetrieveRequest, frame_number: int) -> Response:
+    return await asked.state.decodes.finish(await run_in_threadpool(_answer_frame, asked, frame_number))
+
+
 def _answer_frame(asked: RetrieveRequest, frame_number: int) -> Answer:
-    planned = _plan(asked, [frame_number])
+    planned = _find_and_plan(asked, [frame_number])
     if isinstance(planned, Response):
         return planned
     if planned.is_stored:

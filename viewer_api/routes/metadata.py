@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
 
 from pacs.dicom.json_model import encode_dataset
+from pacs.dicomweb_urls import DICOM_WEB_PATH
 from pacs.errors import NotFound
 from pacs.index.series_contents import SeriesContents
 from pacs.metadata.instance import instance_metadata
@@ -45,6 +46,7 @@ _RESPONSES: Final = success(
 )
 
 router = APIRouter(
+    prefix=DICOM_WEB_PATH,
     tags=["Retrieve (WADO-RS)"],
     default_response_class=Response,
     responses=_RESPONSES,

@@ -10,6 +10,7 @@ from typing import Final
 from fastapi import APIRouter, Response
 
 from pacs.conversion import has_pixel_data
+from pacs.dicomweb_urls import DICOM_WEB_PATH
 from pacs.index.records import StoredInstance
 from pacs.pictures.cine import can_make_videos
 from pacs.pictures.media_types import GIF, JP2, JPEG, MP4, PNG, PNG_16, WEBP
@@ -37,6 +38,7 @@ _VIDEO: Final = Representation(MP4, source_quality=0.5)
 _MAX_PREVIEWS: Final = 10_000
 
 router = APIRouter(
+    prefix=DICOM_WEB_PATH,
     tags=["Rendered (WADO-RS)"],
     route_class=LeanRoute,
     default_response_class=Response,

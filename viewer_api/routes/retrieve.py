@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Final
 
@@ -14,24 +14,28 @@ from starlette.responses import StreamingResponse
 
 from pacs import __version__
 from pacs.archive import Archive
+from pacs.dicomweb_urls import DICOM_WEB_PATH
 from pacs.index.records import StoredInstance
+from pacs.pixels.fragments import Extent
 from viewer_api import multipart
 from viewer_api.byte_ranges import Piece, answer_pieces, piece_of
 from viewer_api.caching import IMMUTABLE, RENDERED, cache_headers, make_etag, not_modified
 from viewer_api.instance_parts import (
     Answerable,
     OutgoingInstance,
+    common_syntax,
     instance_representations,
+    is_surely_stored,
     plan_answer,
     read_outgoing,
 )
 from viewer_api.lean_route import LeanRoute
 from viewer_api.media_types import DICOM, MULTIPART_RELATED, ZIP
-from viewer_api.negotiation import Representation
+from viewer_api.negotiation import Acceptable, Representation
 from viewer_api.openapi import partial_content, problems, success
 from viewer_api.retrieve_request import OfInstance, OfSeries, OfStudy, RetrieveRequest
 from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH, Answer
-from viewer_api.stored_chunks import stored_chunks
+from viewer_api.stored_chunks import piece_in_file, stored_chunks
 from viewer_api.streaming import Chunk, ChunksResponse, gathered, primed
 from viewer_api.zip_stream import stream_zip
 
@@ -47,7 +51,10 @@ _RESPONSES: Final = (
     )
 )
 
+_REMEMBERED: Final = 256
+
 router = APIRouter(
+    prefix=DICOM_WEB_PATH,
     tags=["Retrieve (WADO-RS)"],
     default_response_class=Response,
     responses=_RESPONSES,
@@ -86,15 +93,39 @@ async def retrieve_instance(asked: OfInstance) -> Response:
     It comes as the only part of `multipart/related`, or, where the client prefers `application/dicom`, alone.
     As it is stored it can also be had in parts, by a Range header field.
     """
+    ready = _answer_at_once(asked)
+    if ready is not None:
+        return ready
     return await asked.state.decodes.finish(await run_in_threadpool(_answer_single, asked))
+
+
+def _answer_at_once(asked: RetrieveRequest) -> Response | None:
+    """Answer without a thread where the instance lies in a file and goes out as it is; None elsewhere."""
+    known = asked.known_instances()
+    if known is None:
+        return None
+    (instance,) = known
+    chosen = _choose(asked.acceptable, instance.transfer_syntax_uid)
+    if not is_surely_stored(instance.transfer_syntax_uid, chosen):
+        return None
+    stored = piece_in_file(asked.archive, instance, Extent(0, instance.location.size_bytes))
+    return None if stored is None else _answer_stored(asked, instance, chosen, stored)
+
+
+@lru_cache(_REMEMBERED)
+def _choose(acceptable: Acceptable, transfer_syntax_uid: str) -> Representation:
+    """Choose among all forms of one instance, and remember it: there are many to compare."""
+    parts = instance_representations(transfer_syntax_uid)
+    alone = instance_representations(transfer_syntax_uid, multipart=False)
+    return acceptable.choose([*parts, *alone])
 
 
 def _answer_single(asked: RetrieveRequest) -> Answer:
     (instance,) = asked.find_instances()
-    parts = instance_representations([instance])
-    alone = instance_representations([instance], multipart=False)
-    chosen = asked.choose([*parts, *alone])
-    return answer_instance(asked, instance, parts if chosen.multipart else alone, chosen)
+    syntax = instance.transfer_syntax_uid
+    chosen = _choose(asked.acceptable, syntax)
+    offered = instance_representations(syntax, multipart=chosen.multipart)
+    return answer_instance(asked, instance, offered, chosen)
 
 
 def answer_instance(
@@ -111,25 +142,32 @@ def answer_instance(
         It cannot be had in this form.
     storage.errors.ObjectNotFound, storage.errors.StoreUnavailable
     """
-    etag = make_etag(__version__, instance.location.sha256, chosen)  # conversion changes with the software
     (outgoing,) = plan_answer(asked.archive, [instance], offered, chosen).instances
-    cache_control = IMMUTABLE if outgoing.as_stored else RENDERED
-    if (answer := not_modified(asked.request, etag, cache_control)) is not None:
-        return answer
-    headers = cache_headers(etag, cache_control)
-    if not chosen.multipart:
-        headers["Content-Disposition"] = f'attachment; filename="{instance.sop_instance_uid}.dcm"'
     if outgoing.as_stored:
-        return _answer_stored(asked, instance, chosen, headers)
+        stored = Piece(instance.location.size_bytes, partial(stored_chunks, asked.archive, instance))
+        return _answer_stored(asked, instance, chosen, stored)
+    headers = _headers(instance, chosen, RENDERED)
+    if (answer := not_modified(asked.request, headers["ETag"], RENDERED)) is not None:
+        return answer
     return partial(_answer_converted, asked, outgoing, chosen, headers)
 
 
+def _headers(instance: StoredInstance, chosen: Representation, cache_control: str) -> dict[str, str]:
+    etag = make_etag(__version__, instance.location.sha256, chosen)  # conversion changes with the software
+    headers = cache_headers(etag, cache_control)
+    if not chosen.multipart:
+        headers["Content-Disposition"] = f'attachment; filename="{instance.sop_instance_uid}.dcm"'
+    return headers
+
+
 def _answer_stored(
-    asked: RetrieveRequest, instance: StoredInstance, chosen: Representation, headers: dict[str, str]
+    asked: RetrieveRequest, instance: StoredInstance, chosen: Representation, stored: Piece
 ) -> Response:
     """Answer with an instance byte for byte, or with a range of the answer."""
+    headers = _headers(instance, chosen, IMMUTABLE)
+    if (answer := not_modified(asked.request, headers["ETag"], IMMUTABLE)) is not None:
+        return answer
     syntax = instance.transfer_syntax_uid
-    stored = Piece(instance.location.size_bytes, partial(stored_chunks, asked.archive, instance))
     if not chosen.multipart:
         return answer_pieces(asked.request, [stored], str(Representation(DICOM, syntax)), headers)
     boundary = headers["ETag"].strip('"')
@@ -152,8 +190,9 @@ def _answer_converted(
 
 def _answer_instances(asked: RetrieveRequest) -> Answer:
     instances = asked.find_instances()
-    parts = instance_representations(instances)
-    zips = instance_representations(instances, media_type=ZIP, multipart=False)
+    syntax = common_syntax(instances)
+    parts = instance_representations(syntax)
+    zips = instance_representations(syntax, media_type=ZIP, multipart=False)
     chosen = asked.choose([*parts, *zips])
     answerable = plan_answer(asked.archive, instances, parts if chosen.multipart else zips, chosen)
     headers = {"Vary": "Accept"}

@@ -80,7 +80,7 @@ def _choose(asked: RetrieveRequest, instance: StoredInstance) -> Representation:
 
 def _answer_dicom(asked: RetrieveRequest, instance: StoredInstance, wanted: str | None) -> Answer:
     """Answer in the wanted transfer syntax if it can be had, else in the default one (PS3.18 9.1.2.2.4)."""
-    offered = instance_representations([instance], multipart=False)
+    offered = instance_representations(instance.transfer_syntax_uid, multipart=False)
     stored, default = offered[:2]
     named = stored if wanted == "*" else _named(offered, wanted)
     try:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -16,9 +18,11 @@ from pydicom.uid import (
 from starlette.testclient import TestClient
 
 from pacs.archive import Archive
+from pacs.delete import delete_instances
 from pacs.retrieve import find_instances
 from tests.datasets import make_dataset
-from tests.unit.viewer_api.conftest import make_client, split_multipart, store_dataset
+from tests.unit.viewer_api.conftest import empty_archive, make_client, split_multipart, store_dataset
+from viewer_api.routes import frames, retrieve
 
 STUDY, SERIES = "1.2.826.0.1.3680043.8.498.2", "1.2.826.0.1.3680043.8.498.2.1"
 STUDY_PATH = f"/dicom-web/studies/{STUDY}"
@@ -287,3 +291,50 @@ def test_an_object_that_the_store_lost_is_410_and_not_a_cut_answer(archive: Arch
         response = client.get(path + suffix)
         assert response.status_code == 410, suffix
         assert instance.location.key not in response.text
+
+
+AS_STORED = {
+    "": {"accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'},
+    "/frames/1": {"accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'},
+}
+
+
+@pytest.mark.parametrize("suffix", AS_STORED)
+def test_what_was_answered_before_is_answered_without_a_thread(
+    client: TestClient, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{SERIES_PATH}/instances/{SERIES}.1{suffix}"
+    first = client.get(path, headers=AS_STORED[suffix])
+    for module in (retrieve, frames):
+        monkeypatch.setattr(module, "run_in_threadpool", None)
+    again = client.get(path, headers=AS_STORED[suffix])
+    assert (again.status_code, again.content) == (200, first.content)
+    assert again.headers == first.headers
+    known = {**AS_STORED[suffix], "if-none-match": first.headers["etag"]}
+    assert client.get(path, headers=known).status_code == 304
+    part = client.get(path, headers={**AS_STORED[suffix], "range": "bytes=7-300"})
+    assert (part.status_code, part.content) == (206, first.content[7:301])
+
+
+@pytest.mark.parametrize("suffix", AS_STORED)
+def test_what_was_answered_before_is_not_found_once_it_is_deleted(tmp_path: Path, suffix: str) -> None:
+    with empty_archive(tmp_path, allow_delete=True) as archive:
+        path, client = store_dataset(archive, make_dataset()), make_client(archive)
+        assert client.get(path + suffix, headers=AS_STORED[suffix]).status_code == 200
+        delete_instances(archive, *path.split("/")[3::2])
+        assert client.get(path + suffix, headers=AS_STORED[suffix]).status_code == 404
+
+
+@pytest.mark.parametrize("suffix", AS_STORED)
+def test_what_was_answered_before_is_410_once_the_store_lost_it(archive: Archive, suffix: str) -> None:
+    path, client = store_dataset(archive, make_dataset()), make_client(archive)
+    assert client.get(path + suffix, headers=AS_STORED[suffix]).status_code == 200
+    (instance,) = find_instances(archive, *path.split("/")[3::2])
+    archive.store.delete(instance.location.key)
+    assert client.get(path + suffix, headers=AS_STORED[suffix]).status_code == 410
+
+
+def test_a_method_that_is_not_there_is_refused(client: TestClient) -> None:
+    answer = client.post(f"{SERIES_PATH}/instances/{SERIES}.1/frames/1")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert answer.headers["content-type"] == "application/problem+json"
