@@ -60,7 +60,7 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = message["headers"]
+                headers = message.get("headers", ())
                 own = {name for name, _ in headers}
                 more = [field for field in _SECURITY_FIELDS if field[0] not in own]
                 message = {**message, "headers": [*headers, *more]}
