@@ -157,6 +157,7 @@ class Stranger:
             answer.QueryRetrieveLevel = level
             answer.StudyInstanceUID, answer.SeriesInstanceUID = one.StudyInstanceUID, one.SeriesInstanceUID
             answer.SOPInstanceUID = one.SOPInstanceUID
+            answer.PatientID, answer.AccessionNumber = one.PatientID, one.AccessionNumber
             yield 0xFF00, answer
 
     def get(self, event: evt.Event) -> Iterator[Any]:
@@ -201,6 +202,23 @@ def test_what_was_not_asked_for_is_not_taken_in(archive: Archive, serve: Any) ->
     progress = fetch(archive, source(port), Wanted(str(wanted.StudyInstanceUID)))
     assert counts(progress) == (1, 1, 0, 0)
     assert set(datasets(archive, wanted.StudyInstanceUID)) == {wanted.SOPInstanceUID}
+
+
+@pytest.mark.parametrize(
+    ("others", "of_it"),
+    [
+        (Wanted("1.2.3"), Wanted(None)),
+        (Wanted(patient_id="BN0002"), Wanted(patient_id="BN0001 ")),
+        (Wanted(accession_number="ACC2"), Wanted(accession_number="ACC1")),
+    ],
+)
+def test_a_peer_that_passes_over_the_key_does_not_have_other_peoples_studies_fetched(
+    archive: Archive, serve: Any, others: Wanted, of_it: Wanted
+) -> None:
+    (one,) = instances(1)
+    port = serve(Stranger([one], [one]))
+    assert counts(fetch(archive, source(port), others)) == (0, 0, 0, 0)
+    assert counts(fetch(archive, source(port), of_it)) == (1, 1, 0, 0)
 
 
 def test_what_the_peer_does_not_send_is_told(archive: Archive, serve: Any) -> None:

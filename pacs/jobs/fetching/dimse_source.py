@@ -206,6 +206,7 @@ def _facts(answer: Identifier) -> StudyFacts:
     told = answer.values
     return StudyFacts(
         study_instance_uid=_uid(told.get(_STUDY, "")),
+        accession_number=told.get(_ACCESSION, ""),
         patient_id=told.get(_PATIENT, ""),
         issuer_of_patient_id=told.get(_ISSUER, ""),
         patient_name=told.get(_NAME, ""),

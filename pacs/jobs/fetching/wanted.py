@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from threading import Event
@@ -20,6 +21,8 @@ from storage.store import Buffer
 MOST_INSTANCES: Final = 100_000
 ENDS: Final = (IndexUnavailable, StoreError)  # nothing can be kept any more; other errors are of an instance
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -28,6 +31,15 @@ class Wanted:
     study_instance_uid: str | None = None
     patient_id: str | None = None
     accession_number: str | None = None
+
+    def may_be(self, study: StudyFacts) -> bool:
+        """Tell whether nothing that is told of a study is another value than the wanted one."""
+        pairs = (
+            (self.study_instance_uid, study.study_instance_uid),
+            (self.patient_id, study.patient_id),
+            (self.accession_number, study.accession_number),
+        )
+        return all(not wanted or told in ("", wanted.strip()) for wanted, told in pairs)
 
 
 class RemoteInstance(NamedTuple):
@@ -95,9 +107,16 @@ class Receiver:
 def fetch_wanted(source: Source, wanted: Wanted, receiver: Receiver) -> None:
     """Fetch all that is wanted and not here yet; run again, it goes on where it was.
 
+    An archive that passes over a key, as one of QIDO-RS may that does not match by it, answers with every
+    study that it has: other people's images are not fetched for that.
+
     Raises as `fetch_studies` does.
     """
-    fetch_studies(source, [study.study_instance_uid for study in source.find_studies(wanted)], receiver)
+    found = source.find_studies(wanted)
+    meant = [study.study_instance_uid for study in found if wanted.may_be(study)]
+    if others := len(found) - len(meant):
+        _log.warning("the peer answers with %d studies that were not asked for: they are left out", others)
+    fetch_studies(source, meant, receiver)
 
 
 def fetch_studies(source: Source, study_instance_uids: Iterable[str], receiver: Receiver) -> None:

@@ -101,6 +101,7 @@ class WebSource:
 def _facts(answer: dict[str, Any]) -> StudyFacts:
     return StudyFacts(
         study_instance_uid=_uid(answer, _STUDY),
+        accession_number=_text(answer, "00080050"),
         patient_id=_text(answer, "00100020"),
         issuer_of_patient_id=_text(answer, "00100021"),
         patient_name=_text(answer, "00100010"),
