@@ -8,7 +8,9 @@ WORKERS ?= auto
 demo: .venv/installed
 	$(BIN)/filmless demo
 
+# Compiled once: where PYTHONDONTWRITEBYTECODE is set, each of the many processes would do it for itself.
 test: .venv/installed-test
+	$(BIN)/python -m compileall -q pacs storage viewer_api tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not soak"
 
 check: .venv/installed-check
