@@ -11,6 +11,7 @@ from typing import Final
 
 from fastapi import Request, Response
 
+from viewer_api.header_fields import header_field
 from viewer_api.problems import HttpProblem
 from viewer_api.streaming import Chunk, ChunksResponse
 
@@ -99,9 +100,9 @@ def answer_pieces(
 
 
 def _asked_part(request: Request, size_bytes: int, headers: Mapping[str, str]) -> tuple[int, int] | None:
-    if request.headers.get("if-range") not in (None, headers["ETag"]):
+    if header_field(request.scope, b"if-range") not in (None, headers["ETag"]):
         return None
-    return parse_range(request.headers.get("range"), size_bytes)
+    return parse_range(header_field(request.scope, b"range"), size_bytes)
 
 
 def _content_range(part: tuple[int, int], size_bytes: int) -> str:

@@ -8,6 +8,8 @@ from typing import Final
 
 from fastapi import Request, Response
 
+from viewer_api.header_fields import header_field
+
 # What lies under a SOP Instance UID never changes, so a frame and what is made of it do not either. Private:
 # for this user's browser only, not for a cache on the way (RFC 9111 5.2.2.7).
 IMMUTABLE: Final = "private, max-age=31536000, immutable"
@@ -32,7 +34,8 @@ def etag_of(digest: str) -> str:
 
 def not_modified(request: Request, etag: str, cache_control: str) -> Response | None:
     """Answer 304 where the client has what it asks for already (RFC 9110 13.1.2)."""
-    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    asked = header_field(request.scope, b"if-none-match") or ""
+    known = [tag.strip().removeprefix("W/") for tag in asked.split(",")]
     if etag not in known and known != ["*"]:
         return None
     return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=cache_headers(etag, cache_control))

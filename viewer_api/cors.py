@@ -7,8 +7,10 @@ from http import HTTPStatus
 from typing import Final
 
 from fastapi import Response
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from viewer_api.header_fields import header_field
 
 _KEPT_S: Final = 600
 _METHODS: Final = "GET, POST, DELETE, OPTIONS"
@@ -29,11 +31,12 @@ class CrossOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
-        origin = headers.get("origin", "")
-        if origin not in self._origins:
+        origin = header_field(scope, b"origin") if scope["type"] == "http" else None
+        if origin is None or origin not in self._origins:
             await self.app(scope, receive, send)
-        elif scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+        elif (
+            scope["method"] == "OPTIONS" and header_field(scope, b"access-control-request-method") is not None
+        ):
             await _preflight(origin)(scope, receive, send)
         else:
             await self.app(scope, receive, _sending(send, origin))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from sqlalchemy import Engine, PoolProxiedConnection
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from pacs.index.engine import errors_translated
 from pacs.index.records import StoredInstance
@@ -29,6 +30,7 @@ class RecentInstances:
         self._engine = engine
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._connection: PoolProxiedConnection | None = None
+        self._cursor: DBAPICursor
         self._lock = threading.Lock()
         self._version: int | None = None
         self._known: OrderedDict[Uids, Sequence[StoredInstance]] = OrderedDict()
@@ -87,9 +89,9 @@ class RecentInstances:
         with errors_translated(self._engine):
             if self._connection is None:
                 self._connection = self._engine.raw_connection()
-            cursor = self._connection.cursor()
-            (version,) = cursor.execute("PRAGMA data_version").fetchone()
-            cursor.close()
+                self._cursor = self._connection.cursor()
+            # All rows of one: a statement that is not at its end goes on reading the old version.
+            ((version,),) = self._cursor.execute("PRAGMA data_version").fetchall()
         if version != self._version:
             self._version = version
             self._known.clear()
