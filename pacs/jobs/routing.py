@@ -6,12 +6,14 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from threading import Event
 from typing import Final, NamedTuple
 
 from pacs.archive import Archive
 from pacs.changes import read_entries
 from pacs.dicom.object_keys import ObjectName
+from pacs.dicom.order_matching import contradicting_patient
 from pacs.dicom.order_values import from_plain
 from pacs.dicom.orders import Order, ScheduledStep
 from pacs.errors import InvalidRequest
@@ -23,6 +25,7 @@ from pacs.ledger.entries import Entry, OrderPlaced, Receipt
 from pacs.routes import Arrival, leads, wants_priors
 
 _NEEDED_FOR: Final = timedelta(days=1)  # after the examination
+_MOST_LOOKED_AT: Final = 100  # studies of one Patient ID
 
 _log = logging.getLogger(__name__)
 
@@ -109,12 +112,25 @@ def _priors(archive: Archive, ordered: Iterable[Ordered]) -> Iterator[Routed]:
         if route.fetches:
             continue
         due = at + timedelta(seconds=route.quiet_s)
-        found = archive.index.routes.newest_studies(
-            order.patient_id, order.issuer_of_patient_id, route.priors
-        )
-        for uid in found:
-            if uid != order.study_instance_uid:
-                yield _later(None, route, uid, due)
+        for uid in islice(_previous_studies(archive, order), route.priors):
+            yield _later(None, route, uid, due)
+
+
+def _previous_studies(archive: Archive, order: Order) -> Iterator[str]:
+    """Yield the studies of an order's patient, the newest first, but the order's own.
+
+    One Patient ID may stand for two people: whose name, birth date or sex contradicts the order is not its
+    patient (as where they are fetched, `pacs.jobs.prefetching.choose_priors`).
+    """
+    of_id = order.patient_id, order.issuer_of_patient_id
+    for uid in archive.index.routes.newest_studies(*of_id, _MOST_LOOKED_AT):
+        study = archive.index.read_study_facts(uid)
+        if study is None or uid == order.study_instance_uid:
+            continue
+        if any(contradicting_patient(study, order)):
+            _log.warning("study %s contradicts the order of its Patient ID: not sent for it", uid)
+        else:
+            yield uid
 
 
 def _fetched(ordered: Iterable[Ordered]) -> Iterator[Fetched]:

@@ -25,6 +25,10 @@ from tests.integration.retrieval_peers import HOST, Destination
 from tests.made_orders import ORDER, STEP
 
 CT_TO_DEST = KnownRoute("ct", "DEST", modalities=("CT",), quiet_s=0)
+ORDER_OF_DUC = replace(
+    ORDER, patient_id="BN*", issuer_of_patient_id=None, patient_name="Nguyen Van Duc",
+    patient_birth_date="19700102", patient_sex="M",
+)  # fmt: skip
 
 
 def come(archive: Archive, study: str | None = None, sender: str = "CT1", **attributes: object) -> Dataset:
@@ -208,7 +212,7 @@ def test_previous_studies_are_sent_when_an_examination_is_ordered(archive: Archi
     study(4, IssuerOfPatientID="OTHER")
     come(archive, PatientID="BN1")
     add(archive, KnownRoute("priors", "WS1", modalities=("CT",), quiet_s=0, priors=2))
-    order = replace(ORDER, patient_id="BN*", issuer_of_patient_id="OURS")
+    order = replace(ORDER_OF_DUC, issuer_of_patient_id="OURS")
     place_order(archive, replace(order, steps=(replace(STEP, modality="US"),)))
     follow(archive)
     assert jobs(archive) == []
@@ -221,6 +225,23 @@ def test_previous_studies_are_sent_when_an_examination_is_ordered(archive: Archi
     come(archive, PatientID="BN*")  # a route for orders leads nothing that comes
     follow(archive)
     assert len(jobs(archive)) == 2
+
+
+def test_studies_of_another_person_under_the_patient_id_are_not_sent_and_take_nobodys_place(
+    archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor does the order's own study, which may be here already."""
+    previous = str(come(archive, PatientID="BN*", StudyDate="20260101").StudyInstanceUID)
+    others = ({"PatientName": "TRẦN^THỊ BÌNH"}, {"PatientBirthDate": "19990909"}, {"PatientSex": "F"})
+    for other in others:
+        come(archive, PatientID="BN*", StudyDate="20260301", **other)
+    own = str(come(archive, PatientID="BN*", StudyDate="20260401").StudyInstanceUID)
+    add(archive, KnownRoute("priors", "WS1", quiet_s=0, priors=1))
+    place_order(archive, replace(ORDER_OF_DUC, study_instance_uid=own))
+    follow(archive)
+    assert led(archive) == [(previous, "WS1")]
+    assert caplog.text.count("contradicts the order of its Patient ID") == len(others)
+    assert "BN*" not in caplog.text
 
 
 def test_of_two_workers_that_look_at_once_one_decides(archive: Archive) -> None:
