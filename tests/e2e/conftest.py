@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.backends import BACKENDS, embedded
+from tests.backends import embedded
 from tests.e2e.archive_process import ArchiveProcess, running_up
 
 
@@ -27,17 +27,4 @@ def operated_archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archi
         for name, value in environment.items():
             patched.setenv(name, value)
         patched.chdir(folder)
-        yield archive
-
-
-@pytest.fixture(scope="module", params=BACKENDS)
-def any_archive(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ArchiveProcess]:
-    """``filmless up`` on each kind of back end, empty when the module begins."""
-    folder = tmp_path_factory.mktemp("archive")
-    with (
-        BACKENDS[request.param](folder) as backend,
-        running_up(folder, backend.environment) as archive,
-    ):
         yield archive

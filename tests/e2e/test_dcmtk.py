@@ -57,8 +57,8 @@ def write_profile(path: Path, transfer_syntax_uid: str, sop_class_uids: set[str]
     )
 
 
-def test_dcmtk_asks_whether_the_archive_hears(any_archive: ArchiveProcess) -> None:
-    port = str(any_archive.dicom_port)
+def test_dcmtk_asks_whether_the_archive_hears(running_archive: ArchiveProcess) -> None:
+    port = str(running_archive.dicom_port)
     done = subprocess.run([program("echoscu"), "-v", "-aec", "FILMLESS", "127.0.0.1", port], check=False)
     assert done.returncode == 0
     wrong = subprocess.run(
@@ -148,7 +148,7 @@ def move(archive: ArchiveProcess, destination: str, study_instance_uid: str) -> 
 
 
 def test_storescu_sends_folders_and_every_file_that_it_can_send_is_accepted(
-    any_archive: ArchiveProcess, tmp_path: Path
+    running_archive: ArchiveProcess, tmp_path: Path
 ) -> None:
     refused, accepted = set(), 0
     for transfer_syntax_uid, rows in files_by_transfer_syntax().items():
@@ -159,7 +159,7 @@ def test_storescu_sends_folders_and_every_file_that_it_can_send_is_accepted(
         profile = tmp_path / "profile.cfg"
         write_profile(profile, transfer_syntax_uid, classes - {"", "1.2.840.10008.1.3.10"})
         command = [program("storescu"), "-v", "-nh", "-xf", str(profile), "All", "-aec", "FILMLESS"]
-        command += ["127.0.0.1", str(any_archive.dicom_port), *map(str, paths)]
+        command += ["127.0.0.1", str(running_archive.dicom_port), *map(str, paths)]
         log = subprocess.run(command, capture_output=True, check=False).stderr.decode("latin-1")
         for part in log.split("I: Sending file: ")[1:]:
             name = Path(part.splitlines()[0]).relative_to(shared_data()).as_posix()
@@ -175,9 +175,9 @@ def test_storescu_sends_folders_and_every_file_that_it_can_send_is_accepted(
 
 
 @pytest.mark.parametrize("folder", ["ct_series_philips_phantom_54", "us"])
-def test_plain_storescu_sends_a_folder(any_archive: ArchiveProcess, folder: str) -> None:
+def test_plain_storescu_sends_a_folder(running_archive: ArchiveProcess, folder: str) -> None:
     command = [program("storescu"), "-v", "-nh", "+sd", "+r", "-aec", "FILMLESS"]
-    command += ["127.0.0.1", str(any_archive.dicom_port), str(shared_data(folder))]
+    command += ["127.0.0.1", str(running_archive.dicom_port), str(shared_data(folder))]
     log = subprocess.run(command, capture_output=True, check=False).stderr.decode("latin-1")
     answers = ANSWERED.findall(log)
     assert answers

@@ -21,7 +21,7 @@ NAMES = ("NGUYỄN^VĂN ĐỨC", "Trần^Thị Hoà", "Müller^Anna", "Smith^Joh
 
 
 @pytest.fixture(scope="module")
-def filled(any_archive: ArchiveProcess, tmp_path_factory: pytest.TempPathFactory) -> ArchiveProcess:
+def filled(running_archive: ArchiveProcess, tmp_path_factory: pytest.TempPathFactory) -> ArchiveProcess:
     """Studies of four patients, sent by C-STORE."""
     folder = tmp_path_factory.mktemp("sent")
     for number in range(STUDIES):
@@ -31,9 +31,9 @@ def filled(any_archive: ArchiveProcess, tmp_path_factory: pytest.TempPathFactory
             SOPInstanceUID=f"1.2.826.{number}.1.1",
         )  # fmt: skip
         (folder / f"{number}.dcm").write_bytes(encode_file(dataset, ExplicitVRLittleEndian))
-    sent = send_instances("127.0.0.1", any_archive.dicom_port, "FILMLESS", sorted(folder.iterdir()))
+    sent = send_instances("127.0.0.1", running_archive.dicom_port, "FILMLESS", sorted(folder.iterdir()))
     assert {status for _, status in sent} == {0x0000}
-    return any_archive
+    return running_archive
 
 
 class Program:

@@ -14,7 +14,7 @@ from pacs.archive import Archive
 from pacs.index.objects import ObjectCursor
 from pacs.ingest import Origin, open_part10, store_instance
 from pacs.jobs.verify import MAX_BATCH_OBJECTS
-from tests.backends import BACKENDS, fresh_archive
+from tests.backends import fresh_archive
 from tests.datasets import encode_file, make_dataset
 from tests.e2e.operator_commands import finished, start
 
@@ -31,9 +31,9 @@ def filled(archive: Archive, objects: int) -> list[str]:
     return keys
 
 
-@pytest.fixture(params=BACKENDS)
-def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
-    with fresh_archive(request.param, tmp_path) as opened:
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    with fresh_archive("sqlite-folder", tmp_path) as opened:
         yield opened
 
 

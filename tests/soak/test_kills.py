@@ -23,23 +23,26 @@ _BETWEEN_KILLS = 10  # acknowledged at least
 _REST_S = 0.03
 
 
-def rounds(short: int) -> pytest.MarkDecorator:
+def rounds(short_setup: str, short: int, long: int) -> pytest.MarkDecorator:
+    """A short form on one set of servers, and long ones on all of them."""
+    rounds = shortened("SOAK_ROUNDS", long)
     return pytest.mark.parametrize(
-        "rounds",
+        ("setup", "rounds"),
         [
-            pytest.param(short, id="short"),
-            pytest.param(shortened("SOAK_ROUNDS", 300), id="long", marks=pytest.mark.soak),
+            pytest.param(short_setup, short, id="short"),
+            *(pytest.param(name, rounds, id=f"long-{name}", marks=pytest.mark.soak) for name in SETUPS),
         ],
+        indirect=["setup"],
     )
 
 
-@pytest.fixture(params=SETUPS)
+@pytest.fixture
 def setup(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setup]:
     with SETUPS[request.param](tmp_path) as setup:
         yield setup
 
 
-@rounds(2)
+@rounds("sqlite-folder", short=2, long=300)
 def test_a_killed_listener_comes_back_and_nothing_acknowledged_is_missing(
     setup: Setup, tmp_path: Path, rounds: int, tell: Tell
 ) -> None:
@@ -53,7 +56,13 @@ def test_a_killed_listener_comes_back_and_nothing_acknowledged_is_missing(
         tell(judge_twice(archive, setup, tmp_path, ledger), kills=rounds)
 
 
-@rounds(1)
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        pytest.param(1, id="short"),
+        pytest.param(shortened("SOAK_ROUNDS", 300), id="long", marks=pytest.mark.soak),
+    ],
+)
 def test_a_killed_database_comes_back_and_nothing_acknowledged_is_missing(
     tmp_path: Path, rounds: int, tell: Tell
 ) -> None:
@@ -67,17 +76,7 @@ def test_a_killed_database_comes_back_and_nothing_acknowledged_is_missing(
         tell(judge_twice(archive, setup, tmp_path, ledger), kills=rounds)
 
 
-@pytest.mark.parametrize(
-    ("setup", "rounds"),
-    [
-        pytest.param("postgresql-s3", 1, id="short"),
-        *(
-            pytest.param(name, shortened("SOAK_ROUNDS", 100), id=f"long-{name}", marks=pytest.mark.soak)
-            for name in SETUPS
-        ),
-    ],
-    indirect=["setup"],
-)
+@rounds("postgresql-s3", short=1, long=100)
 def test_an_archive_killed_whole_comes_back_and_nothing_acknowledged_is_missing(
     setup: Setup, tmp_path: Path, rounds: int, tell: Tell
 ) -> None:

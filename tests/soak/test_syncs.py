@@ -28,12 +28,14 @@ _TIMEOUT_S = 10.0
 _IMAGES_AT_MOST = 200  # by then a thread has long come to its k-th sync
 
 
-@pytest.mark.parametrize("setup_name", SETUPS)
+_SYNCS = range(1, 1 + shortened("SOAK_ROUNDS", 60))
+
+
 @pytest.mark.parametrize(
-    "syncs",
+    ("setup_name", "syncs"),
     [
-        pytest.param((13,), id="short"),
-        pytest.param(range(1, 1 + shortened("SOAK_ROUNDS", 60)), id="long", marks=pytest.mark.soak),
+        pytest.param("sqlite-folder", (13,), id="short"),
+        *(pytest.param(name, _SYNCS, id=f"long-{name}", marks=pytest.mark.soak) for name in SETUPS),
     ],
 )
 def test_a_listener_killed_at_a_sync_leaves_nothing_acknowledged_missing(
