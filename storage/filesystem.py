@@ -42,7 +42,7 @@ _READ_BUFFER_BYTES = 64 * 1024
 # A name under which no regular file is: nothing there, below a file, a folder, a symbolic link.
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
 # Folders known to be durable; past this many the knowledge is dropped and gathered anew.
-_MAX_DURABLE_FOLDERS = 100_000
+_MAX_DURABLE_FOLDERS = 10_000
 
 
 class FilesystemStore(ObjectStore):
@@ -71,7 +71,7 @@ class FilesystemStore(ObjectStore):
         self._temporaries = self._root / TEMPORARY_FOLDER
         self._spill_size_bytes = spill_size_bytes
         self._packs = Packs(self._root)
-        self._durable_folders: set[Path] = set()
+        self._durable_folders: set[str] = set()  # a path takes a kilobyte
         with os_errors_translated(str(self._root)):
             if make or (self._root / IDENTITY_KEY).is_file():
                 make_durable_folders(self._temporaries)
@@ -251,7 +251,7 @@ class FilesystemStore(ObjectStore):
         Not only above folders that this call made: another process may have made them and not flushed yet.
         """
         sync_folder(folder)
-        if folder in self._durable_folders:
+        if str(folder) in self._durable_folders:
             return
         above = folder
         while above != self._root:
@@ -259,7 +259,7 @@ class FilesystemStore(ObjectStore):
             sync_folder(above)
         if len(self._durable_folders) >= _MAX_DURABLE_FOLDERS:
             self._durable_folders.clear()
-        self._durable_folders.add(folder)
+        self._durable_folders.add(str(folder))
 
     def _walk(self, prefix: str) -> Iterator[ObjectStat]:
         self.require_there()
