@@ -22,6 +22,28 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of your choice.")]
+To = Annotated[str | None, typer.Option("--to", metavar="AET", help="The peer that gets the studies.")]
+Modality = Annotated[str | None, typer.Option(metavar="LIST", help="Modalities, such as CT,MR.")]
+Sender = Annotated[str | None, typer.Option("--from", metavar="LIST", help="AE titles of the senders.")]
+Station = Annotated[str | None, typer.Option(metavar="LIST", help="Station Names, * for any text.")]
+BodyPart = Annotated[str | None, typer.Option(metavar="LIST", help="Body Parts Examined, e.g. CHEST.")]
+Institution = Annotated[str | None, typer.Option(metavar="LIST", help="Institution Names, * for any.")]
+Hours = Annotated[str | None, typer.Option(metavar="HH:MM-HH:MM", help="Only what comes at these hours.")]
+Quiet = Annotated[int, typer.Option(metavar="SECONDS", min=0, help="Send when nothing has come for so long.")]
+Priority = Annotated[int, typer.Option(min=-9, max=9, help="The highest goes first.")]
+Priors = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=0,
+        help="Another rule: when an examination is ordered, send the patient's newest N studies. "
+        "--modality is that of the order then.",
+    ),
+]
+FetchFrom = Annotated[
+    str | None,
+    typer.Option(metavar="AET", help="In place of --to: fetch the newest --priors N from this archive."),
+]
 
 
 @app.command("list")
@@ -38,42 +60,17 @@ def list_routes() -> None:
 @app.command()
 def add(
     name: Name,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="AET", help="The peer that gets the studies.")
-    ] = None,
-    modality: Annotated[str | None, typer.Option(metavar="LIST", help="Modalities, such as CT,MR.")] = None,
-    sender: Annotated[
-        str | None, typer.Option("--from", metavar="LIST", help="AE titles of the senders.")
-    ] = None,
-    station: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Station Names, * for any text.")
-    ] = None,
-    body_part: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Body Parts Examined, e.g. CHEST.")
-    ] = None,
-    institution: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Institution Names, * for any.")
-    ] = None,
-    hours: Annotated[
-        str | None, typer.Option(metavar="HH:MM-HH:MM", help="Only what comes at these hours.")
-    ] = None,
-    quiet: Annotated[
-        int, typer.Option(metavar="SECONDS", min=0, help="Send when nothing has come for so long.")
-    ] = 60,
-    priority: Annotated[int, typer.Option(min=-9, max=9, help="The highest goes first.")] = 0,
-    priors: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=0,
-            help="Another rule: when an examination is ordered, send the patient's newest N studies. "
-            "--modality is that of the order then.",
-        ),
-    ] = 0,
-    fetch_from: Annotated[
-        str | None,
-        typer.Option(metavar="AET", help="In place of --to: fetch the newest --priors N from this archive."),
-    ] = None,
+    to: To = None,
+    modality: Modality = None,
+    sender: Sender = None,
+    station: Station = None,
+    body_part: BodyPart = None,
+    institution: Institution = None,
+    hours: Hours = None,
+    quiet: Quiet = 60,
+    priority: Priority = 0,
+    priors: Priors = 0,
+    fetch_from: FetchFrom = None,
 ) -> None:
     """Add a route, for what comes from now on. Conditions left out are fulfilled by all.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event
 from typing import Final
 
@@ -20,13 +21,10 @@ from pacs.dimse.storage_commitment import report
 from pacs.errors import ArchiveError, NotFound, SettingsError
 from pacs.index.commitments import Commitment
 from pacs.jobs.backoff import pause_after
-from storage.errors import StoreError
+from pacs.jobs.working import keep_working
 
 LEASE: Final = timedelta(seconds=15)
 _EXTEND_AFTER_S: Final = LEASE.total_seconds() / 3
-_EVERY_S: Final = 2.0
-_FORGET_EVERY_S: Final = 3600.0
-_RETRY_AFTER_S: Final = 30.0
 _TIMEOUT_S: Final = 30.0  # of a device, to answer
 _BATCH_SIZE: Final = 1  # one takes as long as its bytes take to be read
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 3600.0
@@ -43,18 +41,12 @@ class _Stopped(Exception):
 
 def keep_committing(archive: Archive, stop: Event) -> None:
     """Answer what is due until ``stop`` is set."""
-    forget_at_s = time.monotonic()
-    while not stop.is_set():
-        try:
-            answered = answer_due(archive, stop)
-            if time.monotonic() > forget_at_s:
-                archive.index.commitments.forget(datetime.now(UTC) - _FORGOTTEN_AFTER)
-                forget_at_s += _FORGET_EVERY_S
-        except (ArchiveError, StoreError) as error:
-            _log.warning("requests for storage commitment will be answered later: %s", error)
-            stop.wait(_RETRY_AFTER_S)
-        else:
-            stop.wait(0 if answered else _EVERY_S)
+
+    def forget() -> None:
+        archive.index.commitments.forget(datetime.now(UTC) - _FORGOTTEN_AFTER)
+
+    what = "requests for storage commitment will be answered"
+    keep_working(partial(answer_due, archive, stop), stop, what, forget)
 
 
 def answer_due(archive: Archive, stop: Event) -> int:

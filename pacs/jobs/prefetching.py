@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event, Thread
 from typing import Final
 
@@ -24,14 +25,11 @@ from pacs.index.prior_fetches import FetchProgress, PriorFetch
 from pacs.jobs.backoff import pause_after
 from pacs.jobs.fetching.opening import opened_source
 from pacs.jobs.fetching.wanted import Progress, Receiver, Wanted, fetch_studies
-from storage.errors import StoreError
+from pacs.jobs.working import keep_working
 
 LEASE: Final = timedelta(seconds=10)
 _EXTEND_EVERY_S: Final = LEASE.total_seconds() / 4
 _LOOK_EVERY_S: Final = 0.2  # whether the worker is to end
-_EVERY_S: Final = 2.0
-_FORGET_EVERY_S: Final = 3600.0
-_RETRY_AFTER_S: Final = 30.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 3600.0
 _BEHIND_THE_OTHERS: Final = timedelta(seconds=1)  # so that no job is in the way of all others
 _FORGOTTEN_AFTER: Final = timedelta(days=30)
@@ -41,18 +39,11 @@ _log = logging.getLogger(__name__)
 
 def keep_prefetching(archive: Archive, stop: Event) -> None:
     """Fetch what is due until ``stop`` is set."""
-    forget_at_s = time.monotonic()
-    while not stop.is_set():
-        try:
-            done = fetch_due(archive, stop)
-            if time.monotonic() > forget_at_s:
-                archive.index.prior_fetches.forget(datetime.now(UTC) - _FORGOTTEN_AFTER)
-                forget_at_s += _FORGET_EVERY_S
-        except (ArchiveError, StoreError) as error:
-            _log.warning("previous studies will be fetched later: %s", type(error).__name__)
-            stop.wait(_RETRY_AFTER_S)
-        else:
-            stop.wait(0 if done else _EVERY_S)
+
+    def forget() -> None:
+        archive.index.prior_fetches.forget(datetime.now(UTC) - _FORGOTTEN_AFTER)
+
+    keep_working(partial(fetch_due, archive, stop), stop, "previous studies will be fetched", forget)
 
 
 def fetch_due(archive: Archive, stop: Event) -> bool:

@@ -20,7 +20,8 @@ from pacs.errors import InvalidRequest
 from pacs.index.known_routes import Fetched, KnownRoute, Routed, SeriesName
 from pacs.index.prior_fetches import FetchWish
 from pacs.index.send_jobs import SendWish
-from pacs.jobs.ledger_following import AT_A_TIME, arrivals, keep_following
+from pacs.jobs.ledger_following import AT_A_TIME, arrivals
+from pacs.jobs.working import keep_working
 from pacs.ledger.entries import Entry, OrderPlaced, Receipt
 from pacs.routes import Arrival, leads, wants_priors
 
@@ -40,7 +41,7 @@ class Ordered(NamedTuple):
 
 def keep_routing(archive: Archive, stop: Event) -> None:
     """Follow routes until ``stop`` is set."""
-    keep_following(partial(follow_routes, archive), stop, "routes will be followed")
+    keep_working(partial(follow_routes, archive), stop, "routes will be followed")
 
 
 def follow_routes(archive: Archive) -> int:

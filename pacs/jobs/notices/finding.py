@@ -12,13 +12,14 @@ from pacs.changes import read_entries
 from pacs.dicom.performed_step_keys import StepMessageName, parse_step_message_key
 from pacs.index.known_peers import KnownPeer
 from pacs.index.notices import NoticeKind, NoticeWish
-from pacs.jobs.ledger_following import AT_A_TIME, arrivals, keep_following
+from pacs.jobs.ledger_following import AT_A_TIME, arrivals
+from pacs.jobs.working import keep_working
 from pacs.ledger.entries import Entry, StepMessage
 
 
 def keep_finding_notices(archive: Archive, stop: Event) -> None:
     """Find what peers are to be told until ``stop`` is set."""
-    keep_following(partial(find_notices, archive), stop, "what peers are to be told will be looked for")
+    keep_working(partial(find_notices, archive), stop, "what peers are to be told will be looked for")
 
 
 def find_notices(archive: Archive) -> int:
