@@ -28,8 +28,9 @@ from pacs.pixels.frames import locate_native_frame, read_encoded_frame
 from storage.stored_file import StoredFile
 
 _CHUNK_SIZE_BYTES = 1 << 20
-_CACHED_DATASETS_BYTES = 8 * 1024**2  # as they are stored; parsed they may take thirty times as much
-_CACHED_HEADS_BYTES = 16 * 1024**2
+_CACHED_DATASETS_BYTES = 2 * 1024**2  # as they are stored; parsed they take ten to thirty times as much
+_LEAST_DATASET_BYTES = 4096  # for which each of them counts
+_CACHED_HEADS_BYTES = 8 * 1024**2
 _LARGE_HEAD_BYTES = 32 * 1024
 _CACHED_DESCRIPTIONS = 4096
 _MAX_ELEMENTS = 300_000
@@ -132,8 +133,12 @@ def read_attributes(archive: Archive, instance: StoredInstance) -> Dataset:
     head = _read_head(archive, instance)
     dataset = _parse_head(head, instance)
     _mend_character_set(dataset)
-    _datasets.put(instance.location.sha256, dataset, len(head))
+    _keep_dataset(instance.location.sha256, dataset, len(head))
     return dataset
+
+
+def _keep_dataset(name: str, dataset: Dataset, size_bytes: int) -> None:
+    _datasets.put(name, dataset, max(size_bytes, _LEAST_DATASET_BYTES))
 
 
 def read_own_attributes(archive: Archive, instance: StoredInstance) -> Dataset:
@@ -164,7 +169,7 @@ def read_frame_attributes(archive: Archive, instance: StoredInstance, frame_numb
     dataset = _parse_head(head, instance)
     place_group(dataset, frame_number - 1)
     _mend_character_set(dataset)
-    _datasets.put(name, dataset, len(head))
+    _keep_dataset(name, dataset, len(head))
     return dataset
 
 

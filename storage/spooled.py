@@ -209,7 +209,9 @@ class SpooledStore(ObjectStore):
 
 def _read_whole(source: BinaryIO) -> tuple[BinaryIO, int, str]:
     """Read a file; return it, from memory if it is small, with its size and SHA-256."""
-    first = source.read(_READ_BYTES)
+    whole_bytes = source.seek(0, io.SEEK_END)
+    source.seek(0)
+    first = source.read(min(whole_bytes, _READ_BYTES))  # a read takes the memory that it is asked for
     digest, size_bytes = hashlib.sha256(first), len(first)
     if size_bytes < _READ_BYTES:
         return io.BytesIO(first), size_bytes, digest.hexdigest()

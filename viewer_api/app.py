@@ -68,7 +68,9 @@ def create_app(archive: Archive) -> FastAPI:
             "logs": False,
         },  # what is asked for has patients' names
     )
-    app.state.viewer = ViewerState(archive, OhifFolder(archive.settings.data_dir), Pictures(archive))
+    settings = archive.settings
+    pictures = Pictures(archive, settings.picture_memory_bytes)
+    app.state.viewer = ViewerState(archive, OhifFolder(settings.data_dir), pictures)
     # Paths are tried one after the other: what is asked for most comes first, and as the application's own
     # routes: those of a router that is included are tried twice.
     for often in (frames, retrieve, rendered, exact, metadata):
@@ -88,10 +90,10 @@ def create_app(archive: Archive) -> FastAPI:
     app.include_router(health.router)
     # The last one added is the outermost.
     app.add_middleware(HeadRequests)
-    app.add_middleware(RequestLimits, settings=archive.settings)
-    app.add_middleware(ForwardedAddress, settings=archive.settings)
+    app.add_middleware(RequestLimits, settings=settings)
+    app.add_middleware(ForwardedAddress, settings=settings)
     app.add_middleware(UnexpectedErrors)
-    app.add_middleware(CrossOrigin, origins=archive.settings.cors_origins)
+    app.add_middleware(CrossOrigin, origins=settings.cors_origins)
     app.add_middleware(SecurityHeaders)
     return app
 

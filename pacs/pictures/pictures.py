@@ -68,12 +68,17 @@ class Pictures:
     A result is kept under all that it depends on: the content's digest, what is asked for, and the version of
     this software. So it never has to be made invalid. Who asks has looked into the index before: what is kept
     of a deleted instance is not found there.
+
+    Parameters
+    ----------
+    memory_bytes
+        How much is kept in memory too; what is not kept on disk either is made again.
     """
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, memory_bytes: int = 0) -> None:
         settings = archive.settings
         self._archive = archive
-        self._memory = ByteCache(settings.picture_memory_bytes)
+        self._memory = ByteCache(memory_bytes)
         self._disk = DiskCache(picture_folder(settings.data_dir), settings.picture_cache_bytes)
 
     def find_in_memory(self, instance: StoredInstance, key: str) -> bytes | None:

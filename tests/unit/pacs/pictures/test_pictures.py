@@ -80,6 +80,15 @@ def test_what_was_made_is_taken_from_where_it_was_kept(archive: Archive) -> None
     assert Pictures(archive).draw(shown) == made  # of another process: from the disk
 
 
+def test_pictures_are_held_in_memory_only_as_far_as_it_is_given(archive: Archive) -> None:
+    instance = large(archive)
+    for memory_bytes, held in ((0, None), (1 << 20, b"picture")):
+        pictures = Pictures(archive, memory_bytes)
+        pictures.keep(instance, "key", b"picture", took_s=1)
+        assert pictures.find_in_memory(instance, "key") == held
+        assert pictures.find(instance, "key") == b"picture"
+
+
 def test_decoded_values_are_kept_for_other_windows(archive: Archive) -> None:
     noise = np.random.default_rng(1).integers(0, 4096, (512, 512)).astype("<u2")
     codestream = imagecodecs.jpeg2k_encode(noise, level=0, codecformat="j2k", reversible=True)
@@ -170,7 +179,7 @@ def test_another_window_of_a_large_image_takes_the_averages_that_are_kept(archiv
     )
     expected = [Pictures(archive).make(one) for one in (first, second)]
     assert expected[0] != expected[1]
-    pictures = Pictures(archive)  # with nothing in its memory
+    pictures = Pictures(archive, memory_bytes=1 << 24)
     pictures._disk.drop(instance.location.sha256)
     pictures.make(first)
     archive.store.delete(instance.location.key)
