@@ -43,11 +43,12 @@ class Reason(IntEnum):
     COERCION_OF_DATA_ELEMENTS = 0xB000
     CANNOT_UNDERSTAND = 0xC000
     TRANSFER_SYNTAX_NOT_SUPPORTED = 0xC122
+    OBJECT_TOO_LARGE = 0xC213  # as C-STORE says it; A7xx would have it sent again
 
 
 # The first that fits counts; the others are failures that may pass, and the sender tries again.
 _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
-    (ObjectTooLarge, Reason.OUT_OF_RESOURCES),
+    (ObjectTooLarge, Reason.OBJECT_TOO_LARGE),
     (SopClassMismatch, Reason.DATA_SET_MISMATCH),
     (DuplicateInstance, Reason.DUPLICATE_SOP_INSTANCE),
     (DeletedInstance, Reason.NOT_AUTHORIZED),

@@ -108,6 +108,8 @@ class StowCourier:
             return Delivered(SubOperationResult.FAILED, StatusCode.OUT_OF_RESOURCES)
         if status in _REFUSED:
             return Delivered(SubOperationResult.FAILED, StatusCode.NOT_AUTHORIZED)
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return Delivered(SubOperationResult.FAILED, StatusCode.OBJECT_TOO_LARGE)
         if status in (HTTPStatus.CONFLICT, HTTPStatus.BAD_REQUEST, HTTPStatus.UNSUPPORTED_MEDIA_TYPE):
             return Delivered(SubOperationResult.FAILED, StatusCode.CANNOT_UNDERSTAND)
         raise PeerRejected(f"{self._connection.ae_title} answers a STOW-RS with {status}")

@@ -25,7 +25,6 @@ from pacs.dimse.statuses import SUCCESS, Status, StatusCode
 from pacs.errors import (
     InvalidAttributeValue,
     InvalidUid,
-    ObjectTooLarge,
     UnknownProcedureStep,
     UnreadableInstance,
     UnsupportedSopClass,
@@ -125,7 +124,7 @@ def handle_n_get(association: Association, message: Message, *, archive: Archive
 def _said(association: Association, message: Message, sop_instance_uid: str) -> Said:
     data = message.dataset.read(MAX_MESSAGE_SIZE_BYTES)
     if data is None:
-        raise ObjectTooLarge(f"a procedure step is longer than {MAX_MESSAGE_SIZE_BYTES} bytes")
+        raise InvalidAttributeValue(f"a procedure step is longer than {MAX_MESSAGE_SIZE_BYTES} bytes")
     syntax = message.context.transfer_syntax_uid
     return Said(sop_instance_uid, syntax, data, association.calling_ae_title)
 

@@ -73,6 +73,7 @@ class StatusCode(IntEnum):
     CANNOT_UNDERSTAND = 0xC000
     UNABLE_TO_PROCESS = 0xC000
     TRANSFER_SYNTAX_NOT_SUPPORTED = 0xC122  # of the Cxxx, this value is PS3.18 Table I.2-2's
+    OBJECT_TOO_LARGE = 0xC213  # of the Cxxx, that of 0213H; an A7xx would have it sent again and again
     CANCEL = 0xFE00
     PENDING = 0xFF00
     PENDING_WITH_WARNING = 0xFF01  # an optional key is not supported
@@ -102,7 +103,7 @@ _CODES: tuple[tuple[type[Exception], StatusCode, str | None], ...] = (
     (StoreFull, StatusCode.OUT_OF_RESOURCES, "out of space, try again later"),
     (StoreUnavailable, StatusCode.OUT_OF_RESOURCES, "object store not available, try again later"),
     (IndexUnavailable, StatusCode.OUT_OF_RESOURCES, "index not available, try again later"),
-    (ObjectTooLarge, StatusCode.OUT_OF_RESOURCES, None),
+    (ObjectTooLarge, StatusCode.OBJECT_TOO_LARGE, None),
     (DuplicateProcedureStep, StatusCode.DUPLICATE_SOP_INSTANCE, None),
     (UnknownProcedureStep, StatusCode.NO_SUCH_SOP_INSTANCE, None),
     (EndedProcedureStep, StatusCode.PROCESSING_FAILURE, None),

@@ -237,7 +237,7 @@ def test_too_long_a_message_is_refused_and_the_next_is_heard(archive: Archive, p
             device.create(
                 begun(PerformedLocation="", CommentsOnThePerformedProcedureStep="x" * 5_000_000), uid
             ).Status
-            == 0xA700
+            == 0x0106
         )
         assert device.create(begun(), uid).Status == 0x0000
 

@@ -294,7 +294,7 @@ def test_an_instance_that_is_too_large_ends_the_request(tmp_path: Path) -> None:
         huge = make_dataset(Rows=1024, Columns=1024, PixelData=bytes(2 << 20))
         response = post(make_client(archive), compose(encode_file(huge), encode_file(make_dataset())))
         assert response.status_code == 413
-        assert reasons(response.json()) == [0xA700]
+        assert reasons(response.json()) == [0xC213]
         assert list(archive.store.list()) == []
 
 
@@ -326,7 +326,7 @@ def test_the_status_says_whether_to_try_again(
         (StoreFull("x"), 0xA700),
         (StoreUnavailable("x"), 0xA700),
         (IndexUnavailable("x"), 0xA700),
-        (ObjectTooLarge("x"), 0xA700),
+        (ObjectTooLarge("x"), 0xC213),
         (UnsupportedSopClass("x"), 0x0122),
         (InvalidUid("x"), 0xC000),
     ],

@@ -17,7 +17,7 @@ from storage.errors import StoreFull, StoreUnavailable
         (StoreFull("x"), 0xA700),
         (StoreUnavailable("x"), 0xA700),
         (errors.IndexUnavailable("x"), 0xA700),
-        (errors.ObjectTooLarge("x"), 0xA700),
+        (errors.ObjectTooLarge("x"), 0xC213),
         (errors.DuplicateInstance("x"), 0x0111),
         (errors.DuplicateProcedureStep("x"), 0x0111),
         (errors.UnknownProcedureStep("x"), 0x0112),
@@ -61,7 +61,9 @@ def test_a_failure_of_the_peer_s_state_may_pass(status: int) -> None:
     assert may_pass(status)
 
 
-@pytest.mark.parametrize("status", [0x0106, 0x0111, 0x0117, 0x0122, 0x0211, 0xA6FF, 0xA800, 0xA900, 0xC000])
+@pytest.mark.parametrize(
+    "status", [0x0106, 0x0111, 0x0117, 0x0122, 0x0211, 0xA6FF, 0xA800, 0xA900, 0xC000, 0xC213]
+)
 def test_a_failure_of_what_was_sent_does_not_pass(status: int) -> None:
     assert not may_pass(status)
 
