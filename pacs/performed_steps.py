@@ -7,8 +7,12 @@ same moment one is the next, and the other one is judged by what that has made o
 from __future__ import annotations
 
 import hashlib
+import random
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from threading import Lock
+from time import sleep
 from typing import Final
 
 import orjson
@@ -21,11 +25,14 @@ from pacs.dicom.performed_step_keys import StepMessageName, read_step_message_ke
 from pacs.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pacs.dicom.whole_dataset import read_whole_dataset
 from pacs.errors import DuplicateProcedureStep, IndexUnavailable, UnknownProcedureStep, UnreadableInstance
+from pacs.index.engine import TransactionLost
 from pacs.index.performed_steps import PerformedStep
 from pacs.ledger.entries import StepMessage
 
 MAX_MESSAGE_SIZE_BYTES: Final = 4 * 1024**2  # references to some 25,000 images
-_MAX_ATTEMPTS: Final = 10
+_MAX_ATTEMPTS: Final = 50  # of as many processes that change a step at once, one is the next each time
+_PAUSE_S: Final = 0.002  # longer by this each time: some 2 s in all
+_TURNS: Final = tuple(Lock() for _ in range(64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +82,12 @@ def set_step(archive: Archive, said: Said) -> tuple[str, ...]:
     pacs.errors.MissingAttribute, pacs.errors.MissingAttributeValue, pacs.errors.InvalidAttributeValue
     pacs.errors.UnreadableInstance, pacs.errors.IndexUnavailable, storage.errors.StoreError
     """
-    for _ in range(_MAX_ATTEMPTS):
-        refused = _set(archive, said, None)
-        if refused is not None:
-            return refused
+    for attempt in range(_MAX_ATTEMPTS):
+        sleep(random.uniform(0, attempt * _PAUSE_S))  # others lost with us, and try again too
+        with _turn(said.sop_instance_uid), suppress(TransactionLost):
+            refused = _set(archive, said, None)
+            if refused is not None:
+                return refused
     raise IndexUnavailable("the step is being changed by others, again and again")
 
 
@@ -158,6 +167,11 @@ def _set(archive: Archive, said: Said, replayed: StepMessage | None) -> tuple[st
     )
     is_changed = steps.change(step, changed, message, in_ledger=replayed is None)
     return modified.refused if is_changed else None
+
+
+def _turn(sop_instance_uid: str) -> Lock:
+    """Return the lock of who changes a step: in this process nobody loses the race, and leaves an object."""
+    return _TURNS[hash(sop_instance_uid) % len(_TURNS)]
 
 
 def _keep(archive: Archive, said: Said, number: int) -> StepMessage:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
+from pydicom.uid import ImplicitVRLittleEndian, generate_uid
+from pynetdicom.dsutils import encode
 
+from pacs import performed_steps
 from pacs.archive import Archive
 from pacs.dicom import performed_procedure_step as mpps
 from pacs.errors import IndexUnavailable
 from pacs.index.known_peers import KnownPeer, PeerRight
 from pacs.index.performed_steps import PerformedStep, StepFilter
 from pacs.jobs.ledger_sealing import seal_ledger
+from pacs.ledger.entries import StepMessage
+from pacs.performed_steps import Said, read_message, set_step
 from tests.integration.dimse_peers import listening
 from tests.integration.performed_steps import begun, ended, item, modality, scheduled
 from tests.integration.rebuilding import rebuilt
@@ -34,6 +40,10 @@ def kept(archive: Archive, uid: str) -> PerformedStep:
     found = archive.index.performed_steps.find(uid)
     assert found is not None
     return found
+
+
+def told(archive: Archive, uid: str) -> Sequence[StepMessage]:
+    return archive.index.performed_steps.messages(uid)
 
 
 def without(dataset: Dataset, keyword: str) -> Dataset:
@@ -264,6 +274,51 @@ def test_of_devices_that_speak_at_the_same_moment_each_is_heard_or_refused(
         thread.join()
     assert sorted(answers) == [0x0000, *[0x0110] * 5]
     assert kept(archive, uid).number_of_messages == 2
+
+
+def test_twenty_messages_of_one_step_at_the_same_moment_are_all_taken(archive: Archive, port: int) -> None:
+    """Whoever loses a race for the next number tries again; none is told that we are out of resources."""
+    uid, together = generate_uid(), threading.Barrier(20)
+    with modality(port) as device:
+        device.create(begun(), uid)
+    answers: list[int] = []
+
+    def say(number: int) -> None:
+        with modality(port) as device:
+            together.wait()
+            answers.append(device.set(item(PerformedProcedureStepDescription=str(number)), uid).Status)
+
+    threads = [threading.Thread(target=say, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [0x0000] * 20
+    assert kept(archive, uid).number_of_messages == 21
+    assert len(list(archive.store.list("performed/"))) == 21  # none lost a race: no object is left behind
+
+
+def test_of_processes_that_change_a_step_at_the_same_moment_all_are_heard(
+    archive: Archive, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads that take no turns are to each other as processes are: only the database is between them."""
+    monkeypatch.setattr(performed_steps, "_turn", lambda _uid: contextlib.nullcontext())
+    uid, together = generate_uid(), threading.Barrier(20)
+    with modality(port) as device:
+        device.create(begun(), uid)
+
+    def say(number: int) -> tuple[str, ...]:
+        data = encode(item(PerformedProcedureStepDescription=str(number)), True, True) or b""
+        together.wait()
+        return set_step(archive, Said(uid, ImplicitVRLittleEndian, data, "CT"))
+
+    with ThreadPoolExecutor(20) as threads:
+        assert list(threads.map(say, range(20))) == [()] * 20
+    assert kept(archive, uid).number_of_messages == 21
+    said = {
+        mpps.text(read_message(archive, m.key, None).read(archive), "00400254") for m in told(archive, uid)
+    }
+    assert said == {"", *map(str, range(20))}
 
 
 def test_steps_are_there_again_after_a_rebuild(archive: Archive, port: int) -> None:
