@@ -35,11 +35,12 @@ async def answer_picture(asked: RetrieveRequest, shown: ShownFrame, cache_contro
 
 
 def _answer_from_memory(asked: RetrieveRequest, shown: ShownFrame, cache_control: str) -> Response | None:
-    """Answer what the client knows, or what is in memory; None where there is more to do."""
+    """Answer what the client knows, or what memory has all of; None where there is more to do."""
     digest = shown.digest
     if (answer := not_modified(asked.request, etag_of(digest), cache_control)) is not None:
         return answer
-    picture = asked.state.pictures.find_in_memory(shown.instance, digest)
+    pictures = asked.state.pictures
+    picture = pictures.find_in_memory(shown.instance, digest) or pictures.make_at_once(shown)
     return None if picture is None else _answer(picture, shown, cache_control)
 
 

@@ -11,7 +11,6 @@ https://asgi.readthedocs.io/en/latest/extensions.html#zero-copy-send
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import socket
 import sys
@@ -23,12 +22,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from storage.stored_file import READ_AHEAD_BYTES, lies_in_memory
+
 ZERO_COPY_SEND: Final = "http.response.zerocopysend"
 IS_POSSIBLE: Final = sys.platform == "linux"
 
 _LARGE_BYTES: Final = 64 * 1024  # more than a segment of any network
 _STEP_SIZE_BYTES: Final = 1 << 20
-_READ_SIZE_BYTES: Final = 128 * 1024  # what the system reads ahead of who reads on and on
 
 
 class ZeroCopy:
@@ -107,7 +107,7 @@ class ZeroCopy:
         end = offset + size_bytes
         while offset < end:
             step = min(end - offset, _STEP_SIZE_BYTES)
-            if not _is_cached(file, offset, step):
+            if not lies_in_memory(file, offset, step):
                 await to_thread.run_sync(_read, file, offset, step)
             try:
                 sent = os.sendfile(self._connected().fileno(), file, offset, step)
@@ -147,19 +147,7 @@ class ZeroCopy:
                 waiting.set_result(None)
 
 
-def _is_cached(file: int, offset: int, size_bytes: int) -> bool:
-    """Tell whether a part of a file lies in memory: sending it would hold up everybody otherwise."""
-    byte = [bytearray(1)]
-    places = (*range(offset, offset + size_bytes, _READ_SIZE_BYTES), offset + size_bytes - 1)
-    try:
-        return all(os.preadv(file, byte, place, os.RWF_NOWAIT) for place in places)
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EOPNOTSUPP):
-            return False
-        raise
-
-
 def _read(file: int, offset: int, size_bytes: int) -> None:
     """Have the system read a part of a file into its memory."""
-    for place in range(offset, offset + size_bytes, _READ_SIZE_BYTES):
-        os.pread(file, min(_READ_SIZE_BYTES, offset + size_bytes - place), place)
+    for place in range(offset, offset + size_bytes, READ_AHEAD_BYTES):
+        os.pread(file, min(READ_AHEAD_BYTES, offset + size_bytes - place), place)

@@ -26,7 +26,7 @@ from pacs.pictures.cine import make_cine, read_frame_time_ms
 from pacs.pictures.disk_cache import DiskCache
 from pacs.pictures.exact_frames import FORMAT as EXACT_FORMAT
 from pacs.pictures.exact_frames import ExactEncoding, write_exact_frame, write_presentation
-from pacs.pictures.media_types import PNG_16
+from pacs.pictures.media_types import JPEG, PNG_16
 from pacs.pictures.rendering import (
     DecodedFrame,
     Rendering,
@@ -47,6 +47,10 @@ from pacs.pixels.pixel_description import PixelDescription
 from pacs.pixels.shrunk import ShrunkFrame, find_shrunk_size, read_shrunk_frame, render_shrunk_frame, shrink
 from pacs.pixels.video import BEGINNING_SIZE_BYTES, poster_description
 from pacs.retrieve import (
+    known_attributes,
+    knows_pixels,
+    locate_frame,
+    open_file,
     open_pixel_data,
     read_attributes,
     read_frame,
@@ -59,6 +63,7 @@ _FOLDER: Final = "pictures"  # below DATA_DIR
 # What is made faster than this is not worth a file; it is kept in memory only.
 _WORTH_A_FILE_S: Final = 0.005
 _LARGE_BYTES: Final = 2 << 20  # of a frame: to average a smaller one takes no time
+_SMALL_BYTES: Final = 1 << 20  # of an object: to hand it to another thread takes about as long as to draw it
 _GZIP_LEVEL: Final = 1  # planes are hardly smaller with more
 
 
@@ -134,6 +139,32 @@ class Pictures:
             picture = make_picture(self._decode_shown(shown), shown.rendering)
         self.keep(shown.instance, shown.digest, picture, clock() - begin_s)
         return picture
+
+    def make_at_once(self, shown: ShownFrame) -> bytes | None:
+        """Make the picture of a small grayscale image of which all lies in memory, and keep it there.
+
+        That takes a millisecond or two. None where something has to be read first, or there is more to do.
+        Raises what `make` raises.
+        """
+        frame = self._decode_at_once(shown.instance) if _is_plain(shown) else None
+        if frame is None:
+            return None
+        picture = make_picture(frame, shown.rendering)
+        self._memory.put(f"{shown.instance.location.sha256}.{shown.digest}", picture)
+        return picture
+
+    def _decode_at_once(self, instance: StoredInstance) -> DecodedFrame | None:
+        attributes = known_attributes(instance)
+        extent = locate_frame(self._archive, instance, 1) if attributes and knows_pixels(instance) else None
+        file = open_file(self._archive, instance) if extent else None
+        data = file.read_at_once(extent.offset, extent.size_bytes) if file and extent else None
+        if attributes is None or data is None:
+            return None
+        description = read_pixel_description(self._archive, instance)
+        if not description.is_monochrome or needs_codec(description):
+            return None
+        values = self._archive.decoding.decode(data, description)
+        return DecodedFrame(values, attributes, description, 0, data)
 
     def keep_averages(self, instance: StoredInstance, size: tuple[int, int]) -> None:
         """Average the first frame for pictures of a size ahead of who asks, where that is worth it.
@@ -267,6 +298,14 @@ class Pictures:
         values = self._archive.decoding.decode(data, description)
         self.keep(instance, key, values.tobytes(), time.monotonic() - begin_s)
         return values
+
+
+def _is_plain(shown: ShownFrame) -> bool:
+    """Tell whether a picture is of a small image alone, as it is stored, in the common form."""
+    instance, rendering = shown.instance, shown.rendering
+    is_single = instance.number_of_frames == shown.frame_number == 1 and not rendering.annotations
+    is_small = instance.location.size_bytes <= _SMALL_BYTES
+    return is_single and is_small and rendering.media_type == JPEG and not rendering.appearance.presentation
 
 
 def _choose_clock(instance: StoredInstance) -> Callable[[], float]:

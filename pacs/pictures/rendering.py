@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import Any, Final, TypeAlias
 
@@ -61,7 +62,7 @@ class Rendering:
     is_cine: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ShownFrame:
     """A frame (1-based) of an instance, and how it is to be shown."""
 
@@ -69,7 +70,7 @@ class ShownFrame:
     frame_number: int
     rendering: Rendering
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Name of the picture before it is made: 64 hexadecimal digits of all that it depends on."""
         facts = (__version__, self.instance.location.sha256, self.frame_number, self.rendering)

@@ -164,6 +164,8 @@ def _take_stored_bits(values: Samples, description: PixelDescription) -> Samples
 def _take_bits(values: Samples, number_of_bits: int, below: int = 0) -> Samples:
     """Keep ``number_of_bits`` bits above the lowest ``below`` ones, in place, as the type's sign demands."""
     above = 8 * values.dtype.itemsize - number_of_bits - below
+    if above > 0 and not below and values.dtype.kind == "u":
+        return np.bitwise_and(values, (1 << number_of_bits) - 1, out=values)
     if above > 0:
         np.left_shift(values, above, out=values)
     if above > 0 or below:

@@ -123,7 +123,7 @@ class GrayscaleTransformation:
         else:
             fractions = self.voi.apply(values)
         is_number = ~np.isnan(fractions)
-        p_values = apply_presentation_lut(self.presentation_lut, np.nan_to_num(fractions))
+        p_values = apply_presentation_lut(self.presentation_lut, np.where(is_number, fractions, 0))
         p_values = p_values * is_number
         if self.padding is not None:
             p_values[self.padding.find(stored_values)] = 0

@@ -184,7 +184,7 @@ def test_a_file_that_lies_on_the_disk_only_is_read_first(
 ) -> None:
     read_places = []
     read = zero_copy._read
-    monkeypatch.setattr(zero_copy, "_is_cached", lambda *_: False)
+    monkeypatch.setattr(zero_copy, "lies_in_memory", lambda *_: False)
     monkeypatch.setattr(zero_copy, "_read", lambda *part: read_places.append(part[1]) or read(*part))
     answer = httpx.get(f"{url}{PATH}/instances/2.25.1.1.3", headers={"accept": ALONE})
     assert answer.content == content_of(archive, "2.25.1.1.3")

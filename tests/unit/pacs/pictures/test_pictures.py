@@ -21,6 +21,7 @@ from pacs.pictures.rendering import Rendering, ShownFrame, representative
 from pacs.pixels.appearance import Appearance
 from pacs.pixels.window import Window, default_windows
 from pacs.settings import Settings
+from storage import stored_file
 from storage.errors import ObjectNotFound
 from tests.datasets import encode_file, make_dataset
 from tests.empty_index import open_empty_archive
@@ -87,6 +88,56 @@ def test_pictures_are_held_in_memory_only_as_far_as_it_is_given(archive: Archive
         pictures.keep(instance, "key", b"picture", took_s=1)
         assert pictures.find_in_memory(instance, "key") == held
         assert pictures.find(instance, "key") == b"picture"
+
+
+def small(archive: Archive, **values: object) -> StoredInstance:
+    return store(archive, make_dataset(PixelData=LARGE[:16, :16].tobytes(), **values))
+
+
+@pytest.mark.parametrize(
+    "rendering",
+    [
+        Rendering(),
+        Rendering(Appearance(voi=Window(100, 90))),
+        Rendering(Appearance(size=(7, 7), flipped_vertically=True), quality=50),
+    ],
+)
+def test_what_memory_has_all_of_is_made_at_once_and_no_other(archive: Archive, rendering: Rendering) -> None:
+    shown = ShownFrame(small(archive, WindowCenter=128, WindowWidth=256), 1, rendering)
+    pictures = Pictures(archive, memory_bytes=1 << 20)
+    assert pictures.make_at_once(shown) is None  # its data set has not been read
+    made = Pictures(archive).make(shown)
+    assert pictures.make_at_once(shown) == made
+    assert pictures.find_in_memory(shown.instance, shown.digest) == made
+
+
+def test_what_takes_longer_is_not_made_at_once(archive: Archive) -> None:
+    colour = make_dataset(SamplesPerPixel=3, PhotometricInterpretation="RGB", PixelData=bytes(3 * 256))
+    colour.BitsAllocated, colour.BitsStored, colour.HighBit, colour.PlanarConfiguration = 8, 8, 7, 0
+    lossless = make_dataset(PixelData=encapsulate([imagecodecs.jpegls_encode(LARGE[:16, :16])]))
+    lossless["PixelData"].VR = "OB"
+    gray, frames = small(archive), small(archive, NumberOfFrames=2, Rows=8)
+    wishes = [
+        (store(archive, colour), Rendering()),
+        (store(archive, lossless, JPEG_LS), Rendering()),
+        (large(archive), Rendering()),
+        (frames, Rendering()),
+        (gray, Rendering(media_type=PNG)),
+        (gray, Rendering(annotations=("patient",))),
+    ]
+    pictures = Pictures(archive, memory_bytes=1 << 20)
+    for instance, rendering in wishes:
+        shown = ShownFrame(instance, 1, rendering)
+        assert pictures.make(shown)
+        assert pictures.make_at_once(shown) is None
+
+
+def test_what_lies_on_the_disk_is_not_read_at_once(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = ShownFrame(small(archive), 1, Rendering())
+    pictures = Pictures(archive)
+    pictures.make(shown)
+    monkeypatch.setattr(stored_file, "lies_in_memory", lambda *_: False)
+    assert pictures.make_at_once(shown) is None
 
 
 def test_decoded_values_are_kept_for_other_windows(archive: Archive) -> None:
