@@ -11,6 +11,7 @@ from pacs.archive import Archive
 from pacs.dicomweb_urls import DICOM_WEB_PATH
 from pacs.pictures.pictures import Pictures
 from viewer_api.cors import CrossOrigin
+from viewer_api.direct_answers import DirectAnswers
 from viewer_api.forwarded import ForwardedAddress
 from viewer_api.middleware import HeadRequests, RequestLimits, SecurityHeaders, UnexpectedErrors
 from viewer_api.ohif.installation import OhifFolder
@@ -89,6 +90,7 @@ def create_app(archive: Archive) -> FastAPI:
     app.include_router(ohif.router)
     app.include_router(health.router)
     # The last one added is the outermost.
+    app.add_middleware(DirectAnswers, archive=archive)
     app.add_middleware(HeadRequests)
     app.add_middleware(RequestLimits, settings=settings)
     app.add_middleware(ForwardedAddress, settings=settings)

@@ -19,7 +19,7 @@ from viewer_api.streaming import Chunk, ChunksResponse
 _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
 
 
-_ACCEPTS: Final = {"Accept-Ranges": "bytes"}
+ACCEPTED_RANGES: Final = {"Accept-Ranges": "bytes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def answer_pieces(
     size_bytes = sum(piece.size_bytes for piece in pieces)
     part = _asked_part(request, size_bytes, headers)
     offset, length = part or (0, size_bytes)
-    told = {**headers, **_ACCEPTS, "Content-Length": str(length + sum(map(len, around)))}
+    told = {**headers, **ACCEPTED_RANGES, "Content-Length": str(length + sum(map(len, around)))}
     if part is not None:
         told["Content-Range"] = _content_range(part, size_bytes)
     body: Iterable[Chunk] = chain(around[:1], _read(pieces, offset, length), around[1:])

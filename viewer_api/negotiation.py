@@ -160,6 +160,11 @@ def parse_acceptable(request: Request) -> Acceptable:
     return _acceptable(parameter, ",".join(request.headers.getlist("accept")))
 
 
+def acceptable_of(accept: str) -> Acceptable:
+    """Read the value of an Accept header field as :func:`parse_acceptable` does. Raises InvalidRequest."""
+    return _acceptable("", accept)
+
+
 @lru_cache(_REMEMBERED)
 def _acceptable(parameter: str, header: str) -> Acceptable:
     by_parameter = parse_accept(parameter.strip().replace("dicom json", "dicom+json"))

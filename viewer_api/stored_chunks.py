@@ -38,23 +38,6 @@ def stored_piece(archive: Archive, instance: StoredInstance, extent: Extent) -> 
     )
 
 
-def piece_in_file(archive: Archive, instance: StoredInstance, extent: Extent) -> Piece | None:
-    """Make a piece of an answer of a part of an object whose file is opened now; None where it lies in none.
-
-    This takes a few microseconds, so that a thread for it would take longer.
-
-    Raises
-    ------
-    storage.errors.ObjectNotFound, storage.errors.StoreUnavailable
-    """
-    file = open_file(archive, instance)
-    if file is None:
-        return None
-    return Piece(
-        extent.size_bytes, lambda offset, size_bytes: [FilePart(file, extent.offset + offset, size_bytes)]
-    )
-
-
 def stored_frame_piece(archive: Archive, instance: StoredInstance, frame_number: int) -> Piece:
     """Make a piece of an answer of a frame (1-based) as it is stored.
 

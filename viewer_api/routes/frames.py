@@ -12,13 +12,15 @@ from fastapi import APIRouter, Path, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from pacs.archive import Archive
 from pacs.dicomweb_urls import DICOM_WEB_PATH
 from pacs.errors import PixelsUnavailable, UnreadableInstance
 from pacs.index.records import StoredInstance
-from pacs.retrieve import knows_pixels, locate_frame, require_frame
+from pacs.retrieve import locate_frame, require_frame
 from viewer_api import multipart
 from viewer_api.byte_ranges import Piece, answer_pieces, piece_of
 from viewer_api.caching import IMMUTABLE, cache_headers, make_etag, not_modified
+from viewer_api.file_answer import FileAnswer
 from viewer_api.frame_bytes import (
     converted_frame,
     encoded_representations,
@@ -34,7 +36,7 @@ from viewer_api.openapi import partial_content, problems, success
 from viewer_api.params import MAX_FRAMES, parse_frame_list
 from viewer_api.retrieve_request import OfInstance, RetrieveRequest
 from viewer_api.state import INSTANCE_PATH, Answer
-from viewer_api.stored_chunks import piece_in_file, stored_frame_piece
+from viewer_api.stored_chunks import stored_frame_piece
 from viewer_api.streaming import primed_async
 
 router = APIRouter(
@@ -72,7 +74,7 @@ async def retrieve_frames(asked: OfInstance, frame_list: FrameList) -> Response:
     """
     frames = parse_frame_list(frame_list)
     if len(frames) == 1:
-        return _answer_at_once(asked, frames[0]) or await _answer_later(asked, frames[0])
+        return await asked.state.decodes.finish(await run_in_threadpool(_answer_frame, asked, frames[0]))
     planned = await run_in_threadpool(_find_and_plan, asked, frames)
     if isinstance(planned, Response):
         return planned
@@ -106,6 +108,39 @@ class _Planned:
     def part_head(self) -> bytes:
         return multipart.part_head(self.boundary, self.form.media_type, self.form.transfer_syntax_uid)
 
+    @property
+    def around(self) -> tuple[bytes, bytes]:
+        """What goes before and behind a single frame."""
+        if not self.form.multipart:
+            return b"", b""
+        return self.part_head, b"\r\n" + multipart.closing(self.boundary)
+
+
+def plan_stored_frame(
+    archive: Archive, instance: StoredInstance, frame_number: int, acceptable: Acceptable
+) -> FileAnswer | None:
+    """Plan the answer with a frame (1-based) that goes out as it is stored; None where the route has to look.
+
+    Raises
+    ------
+    pacs.errors.ArchiveError
+        There is no such frame, or it cannot be told where it lies.
+    viewer_api.problems.NotAcceptable
+    """
+    form = _choose_any(acceptable, instance.transfer_syntax_uid, may_be_alone=True)
+    planned = _planned(instance, form, [frame_number])
+    extent = locate_frame(archive, instance, frame_number) if planned.is_stored else None
+    if extent is None:
+        return None
+    return FileAnswer.make(extent, planned.headers, planned.media_type, *planned.around)
+
+
+def _planned(instance: StoredInstance, form: Representation, frames: Sequence[int]) -> _Planned:
+    headers = cache_headers(make_etag(instance.location.sha256, form, *frames), IMMUTABLE)
+    if not form.multipart:
+        headers["Content-Disposition"] = "attachment"
+    return _Planned(instance, form, headers)
+
 
 def _find_and_plan(asked: RetrieveRequest, frames: Sequence[int]) -> _Planned | Response:
     (instance,) = asked.find_instances()
@@ -116,19 +151,14 @@ def _plan(asked: RetrieveRequest, instance: StoredInstance, frames: Sequence[int
     """Choose a form; a response where the client has it already."""
     require_frame(max(frames), instance.number_of_frames)
     form = _choose(asked, instance, may_be_alone=len(frames) == 1)
-    etag = make_etag(instance.location.sha256, form, *frames)
-    if (answer := not_modified(asked.request, etag, IMMUTABLE)) is not None:
-        return answer
-    headers = cache_headers(etag, IMMUTABLE)
-    if not form.multipart:
-        headers["Content-Disposition"] = "attachment"
-    return _Planned(instance, form, headers)
+    planned = _planned(instance, form, frames)
+    return not_modified(asked.request, planned.headers["ETag"], IMMUTABLE) or planned
 
 
 def _choose(asked: RetrieveRequest, instance: StoredInstance, *, may_be_alone: bool) -> Representation:
     """Choose a form; the pixels are asked only where the client prefers one that is not there yet."""
     uid = instance.transfer_syntax_uid
-    chosen = _choose_any(asked.acceptable, uid, may_be_alone)
+    chosen = _choose_any(asked.acceptable, uid, may_be_alone=may_be_alone)
     ready = {one.transfer_syntax_uid for one in frame_representations(uid)}
     if chosen.transfer_syntax_uid in ready:
         return chosen
@@ -141,7 +171,7 @@ def _choose(asked: RetrieveRequest, instance: StoredInstance, *, may_be_alone: b
 
 
 @lru_cache(_REMEMBERED)
-def _choose_any(acceptable: Acceptable, transfer_syntax_uid: str, may_be_alone: bool) -> Representation:
+def _choose_any(acceptable: Acceptable, transfer_syntax_uid: str, *, may_be_alone: bool) -> Representation:
     return acceptable.choose(_offered(transfer_syntax_uid, may_be_alone))
 
 
@@ -150,24 +180,6 @@ def _offered(transfer_syntax_uid: str, may_be_alone: bool) -> tuple[Representati
     ready, encoded = frame_representations(transfer_syntax_uid), encoded_representations(transfer_syntax_uid)
     offered = (*ready, *encoded)
     return (*offered, *(replace(one, multipart=False) for one in offered)) if may_be_alone else offered
-
-
-def _answer_at_once(asked: RetrieveRequest, frame_number: int) -> Response | None:
-    """Answer without a thread where nothing has to be read first; None elsewhere."""
-    known = asked.known_instances()
-    if known is None or not knows_pixels(known[0]):
-        return None
-    planned = _plan(asked, known[0], [frame_number])
-    if isinstance(planned, Response):
-        return planned
-    if not planned.is_stored or (extent := locate_frame(asked.archive, known[0], frame_number)) is None:
-        return None
-    piece = piece_in_file(asked.archive, known[0], extent)
-    return None if piece is None else _answer_piece(asked, planned, piece)
-
-
-async def _answer_later(asked: RetrieveRequest, frame_number: int) -> Response:
-    return await asked.state.decodes.finish(await run_in_threadpool(_answer_frame, asked, frame_number))
 
 
 def _answer_frame(asked: RetrieveRequest, frame_number: int) -> Answer:
@@ -182,10 +194,8 @@ def _answer_frame(asked: RetrieveRequest, frame_number: int) -> Answer:
 
 
 def _answer_piece(asked: RetrieveRequest, planned: _Planned, piece: Piece) -> Response:
-    pieces = [piece]
-    if planned.form.multipart:
-        tail = b"\r\n" + multipart.closing(planned.boundary)
-        pieces = [piece_of(planned.part_head), piece, piece_of(tail)]
+    before, after = planned.around
+    pieces = [piece_of(before), piece, piece_of(after)] if planned.form.multipart else [piece]
     return answer_pieces(asked.request, pieces, planned.media_type, planned.headers)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Final
@@ -20,6 +20,7 @@ from pacs.pixels.fragments import Extent
 from viewer_api import multipart
 from viewer_api.byte_ranges import Piece, answer_pieces, piece_of
 from viewer_api.caching import IMMUTABLE, RENDERED, cache_headers, make_etag, not_modified
+from viewer_api.file_answer import FileAnswer
 from viewer_api.instance_parts import (
     Answerable,
     OutgoingInstance,
@@ -35,7 +36,7 @@ from viewer_api.negotiation import Acceptable, Representation
 from viewer_api.openapi import partial_content, problems, success
 from viewer_api.retrieve_request import OfInstance, OfSeries, OfStudy, RetrieveRequest
 from viewer_api.state import INSTANCE_PATH, SERIES_PATH, STUDY_PATH, Answer
-from viewer_api.stored_chunks import piece_in_file, stored_chunks
+from viewer_api.stored_chunks import stored_chunks
 from viewer_api.streaming import Chunk, ChunksResponse, gathered, primed
 from viewer_api.zip_stream import stream_zip
 
@@ -93,23 +94,24 @@ async def retrieve_instance(asked: OfInstance) -> Response:
     It comes as the only part of `multipart/related`, or, where the client prefers `application/dicom`, alone.
     As it is stored it can also be had in parts, by a Range header field.
     """
-    ready = _answer_at_once(asked)
-    if ready is not None:
-        return ready
     return await asked.state.decodes.finish(await run_in_threadpool(_answer_single, asked))
 
 
-def _answer_at_once(asked: RetrieveRequest) -> Response | None:
-    """Answer without a thread where the instance lies in a file and goes out as it is; None elsewhere."""
-    known = asked.known_instances()
-    if known is None:
+def plan_stored_instance(instance: StoredInstance, acceptable: Acceptable) -> FileAnswer | None:
+    """Plan the answer with an instance that goes out as it is stored; None where it may have to be converted.
+
+    Raises
+    ------
+    viewer_api.problems.NotAcceptable
+    """
+    syntax = instance.transfer_syntax_uid
+    chosen = _choose(acceptable, syntax)
+    if not is_surely_stored(syntax, chosen):
         return None
-    (instance,) = known
-    chosen = _choose(asked.acceptable, instance.transfer_syntax_uid)
-    if not is_surely_stored(instance.transfer_syntax_uid, chosen):
-        return None
-    stored = piece_in_file(asked.archive, instance, Extent(0, instance.location.size_bytes))
-    return None if stored is None else _answer_stored(asked, instance, chosen, stored)
+    headers = _headers(instance, chosen, IMMUTABLE)
+    return FileAnswer.make(
+        Extent(0, instance.location.size_bytes), headers, *_around(syntax, chosen, headers)
+    )
 
 
 @lru_cache(_REMEMBERED)
@@ -167,13 +169,18 @@ def _answer_stored(
     headers = _headers(instance, chosen, IMMUTABLE)
     if (answer := not_modified(asked.request, headers["ETag"], IMMUTABLE)) is not None:
         return answer
-    syntax = instance.transfer_syntax_uid
+    media_type, before, after = _around(instance.transfer_syntax_uid, chosen, headers)
+    pieces = [piece_of(before), stored, piece_of(after)] if chosen.multipart else [stored]
+    return answer_pieces(asked.request, pieces, media_type, headers)
+
+
+def _around(syntax: str, chosen: Representation, headers: Mapping[str, str]) -> tuple[str, bytes, bytes]:
+    """Tell the media type of an answer with a stored instance, and what goes before and behind that."""
     if not chosen.multipart:
-        return answer_pieces(asked.request, [stored], str(Representation(DICOM, syntax)), headers)
+        return str(Representation(DICOM, syntax)), b"", b""
     boundary = headers["ETag"].strip('"')
-    head = multipart.part_head(boundary, DICOM, syntax)
-    pieces = [piece_of(head), stored, piece_of(b"\r\n" + multipart.closing(boundary))]
-    return answer_pieces(asked.request, pieces, multipart.content_type(boundary, DICOM, syntax), headers)
+    media_type = multipart.content_type(boundary, DICOM, syntax)
+    return media_type, multipart.part_head(boundary, DICOM, syntax), b"\r\n" + multipart.closing(boundary)
 
 
 def _answer_converted(

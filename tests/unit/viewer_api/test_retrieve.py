@@ -22,7 +22,6 @@ from pacs.delete import delete_instances
 from pacs.retrieve import find_instances
 from tests.datasets import make_dataset
 from tests.unit.viewer_api.conftest import empty_archive, make_client, split_multipart, store_dataset
-from viewer_api.routes import frames, retrieve
 
 STUDY, SERIES = "1.2.826.0.1.3680043.8.498.2", "1.2.826.0.1.3680043.8.498.2.1"
 STUDY_PATH = f"/dicom-web/studies/{STUDY}"
@@ -297,23 +296,6 @@ AS_STORED = {
     "": {"accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'},
     "/frames/1": {"accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'},
 }
-
-
-@pytest.mark.parametrize("suffix", AS_STORED)
-def test_what_was_answered_before_is_answered_without_a_thread(
-    client: TestClient, suffix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = f"{SERIES_PATH}/instances/{SERIES}.1{suffix}"
-    first = client.get(path, headers=AS_STORED[suffix])
-    for module in (retrieve, frames):
-        monkeypatch.setattr(module, "run_in_threadpool", None)
-    again = client.get(path, headers=AS_STORED[suffix])
-    assert (again.status_code, again.content) == (200, first.content)
-    assert again.headers == first.headers
-    known = {**AS_STORED[suffix], "if-none-match": first.headers["etag"]}
-    assert client.get(path, headers=known).status_code == 304
-    part = client.get(path, headers={**AS_STORED[suffix], "range": "bytes=7-300"})
-    assert (part.status_code, part.content) == (206, first.content[7:301])
 
 
 @pytest.mark.parametrize("suffix", AS_STORED)
