@@ -41,7 +41,8 @@ CharacterSet = Annotated[
     str | None, typer.Option(metavar="TERM", help='Answer it in this, e.g. "ISO_IR 100"; - as it asks.')
 ]
 Unaccented = Annotated[
-    bool | None, typer.Option("--unaccented/--accented", help="Tell it names without diacritics.")
+    bool | None,
+    typer.Option("--unaccented/--accented", help="Tell it names without diacritics; identifiers stay."),
 ]
 Syntaxes = Annotated[
     str | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, TypeAlias
 
@@ -23,11 +23,12 @@ Encode: TypeAlias = Callable[[str], bytes]
 class TextEncoder:
     """How to write text: what Specific Character Set says (empty: it is left out), and the encoding.
 
-    ``encode`` raises UnicodeError for what the character set does not have.
+    ``encode`` and ``encode_identifier`` raise UnicodeError for what the character set does not have.
     """
 
     specific_character_set: bytes
     encode: Encode
+    encode_identifier: Encode  # of what is compared letter by letter: it is written as it is, or not at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class AnswerCharacterSet:
         of the request. An answer that does not fit into it is in UTF-8.
     unaccented
         For devices that show ASCII only: letters lose their marks, other characters become question marks.
+        Identifiers keep theirs, in the first of those character sets that has them: Đ1 is not D1.
     """
 
     terms: str | None = None
@@ -54,10 +56,13 @@ class AnswerCharacterSet:
         requested
             The Specific Character Set of the request.
         """
-        if self.unaccented:
-            return (_UNACCENTED,)
         wanted = requested if self.terms is None else self.terms.encode("ascii", "replace")
-        return (_encoder(wanted[:LONGEST_DECLARATION_BYTES]), _ANY)
+        faithful = (_encoder(wanted[:LONGEST_DECLARATION_BYTES]), _ANY)
+        return tuple(map(_unaccented, (_encoder(b""), *faithful))) if self.unaccented else faithful
+
+
+def _unaccented(encoder: TextEncoder) -> TextEncoder:
+    return replace(encoder, encode=lambda text: unaccent(text).encode("ascii"))
 
 
 @lru_cache(maxsize=64)
@@ -66,10 +71,15 @@ def _encoder(specific_character_set: bytes) -> TextEncoder:
     encodings = convert_encodings(terms)
     declared = "\\".join(terms).encode("ascii")
     if len(terms) > 1:
-        return TextEncoder(declared, _as_read(declared, lambda text: _encode_extended(text, encodings)))
+        return _of_all(declared, _as_read(declared, lambda text: _encode_extended(text, encodings)))
     if not declared:
-        return TextEncoder(b"", lambda text: text.encode("ascii"))
-    return TextEncoder(declared, _as_read(declared, lambda text: text.encode(encodings[0])))
+        return _of_all(b"", lambda text: text.encode("ascii"))
+    return _of_all(declared, _as_read(declared, lambda text: text.encode(encodings[0])))
+
+
+def _of_all(declared: bytes, encode: Encode) -> TextEncoder:
+    """Write identifiers as any text."""
+    return TextEncoder(declared, encode, encode)
 
 
 def _as_read(declared: bytes, encode: Encode) -> Encode:
@@ -106,5 +116,4 @@ def _has(encoding: str, text: str) -> bool:
     return True
 
 
-_ANY: Final = TextEncoder(_UTF_8, lambda text: text.encode("utf-8", "replace"))
-_UNACCENTED: Final = TextEncoder(b"", lambda text: unaccent(text).encode("ascii"))
+_ANY: Final = _of_all(_UTF_8, lambda text: text.encode("utf-8", "replace"))

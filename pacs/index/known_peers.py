@@ -35,9 +35,10 @@ class KnownPeer:
 
     ``only_from_host``: its calls are taken from that host's address only. ``character_set``: the defined
     terms of Specific Character Set that it is answered in; None: as it asks. ``unaccented``: names are told
-    to it without diacritics. ``transfer_syntax_uids``: what it likes to get besides the stored one, the best
-    first. ``tls``: it is called over TLS. ``certificate_sha256``, in hexadecimal: what it has to show, so
-    that calls under its title are taken over TLS only, and it is called only if it is itself; None: any.
+    to it without diacritics, identifiers as they are. ``transfer_syntax_uids``: what it likes to get besides
+    the stored one, the best first. ``tls``: it is called over TLS. ``certificate_sha256``, in hexadecimal:
+    what it has to show, so that calls under its title are taken over TLS only, and it is called only if it
+    is itself; None: any.
 
     Send jobs to it run in ``send_hours`` (`pacs.daily_hours`; None: at any time), ``send_at_a_time`` of them
     at a time, and a worker sends it at most ``send_bytes_per_s`` (None: as fast as it takes them). Where it

@@ -304,6 +304,16 @@ def test_names_are_written_as_the_station_reads_them(archive: Archive, port: int
     assert str(plain.PatientName) == "TRAN^THI BICH NGOC"
 
 
+def test_identifiers_keep_their_letters_also_for_who_cannot_read_names(archive: Archive, port: int) -> None:
+    """Images come back with what the device was told, and D-12 is not Đ-12."""
+    place_order(archive, replace(ORDER, accession_number="Đ-12"))
+    archive.index.peers.add(KnownPeer("OLD", rights=frozenset({PeerRight.WORKLIST}), unaccented=True))
+    with Station(port, "OLD") as station:
+        (told,) = station.ask(PatientName="", AccessionNumber="", PatientID="").datasets
+    assert (told.SpecificCharacterSet, told.AccessionNumber) == ("ISO_IR 192", "Đ-12")
+    assert str(told.PatientName) == "TRAN^THI BICH NGOC"
+
+
 def test_a8_a_caller_needs_the_right_to_ask_for_work(tmp_path: Path) -> None:
     with fresh_archive("sqlite-folder", tmp_path, {"FILMLESS_LAN_OPEN": "false"}) as archive:
         place_order(archive, ORDER)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from operator import attrgetter
 from typing import Final
 
-from pacs.dicom.character_sets import Encode, TextEncoder
+from pacs.dicom.character_sets import TextEncoder
 from pacs.dicom.encoding import ElementEncoder
 from pacs.dicom.orders import Code
 from pacs.dicom.worklist_attributes import (
@@ -90,7 +90,7 @@ def _code_writers(wanted: Collection[int] | None, elements: ElementEncoder) -> d
 def _where(write: Writer[Code], *, is_long: bool) -> Writer[Code]:
     """Write the value of a code where it is long, or where it is short (PS3.3 8.1)."""
 
-    def write_some(code: Code, encode: Encode) -> bytes:
-        return write(code, encode) if (len(code.value) > _LONGEST_CODE_VALUE) == is_long else b""
+    def write_some(code: Code, encoder: TextEncoder) -> bytes:
+        return write(code, encoder) if (len(code.value) > _LONGEST_CODE_VALUE) == is_long else b""
 
     return write_some

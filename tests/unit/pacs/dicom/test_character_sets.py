@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,6 +77,25 @@ def test_or_none_and_then_letters_lose_their_marks() -> None:
     unaccented = AnswerCharacterSet(unaccented=True)
     assert write("NGUYỄN^VĂN Đức", b"ISO_IR 192", unaccented) == (b"", b"NGUYEN^VAN Duc")
     assert write("山田 Løw", b"", unaccented) == (b"", b"?? Low")
+
+
+@pytest.mark.parametrize(
+    ("identifier", "terms", "declared"),
+    [
+        ("BN1", None, b""),
+        ("É1", "ISO_IR 100", b"ISO_IR 100"),
+        ("Đ1", "ISO_IR 100", b"ISO_IR 192"),
+        ("Đ1", None, b"ISO_IR 192"),
+    ],
+)
+def test_but_identifiers_keep_them(identifier: str, terms: str | None, declared: bytes) -> None:
+    for encoder in AnswerCharacterSet(terms, unaccented=True).encoders(b""):
+        with contextlib.suppress(UnicodeError):
+            written = encoder.encode_identifier(identifier)
+            break
+    assert encoder.specific_character_set == declared
+    assert text_decoder(declared, "ascii")(written) == identifier
+    assert encoder.encode("Đức") == b"Duc"
 
 
 @given(st.text(max_size=50))
