@@ -65,6 +65,12 @@ class Notice:
         """Whether the peer has refused it for good, or was away for too long."""
         return self.told_at is None and self.next_attempt_at is None
 
+    def is_in_the_way_of(self, other: Notice) -> bool:
+        """Whether another message of the step waits for this one; `NoticeWork` has it as a condition."""
+        own = self.ae_title, self.kind, self.subject_uid
+        is_earlier = own == (other.ae_title, other.kind, other.subject_uid) and self.number < other.number
+        return is_earlier and self.told_at is None and (not self.is_refused or self.number == 1)
+
 
 class NoticeCursor(NamedTuple):
     """How far the ledger was looked at; what came before a time is no news to anybody."""

@@ -246,6 +246,7 @@ def test_what_is_refused_for_good_is_listed_and_in_nobodys_way(archive: Archive,
         creation, waits = untold(archive)
         assert creation.is_refused and creation.last_error == "the peer answered 0106"
         assert not waits.is_refused and waits.number == 2
+        assert creation.is_in_the_way_of(waits) and not waits.is_in_the_way_of(creation)
         assert archive.index.notices.list_untold("RIS", refused_only=True) == [creation]
         hearer.answer = lambda _: 0
         assert archive.index.notices.retry("RIS", datetime.now(UTC)) == 2

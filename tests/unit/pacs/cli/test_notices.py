@@ -41,6 +41,8 @@ def test_what_waits_and_what_was_refused_is_listed_and_tried_again(tmp_path: Pat
             NoticeWish("RIS", NoticeKind.PERFORMED, "1.2.3", due, 1, "performed/x"),
             NoticeWish("RIS", NoticeKind.PERFORMED, "1.2.3", due + timedelta(hours=1), 2, "performed/y"),
             NoticeWish("HIS", NoticeKind.AVAILABLE, "1.2.4", due),
+            NoticeWish("HIS", NoticeKind.PERFORMED, "1.2.3", due, 1, "performed/x"),
+            NoticeWish("HIS", NoticeKind.PERFORMED, "1.2.3", due, 2, "performed/y"),
         )
         work = archive.index.notice_work
         told = work.claim("RIS", due + timedelta(hours=2), timedelta(0))
@@ -48,8 +50,10 @@ def test_what_waits_and_what_was_refused_is_listed_and_tried_again(tmp_path: Pat
         work.refuse(told, "the peer answered 0106")
         lines = [
             "RIS               N-CREATE of step  1.2.3  given up: the peer answered 0106",
-            "RIS               N-SET 1 of step   1.2.3  next at 2026-11-23 09:00:00 UTC",
+            "RIS               N-SET 1 of step   1.2.3  waits for its N-CREATE, which is given up",
             "HIS               study available   1.2.4  next at 2026-11-23 08:00:00 UTC",
+            "HIS               N-CREATE of step  1.2.3  next at 2026-11-23 08:00:00 UTC",
+            "HIS               N-SET 1 of step   1.2.3  waits for its N-CREATE",
         ]
         assert run("notices", "list").splitlines() == lines
         assert run("notices", "list", "--to", "RIS", "--refused").splitlines() == lines[:1]
