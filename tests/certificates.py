@@ -35,10 +35,18 @@ class Authority:
         """The authority's own certificate."""
         return self.folder / "authority.pem"
 
-    def issue(self, name: str, *, expired: bool = False, trusts: Path | None = None) -> Credentials:
+    def issue(
+        self,
+        name: str,
+        *,
+        expired: bool = False,
+        trusts: Path | None = None,
+        not_before: datetime.datetime | None = None,
+        not_after: datetime.datetime | None = None,
+    ) -> Credentials:
         """Make the files of one device, which trusts this authority unless told otherwise."""
-        ends = datetime.datetime.now(datetime.UTC) + (-_DAY if expired else _DAY)
-        issued = self.ca.issue_cert(name, not_after=ends)
+        ends = not_after or datetime.datetime.now(datetime.UTC) + (-_DAY if expired else _DAY)
+        issued = self.ca.issue_cert(name, not_before=not_before, not_after=ends)
         certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         issued.private_key_pem.write_to_path(key)
         certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))

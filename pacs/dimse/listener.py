@@ -21,6 +21,7 @@ from pacs.dimse.c_store import c_store_operation
 from pacs.dimse.callers import EVERY_RIGHT, Reception
 from pacs.dimse.commitment_reports import commitment_report_operation
 from pacs.dimse.limits import Limits
+from pacs.dimse.own_certificate import warn_of_end
 from pacs.dimse.performed_steps import performed_step_operations
 from pacs.dimse.retrieving.c_get import c_get_operation
 from pacs.dimse.retrieving.c_move import c_move_operation
@@ -218,7 +219,9 @@ def open_listener(
 
     secure = None
     if settings.dicom_tls_port is not None:
-        context = acceptor_context(tls_credentials(settings))
+        credentials = tls_credentials(settings)
+        context = acceptor_context(credentials)
+        warn_of_end(credentials)
         secure = (listen(settings.dicom_tls_port, tls_listening_fd), context)
     return Listener(
         _application_entity(archive),

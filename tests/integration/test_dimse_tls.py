@@ -23,10 +23,11 @@ from pacs.dimse.requestor import Peer, PeerUnreachable, RequestedAssociation
 from pacs.dimse.scu import verify, verify_peer
 from pacs.dimse.secure_transport import Credentials, acceptor_context, requestor_context
 from pacs.errors import SettingsError
+from tests.backends import fresh_archive
 from tests.certificates import Authority
 from tests.data import program
 from tests.datasets import encode, encode_file, make_dataset
-from tests.integration.dimse_peers import HOST, Shelf, serving
+from tests.integration.dimse_peers import HOST, Shelf, listening, serving
 
 LIMITS = Limits(tls_handshake_timeout_s=1.0, close_timeout_s=0.3)
 OFFER = (VERIFICATION_SOP_CLASS, str(ExplicitVRLittleEndian))
@@ -244,6 +245,19 @@ def test_nothing_is_said_to_a_peer_that_shows_another_certificate_than_its_own(a
         assert verify_peer(Peer(HOST, port, "FILMLESS", tls, fingerprint(ours))) > 0
         with pytest.raises(PeerUnreachable, match="certificate"):
             verify_peer(Peer(HOST, port, "FILMLESS", tls, fingerprint(other)))
+
+
+def test_an_archive_starts_with_an_expired_certificate_and_says_so(
+    authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = authority.issue("pacs", expired=True)
+    names = ("CERTIFICATE", "KEY", "AUTHORITIES")
+    files = {f"FILMLESS_DICOM_TLS_{name}": str(file) for name, file in zip(names, ours, strict=True)}
+    settings = {**files, "FILMLESS_DICOM_TLS_PORT": "0"}
+    with fresh_archive("sqlite-folder", tmp_path, settings) as archive, listening(archive) as port:
+        assert verify("127.0.0.1", port, "FILMLESS") > 0
+    (message,) = (one for one in caplog.messages if "DICOM_TLS_CERTIFICATE" in one)
+    assert message.endswith("pacs.pem: certificate has expired; devices will refuse it")
 
 
 @pytest.mark.parametrize("missing", ["certificate", "key", "authorities"])
