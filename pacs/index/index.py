@@ -162,11 +162,11 @@ class Index:
         return queries.living_object_keys(self._engine, sop_instance_uids)
 
     def list_objects(self, after: ObjectCursor, limit: int) -> list[IndexedObject]:
-        """List objects behind a cursor, conflicts last; empty at the end. Raises IndexUnavailable."""
+        """List objects behind a cursor: `pacs.index.objects` says in which order. Raises IndexUnavailable."""
         return objects.list_objects(self._engine, after, limit)
 
     def count_objects(self) -> ObjectTotals:
-        """Count the objects and add up their sizes. Raises IndexUnavailable."""
+        """Count the objects and add up the sizes that are known. Raises IndexUnavailable."""
         return objects.count_objects(self._engine)
 
     def object_keys(self, sop_instance_uid: str, sha256: str) -> list[str]:

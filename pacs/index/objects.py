@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Engine, Subquery, exists, func, select, update
+from sqlalchemy import BigInteger, ColumnElement, Engine, Subquery, cast, exists, func, null, select, update
 
 from pacs.index.engine import reading, writing
 from pacs.index.ledger_rows import append_lines
-from pacs.index.models import conflict, instance
+from pacs.index.models import conflict, instance, performed_step, performed_step_message
 from pacs.index.records import ConflictKind
 from pacs.ledger.entries import Move, write_entry
 
@@ -27,24 +27,24 @@ class IndexedObject:
     """An object as the index knows it; ``cursor`` is the place right behind it."""
 
     cursor: ObjectCursor
-    sop_instance_uid: str
+    sop_instance_uid: str  # of a message: that of the performed step
     key: str
-    size_bytes: int
+    size_bytes: int | None  # None of a message: its digest has to be enough
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectTotals:
-    """How many objects the index knows, and their sizes together."""
+    """How many objects the index knows, and the sizes that it knows together."""
 
     objects: int
     size_bytes: int
 
 
 def list_objects(engine: Engine, after: ObjectCursor, limit: int) -> list[IndexedObject]:
-    """List at most ``limit`` objects behind a cursor, conflicts last; empty at the end.
+    """List at most ``limit`` objects behind a cursor, conflicts behind instances, and last messages of steps.
 
-    A content that was displaced more than once may be listed more than once.
+    It is empty at the end. A content that was displaced more than once may be listed more than once.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def list_objects(engine: Engine, after: ObjectCursor, limit: int) -> list[Indexe
 
 
 def count_objects(engine: Engine) -> ObjectTotals:
-    """Count the objects and add up their sizes.
+    """Count the objects and add up the sizes that are known.
 
     Raises
     ------
@@ -127,8 +127,27 @@ _CURRENT = select(
     instance.c.size_bytes,
     instance.c.sha256,
 ).subquery()
-_PARTS: Final = (
+_LENGTH_BEHIND_DIGEST: Final = len(".dcm")
+_LENGTH_OF_DIGEST: Final = 64
+_KEY_OF_MESSAGE: Final = performed_step_message.c.object_key
+_MESSAGES = (
+    select(
+        performed_step_message.c.id,
+        performed_step.c.sop_instance_uid,
+        _KEY_OF_MESSAGE,
+        cast(null(), BigInteger).label("size_bytes"),
+        func.substr(
+            _KEY_OF_MESSAGE,
+            func.length(_KEY_OF_MESSAGE) - _LENGTH_BEHIND_DIGEST - _LENGTH_OF_DIGEST + 1,
+            _LENGTH_OF_DIGEST,
+        ).label("sha256"),
+    )
+    .select_from(performed_step_message.join(performed_step))
+    .subquery()
+)
+_PARTS: Final = (  # a cursor has their numbers
     _CURRENT,
     _of_conflict(conflict.c.object_key, conflict.c.size_bytes, conflict.c.sha256),
     _of_conflict(conflict.c.first_object_key, conflict.c.first_size_bytes, conflict.c.first_sha256),
+    _MESSAGES,
 )

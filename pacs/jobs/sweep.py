@@ -22,6 +22,7 @@ import numpy.typing as npt
 from pacs.adoption import adopt_object
 from pacs.archive import Archive
 from pacs.dicom.object_keys import ObjectName, parse_key
+from pacs.dicom.performed_step_keys import parse_step_message_key
 from pacs.errors import ArchiveError, IndexUnavailable
 from pacs.index.objects import IndexedObject, ObjectCursor
 from pacs.second_copies import is_intact, settle_second_copy
@@ -113,6 +114,8 @@ def _settled_objects(
     for stat in archive.store.list():
         name = parse_key(stat.key)
         if name is None:
+            if parse_step_message_key(stat.key) is not None:
+                listed.append(hash(stat.key))
             continue
         listed.append(hash(own_key(stat.key)))
         if stat.modified_at <= newest:
@@ -177,7 +180,7 @@ def _find_missing(archive: Archive, stop: Event, listed: npt.NDArray[np.int64], 
     if not stop.is_set() and report.missing == rows > 0:
         raise StoreUnavailable(NOTHING_THERE)
     for one in missing:
-        _log.error("instance %s is in the index and its object is not in the store", one.sop_instance_uid)
+        _log.error("of %s the index has an object that is not in the store", one.sop_instance_uid)
 
 
 NOTHING_THERE: Final = (
@@ -204,5 +207,7 @@ def is_missing(archive: Archive, one: IndexedObject) -> bool:
     try:
         archive.store.stat(one.key)
     except ObjectNotFound:
+        if parse_step_message_key(one.key) is not None:  # no message is ever removed
+            return True
         return one.key in archive.index.living_object_keys([one.sop_instance_uid])
     return False

@@ -1,4 +1,7 @@
-"""Reading every object again and comparing it with what the index knows of it: size and SHA-256."""
+"""Reading every object again and comparing it with what the index knows of it: size and SHA-256.
+
+That is images, both contents of conflicts, and what modalities said of their work.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ class VerifyReport:
     def add(self, one: IndexedObject, fault: str | None) -> None:
         """Count an object."""
         self.objects += 1
-        self.size_bytes += one.size_bytes
+        self.size_bytes += one.size_bytes or 0
         self.damaged += fault == "damaged"
         self.missing += fault == "missing"
         self.unreadable += fault == "unreadable"
@@ -188,7 +191,7 @@ def cut_batch(batch: list[IndexedObject]) -> list[IndexedObject]:
     """Cut a batch where its bytes get too many; one object is left in any case."""
     size_bytes = 0
     for number, one in enumerate(batch):
-        size_bytes += one.size_bytes
+        size_bytes += one.size_bytes or 0
         if size_bytes > MAX_BATCH_BYTES and number:
             return batch[:number]
     return batch

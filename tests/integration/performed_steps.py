@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
+from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
+from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import ModalityPerformedProcedureStep, ModalityPerformedProcedureStepRetrieve
+
+from pacs.archive import Archive
+from pacs.performed_steps import Said, create_step, set_step
 
 HOST = "127.0.0.1"
 
@@ -96,6 +100,14 @@ def ended(status: str = "COMPLETED", **attributes: Any) -> Dataset:
             **attributes,
         }
     )
+
+
+def tell_work(archive: Archive) -> list[str]:
+    """Take in what a modality says of a step that it begins and goes on with; give the keys of that."""
+    uid = generate_uid()
+    for say, dataset in ((create_step, begun()), (set_step, item(PerformedProcedureStepDescription="x"))):
+        say(archive, Said(uid, ImplicitVRLittleEndian, encode(dataset, True, True) or b"", "CT"))
+    return [message.key for message in archive.index.performed_steps.messages(uid)]
 
 
 @dataclass(frozen=True, slots=True)

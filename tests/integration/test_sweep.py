@@ -17,6 +17,7 @@ from storage.errors import ObjectNotFound, StoreUnavailable
 from storage.packed_keys import own_key
 from tests.damage import damage
 from tests.datasets import encode_file, make_dataset
+from tests.integration.performed_steps import tell_work
 
 
 def store(archive: Archive, dataset: Dataset) -> str:
@@ -51,6 +52,14 @@ def test_rows_whose_object_is_gone_are_told_and_kept(
     (found,) = find_instances(archive, dataset.StudyInstanceUID)
     with pytest.raises(ObjectNotFound):  # a reader is told that it is gone: 410
         list(read_chunks(archive, found))
+
+
+def test_what_modalities_said_is_missed_where_it_is_gone(archive: Archive) -> None:
+    store(archive, make_dataset())
+    _, change = tell_work(archive)
+    assert sweep_now(archive).missing == 0
+    archive.store.delete(change)
+    assert sweep_now(archive).faults == [Fault(change, "missing")]
 
 
 def test_an_object_that_comes_back_is_missed_no_longer(archive: Archive) -> None:

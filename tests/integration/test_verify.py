@@ -16,6 +16,7 @@ from pacs.jobs.verify import Verification, VerifyStopped
 from storage.errors import StoreUnavailable
 from tests.damage import damage
 from tests.datasets import encode_file, make_dataset
+from tests.integration.performed_steps import tell_work
 
 OBJECTS = 12
 
@@ -61,6 +62,18 @@ def test_both_contents_of_a_conflict_are_verified(archive: Archive, state: Path)
         dataset.PatientName = name
         store_instance(archive, open_part10([encode_file(dataset)]), Origin("dimse"))
     assert Verification(archive, state).run(1).objects == 2
+
+
+def test_what_modalities_said_is_verified(archive: Archive, keys: list[str], state: Path) -> None:
+    _, change = tell_work(archive)
+    lost, _ = tell_work(archive)
+    whole = Verification(archive, state).run(2)
+    assert (whole.objects, whole.faulty) == (OBJECTS + 4, 0)
+    content = archive.store.read_range(change, 0, 10**6)
+    damage(archive, change, content[:-1] + bytes([content[-1] ^ 1]))
+    archive.store.delete(lost)
+    report = Verification(archive, state).run(2)
+    assert report.faults == [Fault(change, "damaged"), Fault(lost, "missing")]
 
 
 def stopping(run: Verification, after: int) -> Any:
