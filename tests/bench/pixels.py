@@ -14,7 +14,7 @@ from tests.bench.http_client import Request, get
 from tests.bench.measure import MemorySampler
 from tests.bench.senders import OpenSender
 from tests.bench.servers import Contender, RunningServer
-from tests.bench.web import CONNECTIONS, WebMeasurement, measure_load
+from tests.bench.web import BROWSER, CONNECTIONS, WebMeasurement, measure_load
 
 ORTHANC: Final = "Orthanc"  # the contender that is the baseline
 _REQUESTS: Final = 20_000  # prepared; more than a load takes
@@ -45,7 +45,7 @@ class PictureLoad:
     ``resource`` is the last part of the address. ``size`` is the side of the square that a picture is to fit
     into, None for all pixels. Each request has another window, unless they are ``repeated``. What does not
     depend on the window may be kept between them; nothing is, where Filmless is asked for a ``part``: all
-    rows of the image but the last.
+    rows of the image but the last. ``coding`` is what Accept-Encoding offers.
     """
 
     key: str
@@ -57,11 +57,13 @@ class PictureLoad:
     connections: int = CONNECTIONS
     repeated: bool = False
     part: bool = False
+    coding: str = "identity"
     peers: bool = True  # whether Orthanc has such a thing
 
 
 PICTURE_LOADS: Final = (
     PictureLoad("ct", "CT 512x512", _BODY_CT, "5 x, aim 10 x"),
+    PictureLoad("ctgzip", "CT 512x512, gzip offered", _BODY_CT, "5 x, aim 10 x", coding=BROWSER),
     PictureLoad("noise", "CT 512x512 of noise", _NOISE_CT, "5 x, aim 10 x"),
     PictureLoad("dx", "DX 2500x3000", _BODY_DX, "1.5 x, aim 3 x; web process < 600 MB"),
     PictureLoad("dx1024", "DX into 1024x1024, nothing kept", _BODY_DX, "5 x", size=1024, part=True),
@@ -213,5 +215,5 @@ def _requests(
         (middle, full), (offset, factor) = load.study.window, next(windows)
         window = _dicomweb_window(load, middle + offset, full * factor)
         address = door.address(load, instances[number % len(instances)], window)
-        requests.append(get(address, host, accept, "identity"))
+        requests.append(get(address, host, accept, load.coding))
     return requests

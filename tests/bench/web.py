@@ -29,6 +29,8 @@ _SETTLED_AFTER_S = 3.0  # longer than Filmless is told to wait with metadata
 _FRAMES = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 _INSTANCES = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _JSON = "application/dicom+json"
+_PLAIN = "identity"
+BROWSER = "gzip, deflate, br, zstd"  # what a browser offers with whatever it asks for
 _BOUNDARY = "filmless-bench-boundary"
 
 
@@ -42,6 +44,7 @@ class WebLoad:
     accept: str
     paths: Callable[[Kind], list[str]]
     connections: int = CONNECTIONS
+    coding: str = _PLAIN  # what is offered in Accept-Encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +92,23 @@ def _instance_paths(kind: Kind, suffix: str = "") -> list[str]:
     return [f"{_series_path(kind)}/instances/{uid}{suffix}" for uid in instances]
 
 
+def _frame_paths(kind: Kind) -> list[str]:
+    return _instance_paths(kind, "/frames/1")
+
+
 def _metadata_path(kind: Kind) -> list[str]:
     return [f"{_series_path(kind)}/metadata"]
 
 
 WEB_LOADS = (
-    WebLoad("frames", "frame of a CT", CT, _FRAMES, lambda kind: _instance_paths(kind, "/frames/1")),
+    WebLoad("frames", "frame of a CT", CT, _FRAMES, _frame_paths),
+    WebLoad("framesgzip", "frame of a CT, gzip offered", CT, _FRAMES, _frame_paths, coding=BROWSER),
     WebLoad("instance", "CT instance", CT, _INSTANCES, _instance_paths),
+    WebLoad("instancegzip", "CT instance, gzip offered", CT, _INSTANCES, _instance_paths, coding=BROWSER),
     WebLoad("series", "series of 300 CT", CT, _INSTANCES, lambda kind: [_series_path(kind)]),
-    WebLoad("metadata", "metadata of 300 CT", CT, _JSON, _metadata_path),
-    WebLoad("metadata1", "the same, alone", CT, _JSON, _metadata_path, 1),
-    WebLoad("metadata2000", "metadata of 2000 MR, alone", SMALL, _JSON, _metadata_path, 1),
+    WebLoad("metadata", "metadata of 300 CT", CT, _JSON, _metadata_path, coding="gzip"),
+    WebLoad("metadata1", "the same, alone", CT, _JSON, _metadata_path, 1, "gzip"),
+    WebLoad("metadata2000", "metadata of 2000 MR, alone", SMALL, _JSON, _metadata_path, 1, "gzip"),
 )
 STOW_KEY, STOW_NAME = "stow", "STOW of 300 CT"
 FIRST_NAME = "metadata of 300 CT, first of all"
@@ -130,7 +139,7 @@ def measure_web(
             _fill(server, kinds)
         time.sleep(_SETTLED_AFTER_S)
         for server in servers:
-            requests = _gets(server, _metadata_path(CT), _JSON)
+            requests = _gets(server, _metadata_path(CT), _JSON, "gzip")
             results[FIRST_NAME, server.name] = [measure_load(server, requests, 1, 0)]
         for repetition in range(repetitions):
             tell(f"web, repetition {repetition + 1} of {repetitions}")
@@ -146,7 +155,7 @@ def _repeat(
         if keys and one.key not in keys:
             continue
         for server in servers if (number + repetition) % 2 else reversed(servers):
-            requests = _gets(server, one.paths(one.kind), one.accept)
+            requests = _gets(server, one.paths(one.kind), one.accept, one.coding)
             measure_load(server, requests, one.connections, _WARM_UP_S)
             yield one.name, server.name, measure_load(server, requests, one.connections, seconds)
     if not keys or STOW_KEY in keys:
@@ -161,9 +170,7 @@ def _fill(server: RunningServer, kinds: Iterable[Kind]) -> None:
                 sender.send(instance)
 
 
-def _gets(server: RunningServer, paths: Sequence[str], accept: str) -> list[Request]:
-    # Offered gzip, as browsers do, Orthanc compresses pixels and falls to a fifth: not offered for those.
-    coding = "gzip" if accept == _JSON else "identity"
+def _gets(server: RunningServer, paths: Sequence[str], accept: str, coding: str) -> list[Request]:
     requests = [get(path, f"127.0.0.1:{server.http_port}", accept, coding) for path in paths]
     random.Random(1).shuffle(requests)
     return requests
