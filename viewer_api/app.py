@@ -90,8 +90,8 @@ def create_app(archive: Archive) -> FastAPI:
     app.include_router(ohif.router)
     app.include_router(health.router)
     # The last one added is the outermost.
-    app.add_middleware(DirectAnswers, archive=archive)
     app.add_middleware(HeadRequests)
+    app.add_middleware(DirectAnswers, archive=archive)
     app.add_middleware(RequestLimits, settings=settings)
     app.add_middleware(ForwardedAddress, settings=settings)
     app.add_middleware(UnexpectedErrors)

@@ -26,20 +26,24 @@ from viewer_api.negotiation import acceptable_of
 from viewer_api.problems import HttpProblem
 from viewer_api.routes.frames import plan_stored_frame
 from viewer_api.routes.retrieve import plan_stored_instance
-from viewer_api.zero_copy import ZERO_COPY_SEND
+from viewer_api.zero_copy import FILE_ANSWER
 
 _PATH: Final = re.compile(
     rf"{DICOM_WEB_PATH}/studies/([0-9.]{{1,64}})/series/([0-9.]{{1,64}})/instances/([0-9.]{{1,64}})"
     r"(?:/frames/([1-9][0-9]{0,8}))?",
     re.ASCII,
 )
-_CONDITIONS: Final = frozenset({b"if-none-match", b"if-range", b"range"})  # for the routes
+# What an answer depends on besides the Accept field: for the routes, and what stands around them.
+_CONDITIONS: Final = frozenset({b"if-none-match", b"if-range", b"origin", b"range"})
 _MAX_ACCEPT_LENGTH: Final = 256  # more is remembered of nobody
 _REMEMBERED: Final = 4096
 
 
 class DirectAnswers:
-    """Answers in place of the routes where it can at once; it stands right before them."""
+    """Answers in place of the routes where it can at once; it stands right before them.
+
+    The whole answer is one message of :mod:`viewer_api.zero_copy`, which all that stands before passes on.
+    """
 
     def __init__(self, app: ASGIApp, archive: Archive) -> None:
         self.app = app
@@ -48,12 +52,12 @@ class DirectAnswers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        found = self._find(scope) if ZERO_COPY_SEND in scope.get("extensions", ()) else None
+        found = self._find(scope) if FILE_ANSWER in scope.get("extensions", ()) else None
         if found is None:
             await self.app(scope, receive, send)
         else:
             answer, file = found
-            await answer.send(file, send)
+            await send(answer.message(file))
 
     def _find(self, scope: Scope) -> tuple[FileAnswer, StoredFile] | None:
         """Find an answer, and open its file; None where the routes have to look."""

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Self
 
 from fastapi import Response
-from starlette.types import Message, Send
+from starlette.types import Message
 
 from pacs.pixels.fragments import Extent
 from storage.stored_file import StoredFile
 from viewer_api.byte_ranges import ACCEPTED_RANGES
-from viewer_api.zero_copy import ZERO_COPY_SEND
+from viewer_api.middleware import add_security_fields
+from viewer_api.zero_copy import FILE_ANSWER
 
 
 @dataclass(frozen=True, slots=True)
 class FileAnswer:
     """An answer with a part of an object: its header fields, and what comes before and behind that part."""
 
-    headers: tuple[tuple[bytes, bytes], ...]
+    fields: bytes
     before: bytes
     extent: Extent
     after: bytes
@@ -34,19 +34,20 @@ class FileAnswer:
         before: bytes = b"",
         after: bytes = b"",
     ) -> Self:
-        """Make the answer 200 of a body whose size is told by its pieces."""
+        """Make it of a body whose size is told by its pieces."""
         size_bytes = len(before) + extent.size_bytes + len(after)
         told = {**headers, **ACCEPTED_RANGES, "Content-Length": str(size_bytes)}
-        raw_headers = Response(headers=told, media_type=media_type).raw_headers
-        return cls(tuple(raw_headers), before, extent, after)
+        fields = add_security_fields(Response(headers=told, media_type=media_type).raw_headers)
+        return cls(b"".join(b"%b: %b\r\n" % field for field in fields), before, extent, after)
 
-    async def send(self, file: StoredFile, send: Send) -> None:
-        """Send it from the file in which the object lies, as :mod:`viewer_api.zero_copy` has it."""
-        headers = list(self.headers)
-        await send({"type": "http.response.start", "status": HTTPStatus.OK.value, "headers": headers})
-        if self.before:
-            await send({"type": "http.response.body", "body": self.before, "more_body": True})
-        part: Message = {"type": ZERO_COPY_SEND, "file": file, "count": self.extent.size_bytes}
-        await send({**part, "offset": file.offset + self.extent.offset, "more_body": bool(self.after)})
-        if self.after:
-            await send({"type": "http.response.body", "body": self.after})
+    def message(self, file: StoredFile) -> Message:
+        """Make the message that sends it from the file in which the object lies: see :mod:`zero_copy`."""
+        return {
+            "type": FILE_ANSWER,
+            "fields": self.fields,
+            "before": self.before,
+            "file": file,
+            "offset": file.offset + self.extent.offset,
+            "count": self.extent.size_bytes,
+            "after": self.after,
+        }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
@@ -60,13 +61,17 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = message.get("headers", ())
-                own = {name for name, _ in headers}
-                more = [field for field in _SECURITY_FIELDS if field[0] not in own]
-                message = {**message, "headers": [*headers, *more]}
+                message = {**message, "headers": add_security_fields(message.get("headers", ()))}
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
+
+
+def add_security_fields(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Add the fields that every answer has to those that it has already."""
+    fields = list(headers)
+    own = {name for name, _ in fields}
+    return [*fields, *(field for field in _SECURITY_FIELDS if field[0] not in own)]
 
 
 class UnexpectedErrors:
@@ -89,7 +94,7 @@ class UnexpectedErrors:
 
         async def send_and_remember(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            started = True
             await send(message)
 
         try:

@@ -42,8 +42,8 @@ KNOWN = [
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[tuple[Archive, str]]:
-    archive = open_empty_archive(Settings(data_dir=folder, allow_delete=True))
+def served(folder: Path, **settings: object) -> Iterator[tuple[Archive, str]]:
+    archive = open_empty_archive(Settings(data_dir=folder, allow_delete=True, **settings))
     dataset = make_dataset(NumberOfFrames=2, PixelData=bytes(range(256)) * 4)
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = UIDS
     store_instance(archive, open_part10([encode_file(dataset)]), Origin("stow"))
@@ -83,6 +83,15 @@ def test_what_is_known_is_answered_as_the_route_answers(
     assert len(direct) == 1
     assert (known.status_code, known.content) == (200, by_route.content)
     assert {**known.headers, "date": ""} == {**by_route.headers, "date": ""}
+
+
+@pytest.mark.parametrize("suffix", STORED)
+def test_a_page_of_a_site_that_is_allowed_may_read_what_is_known(tmp_path: Path, suffix: str) -> None:
+    origin = "https://viewer.example.vn"
+    with served(tmp_path, cors_origins=(origin,)) as (_, url):
+        for _ in range(2):
+            answer = get(url + suffix, STORED[suffix], origin=origin)
+            assert answer.headers["access-control-allow-origin"] == origin
 
 
 @pytest.mark.parametrize("suffix", STORED)
