@@ -155,16 +155,22 @@ class Pictures:
 
     def _decode_at_once(self, instance: StoredInstance) -> DecodedFrame | None:
         attributes = known_attributes(instance)
-        extent = locate_frame(self._archive, instance, 1) if attributes and knows_pixels(instance) else None
-        file = open_file(self._archive, instance) if extent else None
-        data = file.read_at_once(extent.offset, extent.size_bytes) if file and extent else None
-        if attributes is None or data is None:
+        if attributes is None or not knows_pixels(instance):
             return None
         description = read_pixel_description(self._archive, instance)
         if not description.is_monochrome or needs_codec(description):
             return None
+        data = self._read_at_once(instance)
+        if data is None:
+            return None
         values = self._archive.decoding.decode(data, description)
         return DecodedFrame(values, attributes, description, 0, data)
+
+    def _read_at_once(self, instance: StoredInstance) -> bytes | None:
+        """Read the only frame of an instance from memory; None where it lies elsewhere, or not just so."""
+        extent = locate_frame(self._archive, instance, 1)
+        file = None if extent is None else open_file(self._archive, instance)
+        return None if file is None or extent is None else file.read_at_once(extent.offset, extent.size_bytes)
 
     def keep_averages(self, instance: StoredInstance, size: tuple[int, int]) -> None:
         """Average the first frame for pictures of a size ahead of who asks, where that is worth it.
