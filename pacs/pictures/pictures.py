@@ -41,6 +41,7 @@ from pacs.pictures.thumbnails import find_thumbnail, thumbnail_key
 from pacs.pixels.appearance import Appearance
 from pacs.pixels.decode import needs_codec
 from pacs.pixels.frames import read_video
+from pacs.pixels.geometry import read_pixel_aspect_ratio
 from pacs.pixels.mask_subtraction import read_mask_operation
 from pacs.pixels.pdf_page import page_description
 from pacs.pixels.pixel_description import PixelDescription
@@ -64,6 +65,7 @@ _FOLDER: Final = "pictures"  # below DATA_DIR
 _WORTH_A_FILE_S: Final = 0.005
 _LARGE_BYTES: Final = 2 << 20  # of a frame: to average a smaller one takes no time
 _SMALL_BYTES: Final = 1 << 20  # of an object: to hand it to another thread takes about as long as to draw it
+_SMALL_PIXELS: Final = 1 << 20  # of a frame: one bit of each takes an object eight times as large as this
 _GZIP_LEVEL: Final = 1  # planes are hardly smaller with more
 
 
@@ -158,7 +160,9 @@ class Pictures:
         if attributes is None or not knows_pixels(instance):
             return None
         description = read_pixel_description(self._archive, instance)
-        if not description.is_monochrome or needs_codec(description):
+        is_large = description.rows * description.columns > _SMALL_PIXELS
+        is_enlarged = read_pixel_aspect_ratio(attributes, 0) != 1.0
+        if not description.is_monochrome or needs_codec(description) or is_large or is_enlarged:
             return None
         data = self._read_at_once(instance)
         if data is None:

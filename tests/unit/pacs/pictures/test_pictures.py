@@ -116,11 +116,15 @@ def test_what_takes_longer_is_not_made_at_once(archive: Archive) -> None:
     colour.BitsAllocated, colour.BitsStored, colour.HighBit, colour.PlanarConfiguration = 8, 8, 7, 0
     lossless = make_dataset(PixelData=encapsulate([imagecodecs.jpegls_encode(LARGE[:16, :16])]))
     lossless["PixelData"].VR = "OB"
+    bits = make_dataset(Rows=1025, Columns=1024, PixelData=bytes(1025 * 128), WindowCenter=1, WindowWidth=1)
+    bits.BitsAllocated, bits.BitsStored, bits.HighBit = 1, 1, 0
     gray, frames = small(archive), small(archive, NumberOfFrames=2, Rows=8)
     wishes = [
         (store(archive, colour), Rendering()),
         (store(archive, lossless, JPEG_LS), Rendering()),
         (large(archive), Rendering()),
+        (store(archive, bits), Rendering()),  # a small object, and a large picture
+        (small(archive, PixelSpacing=[9, 1]), Rendering()),
         (frames, Rendering()),
         (gray, Rendering(media_type=PNG)),
         (gray, Rendering(annotations=("patient",))),
