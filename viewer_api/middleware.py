@@ -99,14 +99,17 @@ class UnexpectedErrors:
 
         try:
             await self.app(scope, receive, send_and_remember)
-        except ClientDisconnect:
-            return
         except Exception as error:
-            # The framework wraps an error that comes after the answer has begun.
-            cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
-            _log.error("%s %s", scope["method"], code_location(cause))
+            if isinstance(_cause_of(error), ClientDisconnect):
+                return
+            _log.error("%s %s", scope["method"], code_location(_cause_of(error)))
             if not started:
                 await problem_response(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send)
+
+
+def _cause_of(error: Exception) -> BaseException:
+    """Return what was raised: the framework wraps an error that comes after the answer has begun."""
+    return error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
 
 
 class HeadRequests:

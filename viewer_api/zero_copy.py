@@ -107,6 +107,8 @@ class ZeroCopy:
 
     async def _answer(self, cycle: RequestResponseCycle, message: Message) -> None:
         size_bytes = message["count"]
+        if cycle.disconnected:
+            raise ClientDisconnect
         if cycle.chunked_encoding or size_bytes > cycle.expected_content_length:
             raise RuntimeError("only what a Content-Length has room for can be sent from a file")
         cycle.expected_content_length -= size_bytes
