@@ -85,6 +85,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             app = self._zero_copy.extended(app, cycle)
         super()._start_asgi_task(cycle, app)
 
+    def _should_upgrade_to_ws(self) -> bool:
+        """Serve a request for a WebSocket as any other: we have none, whatever library is installed."""
+        return False
+
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST)

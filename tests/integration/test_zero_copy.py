@@ -195,6 +195,22 @@ def test_clients_that_go_away_are_no_errors(url: str, caplog: pytest.LogCaptureF
     assert not [one for one in caplog.records if one.name == middleware.__name__]
 
 
+def test_a_request_for_a_web_socket_keeps_nothing_open(url: str, archive: Archive) -> None:
+    wait_for_quiet(url)
+    before = open_files()
+    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    with suspended_collection():
+        for _ in range(20):
+            with closing(connected(url)) as connection:
+                for asked in (request("2.25.1.1.1"), request("2.25.1.1.1", upgrade + key)):
+                    connection.sendall(asked)
+                    received = b""
+                    while not received.endswith(content_of(archive, "2.25.1.1.1")):
+                        received += connection.recv(1 << 16)
+        eventually(lambda: open_files() <= before)
+
+
 def test_a_file_that_lies_on_the_disk_only_is_read_first(
     url: str, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
