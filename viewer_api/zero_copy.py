@@ -80,6 +80,8 @@ class ZeroCopy:
         It goes out as :meth:`RequestResponseCycle.send` would have it, which takes longer for its head alone
         than the file does. All of it is known to be well formed.
         """
+        if self._is_lost:
+            raise ClientDisconnect
         fields = b"".join(b"%b: %b\r\n" % field for field in cycle.default_headers)
         ending = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
         cycle.response_started, cycle.waiting_for_100_continue = True, False
@@ -122,15 +124,16 @@ class ZeroCopy:
             raise ClientDisconnect from None
 
     async def _drain(self) -> None:
-        """Wait until the transport has written what it was given before."""
-        if not self._transport.get_write_buffer_size():
+        """Wait until the transport has written what it was given before; one that is closed refuses all."""
+        if self._is_lost or not self._transport.get_write_buffer_size():
             return
         self._transport.set_write_buffer_limits(0)
         try:
             while self._flow.write_paused and not self._is_lost:
                 await self._flow.drain()
         finally:
-            self._transport.set_write_buffer_limits()
+            if not self._is_lost:
+                self._transport.set_write_buffer_limits()
 
     async def _send(self, file: int, offset: int, size_bytes: int) -> None:
         end = offset + size_bytes

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+import uvloop
 from pydicom.uid import generate_uid
+from starlette.requests import ClientDisconnect
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from pacs.archive import Archive
 from pacs.index.records import StoredInstance
@@ -193,6 +197,51 @@ def test_clients_that_go_away_are_no_errors(url: str, caplog: pytest.LogCaptureF
         wait_for_quiet(url)
         eventually(lambda: open_files() <= before)
     assert not [one for one in caplog.records if one.name == middleware.__name__]
+
+
+class _Sending(asyncio.Protocol):
+    """Writes more than a connection takes, and then a file."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.flow = FlowControl(transport)
+        self.sender = zero_copy.ZeroCopy(transport, self.flow)
+        transport.write(bytes(64 << 20))
+        self.sent = asyncio.ensure_future(self.send_file())
+
+    async def send_file(self) -> None:
+        with Path(__file__).open("rb") as file:
+            await self.sender._send_part({"file": file, "offset": 0, "count": 1})
+
+    def pause_writing(self) -> None:
+        self.flow.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.flow.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.sender.close()
+        self.flow.resume_writing()
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_client_that_goes_away_before_the_file_is_gone(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def leave_early() -> None:
+        protocol = _Sending()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: protocol, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        with closing(await asyncio.to_thread(socket.create_connection, address)):
+            await asyncio.sleep(0.1)
+        with pytest.raises(ClientDisconnect):
+            await asyncio.wait_for(protocol.sent, 10)
+        with pytest.raises(ClientDisconnect):  # what comes after it, too
+            await protocol.send_file()
+        server.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(leave_early())
 
 
 def test_a_request_for_a_web_socket_keeps_nothing_open(url: str, archive: Archive) -> None:
