@@ -11,13 +11,13 @@ import uvicorn
 
 from pacs.archive import Archive
 from viewer_api.app import create_app
-from viewer_api.http_protocol import BoundedHttpProtocol
+from viewer_api.file_serving import FileServingProtocol
 
 
 @contextmanager
 def serving(archive: Archive) -> Iterator[int]:
     """Serve an archive as its own server does, until the end of the block; give the port."""
-    config = uvicorn.Config(create_app(archive), log_config=None, http=BoundedHttpProtocol, lifespan="on")
+    config = uvicorn.Config(create_app(archive), log_config=None, http=FileServingProtocol, lifespan="on")
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,10 +20,11 @@ from pacs.errors import ArchiveError
 from pacs.index.records import StoredInstance
 from pacs.retrieve import knows_pixels, open_file
 from storage.errors import StoreError
-from storage.stored_file import StoredFile
 from viewer_api.file_answer import FileAnswer
 from viewer_api.negotiation import acceptable_of
+from viewer_api.outgoing_answer import OutgoingAnswer
 from viewer_api.problems import HttpProblem
+from viewer_api.repeated_requests import Again
 from viewer_api.routes.frames import plan_stored_frame
 from viewer_api.routes.retrieve import plan_stored_instance
 from viewer_api.zero_copy import FILE_ANSWER
@@ -52,36 +53,36 @@ class DirectAnswers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        found = self._find(scope) if FILE_ANSWER in scope.get("extensions", ()) else None
-        if found is None:
+        find = self._read(scope) if FILE_ANSWER in scope.get("extensions", ()) else None
+        answer = find(scope["path"]) if find is not None else None
+        if answer is None:
             await self.app(scope, receive, send)
         else:
-            answer, file = found
-            await send(answer.message(file))
+            await send({"type": FILE_ANSWER, "answer": answer, "again": find})
 
-    def _find(self, scope: Scope) -> tuple[FileAnswer, StoredFile] | None:
+    def _read(self, scope: Scope) -> Again | None:
+        """Read what the answers to a request and its like depend on; None where they are for the routes."""
+        accept = _read_accept(scope)
+        return None if accept is None else partial(self._find, accept)
+
+    def _find(self, accept: str, path: str) -> OutgoingAnswer | None:
         """Find an answer, and open its file; None where the routes have to look."""
-        path = _PATH.fullmatch(scope["path"])
-        if path is None or scope["method"] != "GET" or scope["query_string"]:
+        match = _PATH.fullmatch(path)
+        if match is None:
             return None
-        accept = _read_accept(scope["headers"])
-        if accept is None:
-            return None
-        *uids, frame = path.groups()
+        *uids, frame = match.groups()
         try:
             return self._find_known(uids, int(frame or 0), accept)
         except (ArchiveError, StoreError, HttpProblem):
             return None
 
-    def _find_known(
-        self, uids: Sequence[str], frame_number: int, accept: str
-    ) -> tuple[FileAnswer, StoredFile] | None:
+    def _find_known(self, uids: Sequence[str], frame_number: int, accept: str) -> OutgoingAnswer | None:
         known = self._archive.index.known_instances(*uids)
         if known is None or (frame_number and not knows_pixels(known[0])):
             return None
         answer = self._plan(_Content(known[0]), frame_number, accept)
         file = None if answer is None else open_file(self._archive, known[0])
-        return None if answer is None or file is None else (answer, file)
+        return None if answer is None or file is None else answer.outgoing(file)
 
     def _make_plan(self, content: _Content, frame_number: int, accept: str) -> FileAnswer | None:
         acceptable = acceptable_of(accept)
@@ -106,10 +107,12 @@ class _Content:
         return hash(self.sha256)
 
 
-def _read_accept(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-    """Read the Accept header fields as one; None where the request sets conditions, or says more."""
+def _read_accept(scope: Scope) -> str | None:
+    """Read the Accept header fields as one; None where the request is no simple GET, or says more."""
+    if scope["method"] != "GET" or scope["query_string"]:
+        return None
     accepts = []
-    for name, value in headers:
+    for name, value in scope["headers"]:
         if name in _CONDITIONS:
             return None
         if name == b"accept":

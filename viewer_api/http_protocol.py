@@ -7,11 +7,9 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from viewer_api.problems import PROBLEM_JSON
-from viewer_api.zero_copy import IS_POSSIBLE as ZERO_COPY_IS_POSSIBLE
-from viewer_api.zero_copy import ZeroCopy
 
 MAX_HEAD_SIZE_BYTES: Final = 64 * 1024  # of request line and header fields; the application allows less
 HEAD_TIMEOUT_S: Final = 30.0
@@ -26,13 +24,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._came_on = False  # to the end of a head, or to more of a body
         self._unread_size_bytes = 0  # since then
         self._deadline: asyncio.TimerHandle | None = None
-        self._zero_copy: ZeroCopy | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        if ZERO_COPY_IS_POSSIBLE and self.scheme == "http":
-            self._zero_copy = ZeroCopy(transport, self.flow)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
@@ -76,14 +71,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_waiting()
-        if self._zero_copy is not None:
-            self._zero_copy.close()
         super().connection_lost(exc)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if self._zero_copy is not None:
-            app = self._zero_copy.extended(app, cycle)
-        super()._start_asgi_task(cycle, app)
 
     def _should_upgrade_to_ws(self) -> bool:
         """Serve a request for a WebSocket as any other: we have none, whatever library is installed."""

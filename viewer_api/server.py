@@ -13,7 +13,7 @@ import uvicorn
 from pacs.archive import Archive
 from pacs.errors import DecodingUnavailable
 from viewer_api.app import create_app
-from viewer_api.http_protocol import BoundedHttpProtocol
+from viewer_api.file_serving import FileServingProtocol
 
 _GRACE_S = 8
 _BACKLOG = 1024
@@ -36,7 +36,7 @@ def serve(archive: Archive, ready: Callable[[], None]) -> None:
         server_header=False,
         proxy_headers=False,  # links come from PUBLIC_URL, never from a header
         timeout_graceful_shutdown=_GRACE_S,
-        http=BoundedHttpProtocol,
+        http=FileServingProtocol,
         lifespan="on",
     )
     _collect_seldom()

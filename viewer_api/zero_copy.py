@@ -14,6 +14,7 @@ import asyncio
 import os
 import socket
 import sys
+from contextlib import suppress
 from typing import Final
 
 from anyio import to_thread
@@ -23,22 +24,24 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from storage.stored_file import READ_AHEAD_BYTES, lies_in_memory
+from viewer_api.outgoing_answer import STEP_SIZE_BYTES, OutgoingAnswer
+from viewer_api.repeated_requests import RepeatedRequests
 
 ZERO_COPY_SEND: Final = "http.response.zerocopysend"
 FILE_ANSWER: Final = "filmless.file_answer"  # an extension of our own: a whole answer in one message
 IS_POSSIBLE: Final = sys.platform == "linux"
 
 _LARGE_BYTES: Final = 64 * 1024  # more than a segment of any network
-_STATUS_LINE: Final = b"HTTP/1.1 200 OK\r\n"
-_STEP_SIZE_BYTES: Final = 1 << 20
+_CLOSE: Final = ((b"connection", b"close"),)
 
 
 class ZeroCopy:
     """Sends parts of files over one connection, in turn with what its transport writes."""
 
-    def __init__(self, transport: asyncio.Transport, flow: FlowControl) -> None:
+    def __init__(self, transport: asyncio.Transport, flow: FlowControl, repeated: RepeatedRequests) -> None:
         self._transport = transport
         self._flow = flow
+        self._repeated = repeated
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None  # our own, as the transport's may not be waited for
         self._is_lost = self._is_corked = False
@@ -74,27 +77,40 @@ class ZeroCopy:
         if self._socket is not None:
             self._socket.close()
 
-    async def _answer_whole(self, cycle: RequestResponseCycle, message: Message) -> None:
-        """Send the answer 200 of a message: its header fields, and a part of a file between a few bytes.
+    def send_at_once(self, answer: OutgoingAnswer) -> bool:
+        """Send an answer as far as the connection takes it now; tell whether that was all."""
+        if self._is_going or self._transport.get_write_buffer_size():
+            return False
+        is_all = False
+        with suppress(OSError):  # what is in the way is met again by who sends the rest
+            self._cork(answer.count)
+            is_all = answer.send(self._connected())
+            if is_all:
+                self._uncork()
+        return is_all
 
-        It goes out as :meth:`RequestResponseCycle.send` would have it, which takes longer for its head alone
-        than the file does. All of it is known to be well formed.
-        """
-        if self._is_lost:
-            raise ClientDisconnect
-        fields = b"".join(b"%b: %b\r\n" % field for field in cycle.default_headers)
-        ending = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
-        cycle.response_started, cycle.waiting_for_100_continue = True, False
-        self._cork(message["count"])
-        self._transport.write(b"".join((_STATUS_LINE, fields, message["fields"], ending, message["before"])))
-        await self._send_part(message)
-        self._transport.write(message["after"])
+    async def send_rest(self, cycle: RequestResponseCycle, answer: OutgoingAnswer) -> None:
+        """Send what is left of the answer of a cycle, and end that."""
+        if not self._is_lost:
+            self._transport.write(answer.before)
+        await self._send_part(cycle, answer.file.fileno(), answer.offset, answer.count)
+        self._transport.write(answer.after)
         self._uncork()
-        cycle.response_complete = True
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            self._transport.close()
-        cycle.on_response()
+        _end(cycle)
+
+    async def _answer_whole(self, cycle: RequestResponseCycle, message: Message) -> None:
+        """Send the answer of a message as :meth:`RequestResponseCycle.send` would have it.
+
+        That takes longer for its head alone than the file does.
+        """
+        answer: OutgoingAnswer = message["answer"]
+        cycle.response_started, cycle.waiting_for_100_continue = True, False
+        answer.complete_head([*cycle.default_headers, *(() if cycle.keep_alive else _CLOSE)])
+        self._repeated.was_answered(cycle, message["again"])
+        if self.send_at_once(answer):
+            _end(cycle)
+        else:
+            await self.send_rest(cycle, answer)
 
     def _cork(self, size_bytes: bytes | int | None) -> None:
         """Have the head of a large answer, and whatever else is small, travel with what comes behind it."""
@@ -109,18 +125,20 @@ class ZeroCopy:
 
     async def _answer(self, cycle: RequestResponseCycle, message: Message) -> None:
         size_bytes = message["count"]
-        if cycle.disconnected:
+        if cycle.disconnected:  # so its head was not sent
             raise ClientDisconnect
         if cycle.chunked_encoding or size_bytes > cycle.expected_content_length:
             raise RuntimeError("only what a Content-Length has room for can be sent from a file")
         cycle.expected_content_length -= size_bytes
-        await self._send_part(message)
+        await self._send_part(cycle, message["file"].fileno(), message["offset"], size_bytes)
 
-    async def _send_part(self, message: Message) -> None:
+    async def _send_part(self, cycle: RequestResponseCycle, file: int, offset: int, size_bytes: int) -> None:
         try:
             await self._drain()
-            await self._send(message["file"].fileno(), message["offset"], message["count"])
-        except ConnectionError:
+            await self._send(file, offset, size_bytes)
+        except (ConnectionError, ClientDisconnect):
+            cycle.disconnected = True  # or the server takes what is missing for an error of the application
+            self._transport.close()
             raise ClientDisconnect from None
 
     async def _drain(self) -> None:
@@ -138,7 +156,7 @@ class ZeroCopy:
     async def _send(self, file: int, offset: int, size_bytes: int) -> None:
         end = offset + size_bytes
         while offset < end:
-            step = min(end - offset, _STEP_SIZE_BYTES)
+            step = min(end - offset, STEP_SIZE_BYTES)
             if not lies_in_memory(file, offset, step):
                 await to_thread.run_sync(_read, file, offset, step)
             try:
@@ -177,6 +195,15 @@ class ZeroCopy:
             self._loop.remove_writer(self._socket)
             if not waiting.done():
                 waiting.set_result(None)
+
+
+def _end(cycle: RequestResponseCycle) -> None:
+    """End a cycle whose answer has been sent."""
+    cycle.response_complete = True
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
 
 
 def _read(file: int, offset: int, size_bytes: int) -> None:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import httpx
 import pytest
@@ -17,17 +19,21 @@ import uvloop
 from pydicom.uid import generate_uid
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from pacs.archive import Archive
 from pacs.index.records import StoredInstance
 from pacs.ingest import Origin, open_part10, store_instance
 from pacs.retrieve import find_instances
 from pacs.settings import Settings
+from storage.stored_file import StoredFile
 from tests.datasets import encode_file, make_dataset
 from tests.empty_index import open_empty_archive
 from tests.http_server import serving
 from tests.integration.dimse_peers import eventually
 from viewer_api import middleware, zero_copy
+from viewer_api.outgoing_answer import OutgoingAnswer
+from viewer_api.repeated_requests import RepeatedRequests
 
 pytestmark = pytest.mark.skipif(not zero_copy.IS_POSSIBLE, reason="sendfile as Linux has it")
 
@@ -204,13 +210,14 @@ class _Sending(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.flow = FlowControl(transport)
-        self.sender = zero_copy.ZeroCopy(transport, self.flow)
+        self.sender = zero_copy.ZeroCopy(transport, self.flow, RepeatedRequests())
         transport.write(bytes(64 << 20))
         self.sent = asyncio.ensure_future(self.send_file())
 
     async def send_file(self) -> None:
-        with Path(__file__).open("rb") as file:
-            await self.sender._send_part({"file": file, "offset": 0, "count": 1})
+        file = StoredFile(os.open(__file__, os.O_RDONLY), 0, 1)
+        answer = OutgoingAnswer(b"", file, 0, 1, b"")
+        await self.sender.send_rest(cast("RequestResponseCycle", SimpleNamespace()), answer)
 
     def pause_writing(self) -> None:
         self.flow.pause_writing()
